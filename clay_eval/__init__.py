@@ -1,0 +1,36 @@
+"""Conditional image similarity: CLAY, its rivals, and the data to tell them apart.
+
+>>> from clay_eval import CLAY, average_precision
+>>> clay = CLAY(n_components=50).fit(database_features, text_features)      # doctest: +SKIP
+>>> similarity = clay.transform(queries) @ clay.transform(database).T       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "CLAY": "clay_eval.evaluator.methods.clay",
+    "average_precision": "clay_eval.evaluator.metrics",
+    "ClayEvalError": "clay_eval.schemas.errors",
+}
+
+__all__ = ["CLAY", "ClayEvalError", "__version__", "average_precision"]
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.methods.clay import CLAY
+    from clay_eval.evaluator.metrics import average_precision
+    from clay_eval.schemas.errors import ClayEvalError
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

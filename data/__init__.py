@@ -1,0 +1,1 @@
+"""Entity specs, embedded models and the paper's tables."""

@@ -1,0 +1,1 @@
+"""Demonstration models trained on the procedural drawings."""

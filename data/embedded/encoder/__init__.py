@@ -1,0 +1,1 @@
+"""The embedded demonstration encoder: an open_clip model folder."""

@@ -1,0 +1,1 @@
+"""Scores methods of conditional similarity on labelled pictures."""

@@ -1,0 +1,1 @@
+"""The report: JSON, Markdown and one self-contained page."""

@@ -1,0 +1,1 @@
+"""Plans, renders and shards labelled pictures."""

@@ -1,0 +1,1 @@
+"""Renderers: a sample spec in, a picture out."""

@@ -1,0 +1,1 @@
+"""Drawing code for the demonstration entities: exact labels, milliseconds a picture."""

@@ -1,0 +1,1 @@
+"""Texts: condition texts for the evaluator and instructions for planners."""

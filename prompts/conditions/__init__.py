@@ -1,0 +1,1 @@
+"""Condition texts of the shipped entities."""

@@ -1,0 +1,1 @@
+"""Contracts: JSON Schemas of every artefact, typed records, fingerprints, shards."""

@@ -1,0 +1,133 @@
+"""Files that are whole or absent: atomic writes, locks, and the settings an output folder was made with."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from .errors import BusyError, ConfigChangedError, InputError, StorageError
+from .fingerprint import sealed_text
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk, a read-only or a forbidden place into a StorageError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageError(
+                "the disk is full; nothing half-written was kept",
+                where=path,
+                hint="free some space and run the same command again: it continues where it was",
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise StorageError("cannot write here", where=path, found=error.strerror) from error
+        raise
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A binary stream whose bytes appear at `path` only if the block ends without an exception.
+
+    Written beside the target, flushed to disk (fsync), then moved with os.replace. Raises StorageError on a full disk.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_file(path) as stream:
+        stream.write(text.encode())
+
+
+def write_sealed(path: Path, record: dict[str, Any]) -> None:
+    """Write `record` as sealed JSON (see fingerprint.sealed_text), atomically."""
+    write_text(path, sealed_text(record))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporary files that a killed run left in `folder`. Call it while holding the folder's lock."""
+    for leftover in folder.glob(".*.part"):
+        leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; a second run gets a BusyError. The lock goes with the process, even on kill -9."""
+    with storage_errors(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError("the output is not a folder", where=folder, expected="a folder", found="a file")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError(
+                "another run is working in this folder",
+                where=folder,
+                hint="wait for it to end, or choose another --out",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """One line for each leaf that differs between two JSON values: "path: before -> now"."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        lines: list[str] = []
+        for key in sorted({*before, *now}):
+            where = f"{path}.{key}" if path else str(key)
+            if key not in before:
+                lines.append(f"{where}: (absent) -> {now[key]!r}")
+            elif key not in now:
+                lines.append(f"{where}: {before[key]!r} -> (absent)")
+            else:
+                lines += differences(before[key], now[key], where)
+        return lines
+    return [] if before == now else [f"{path}: {before!r} -> {now!r}"]
+
+
+def refuse_changes(where: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise ConfigChangedError that says what changed, if the settings of the work in `where` differ from `now`."""
+    changed = differences(before, now)
+    if changed:
+        raise ConfigChangedError(
+            "this folder holds work made with another configuration:\n    " + "\n    ".join(changed),
+            where=where,
+            hint="use the same options to continue it, or choose another --out",
+        )

@@ -1,0 +1,107 @@
+"""Condition texts: for every condition, texts that vary the condition's value and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .fingerprint import fingerprint
+from .validate import check, parse_json, read_text
+
+TEMPLATE = "a photo of {c}"
+
+
+@dataclass(frozen=True)
+class ConditionText:
+    """A text, the value that it names, and the parent's value where values depend on one."""
+
+    text: str
+    value: str
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class ConditionTexts:
+    """The texts of an entity's conditions; `record` is the JSON they were read from."""
+
+    entity: str
+    conditions: Mapping[str, tuple[ConditionText, ...]]
+    record: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal sha256 of the canonical JSON."""
+        return fingerprint(self.record)
+
+    def condition(self, name: str) -> tuple[ConditionText, ...]:
+        """The texts of one condition; an unknown one raises InputError."""
+        if name not in self.conditions:
+            raise InputError(
+                f"no texts for the condition {name!r}",
+                where=f"condition texts of {self.entity}",
+                expected=f"one of {sorted(self.conditions)}",
+                hint="add texts for it with --texts FILE",
+            )
+        return self.conditions[name]
+
+
+def parse_texts(record: dict[str, Any], where: str | Path) -> ConditionTexts:
+    """Check `record`; a text that stands twice under one condition raises InputError."""
+    check(record, "condition-texts", where)
+    conditions = {}
+    for name, items in record["conditions"].items():
+        texts = [ConditionText(i["text"], i["value"], i.get("parent")) for i in items]
+        seen: set[str] = set()
+        for i, text in enumerate(texts):
+            if text.text in seen:
+                raise InputError(
+                    "a text stands twice under one condition",
+                    where=f"{where} at $.conditions.{name}[{i}]",
+                    found=repr(text.text),
+                )
+            seen.add(text.text)
+        conditions[name] = tuple(texts)
+    return ConditionTexts(record["entity"], conditions, record)
+
+
+def load_texts(path: Path) -> ConditionTexts:
+    """Read condition texts from a JSON file."""
+    return parse_texts(parse_json(read_text(path), path), path)
+
+
+def shipped_texts(entity: str) -> ConditionTexts | None:
+    """The texts that come with the package for `entity`, or None."""
+    file = resources.files("clay_eval.prompts.conditions").joinpath(f"{entity}.json")
+    if not file.is_file():
+        return None
+    return parse_texts(parse_json(file.read_text("utf-8"), f"{entity}.json"), f"{entity}.json")
+
+
+def texts_from_values(
+    entity: str, values: Mapping[str, Sequence[tuple[str, str | None]]], template: str = TEMPLATE
+) -> ConditionTexts:
+    """One text a value: `template` with the value in place of {c}.
+
+    values: condition -> (value, parent value or None). The paper's template is "a photo of {c}".
+    """
+    if "{c}" not in template:
+        raise InputError("the template does not say where the value goes", where="--template", expected="{c}")
+    conditions = {
+        name: [
+            {"text": template.replace("{c}", value), "value": value, **({"parent": parent} if parent else {})}
+            for value, parent in pairs
+        ]
+        for name, pairs in values.items()
+    }
+    origin = {"author": "clay-eval", "method": "template", "instruction": template}
+    record = {
+        "schema": "clay-eval/condition-texts/1",
+        "entity": entity,
+        "origin": origin,
+        "conditions": conditions,
+    }
+    return parse_texts(record, f"texts made from the labels of {entity}")
