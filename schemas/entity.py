@@ -157,7 +157,8 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
                 found=repr(attribute.parent),
             )
             return
-        seen, step = [attribute.name], attribute.parent
+        seen: list[str] = [attribute.name]
+        step: str | None = attribute.parent
         while step is not None and step in core:
             if step in seen:
                 yield InputError(

@@ -1,4 +1,4 @@
-"""Reading JSON that strangers wrote: size-capped, schema-checked, with errors that name file, JSON path, expected and found."""
+"""Reading JSON that strangers wrote: size-capped, schema-checked; errors name file, JSON path, expected and found."""
 
 from __future__ import annotations
 

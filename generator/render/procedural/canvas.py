@@ -178,9 +178,7 @@ class Canvas:
         return small.point([min(255, round(v * t)) for t in tint for v in range(256)])
 
 
-def arc_points(
-    center: Point, radii: float | Point, start: float = 0.0, stop: float = 360.0
-) -> list[Point]:
+def arc_points(center: Point, radii: float | Point, start: float = 0.0, stop: float = 360.0) -> list[Point]:
     """Points along an ellipse's arc, in degrees clockwise from three o'clock."""
     rx, ry = (radii, radii) if isinstance(radii, (int, float)) else radii
     steps = max(6, round(abs(stop - start) / 12))
@@ -198,5 +196,10 @@ def box_points(left: float, top: float, right: float, bottom: float, radius: flo
     r = min(radius, (right - left) / 2, (bottom - top) / 2)
     if r <= 0:
         return [(left, top), (right, top), (right, bottom), (left, bottom)]
-    corners = [(right - r, top + r, -90), (right - r, bottom - r, 0), (left + r, bottom - r, 90), (left + r, top + r, 180)]
+    corners = [
+        (right - r, top + r, -90),
+        (right - r, bottom - r, 0),
+        (left + r, bottom - r, 90),
+        (left + r, top + r, 180),
+    ]
     return [p for x, y, angle in corners for p in arc_points((x, y), r, angle, angle + 90)]

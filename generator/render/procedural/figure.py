@@ -1,4 +1,4 @@
-"""A display list for one figure: shapes in figure coordinates (x forward, y up, origin on the ground) drawn last."""
+"""A display list for one figure, in figure coordinates: x forward, y up, origin on the ground."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def between(a: Point, b: Point, share: float) -> Point:
 
 
 def bend(root: Point, target: Point, upper: float, lower: float, side: int) -> tuple[float, float]:
-    """Angles (degrees, as in `reach`) of two bones from `root` to `target`; the joint lies on `side` (+1 or -1).
+    """Angles (degrees, as in `reach`) of two bones from `root` to `target`, the joint on `side` (+1, -1).
 
     The law of cosines; a target out of range is approached as far as the bones go.
     """
@@ -66,19 +66,29 @@ class Figure:
         self.parts.append(Part([list(points)], color, outlined))
 
     def blob(
-        self, center: Point, radii: float | Point, color: Color, *, degrees: float = 0.0, outlined: bool = True
+        self,
+        center: Point,
+        radii: float | Point,
+        color: Color,
+        *,
+        degrees: float = 0.0,
+        outlined: bool = True,
     ) -> None:
         """A filled ellipse, turned by `degrees`."""
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         turned = [
-            (center[0] + x * cos - y * sin, center[1] + x * sin + y * cos) for x, y in arc_points((0, 0), radii)
+            (center[0] + x * cos - y * sin, center[1] + x * sin + y * cos)
+            for x, y in arc_points((0, 0), radii)
         ]
         self.parts.append(Part([turned], color, outlined))
 
-    def limb(self, points: Sequence[Point], widths: Sequence[float], color: Color, *, outlined: bool = True) -> None:
+    def limb(
+        self, points: Sequence[Point], widths: Sequence[float], color: Color, *, outlined: bool = True
+    ) -> None:
         """A chain of tapered segments through `points`, one width a point."""
         paths = [
-            capsule(points[i], points[i + 1], widths[i] / 2, widths[i + 1] / 2) for i in range(len(points) - 1)
+            capsule(points[i], points[i + 1], widths[i] / 2, widths[i + 1] / 2)
+            for i in range(len(points) - 1)
         ]
         self.parts.append(Part(paths, color, outlined))
 
@@ -96,6 +106,11 @@ class Figure:
         points = [p for part in self.parts for path in part.paths for p in path]
         xs, ys = [p[0] for p in points], [p[1] for p in points]
         return min(xs), min(ys), max(xs), max(ys)
+
+    def footprint(self, height: float) -> tuple[float, float]:
+        """(left, right) of everything lower than `height`; (0, 0) if nothing is."""
+        xs = [p[0] for part in self.parts for path in part.paths for p in path if p[1] < height]
+        return min(xs, default=0.0), max(xs, default=0.0)
 
     def paint(self, canvas: Canvas, origin: Point, scale: Point, *, ink: float, halo: float) -> None:
         """Draw with the figure's origin at `origin`; `ink` and `halo` are line widths in picture units."""

@@ -40,7 +40,7 @@ def draw_back_hair(figure: Figure, who: Person, frame: HeadFrame, turn: float) -
         return
     r, back = frame.radius, -0.35 * turn
     if who.age == "child":
-        for u in (-1.2, 1.2 - 0.55 * turn):
+        for u in (-1.2, 1.2) if turn < 0.5 else (-1.15,):
             figure.blob(frame.at(u, -0.15), (r * 0.36, r * 0.6), who.hair, degrees=-20 if u < 0 else 20)
     elif who.style == 0:
         figure.shape(frame.arc((back, -0.35), (1.08, 1.35), 0, 360), who.hair)
@@ -58,12 +58,15 @@ def draw_head(figure: Figure, who: Person, neck: Point, frame: HeadFrame, turn: 
     figure.limb([neck, frame.at(-0.1 * turn, -0.5)], [who.body.limb * 0.85] * 2, shade(who.skin, -0.1))
     if who.age == "elderly" and who.woman:
         figure.blob(frame.at(-0.55 * turn, 1.12), r * 0.45, who.hair)
-    for u in (-wide, wide) if turn < 0.3 else (-0.12 - 0.25 * turn,):
-        if turn < 0.3:
-            figure.blob(frame.at(u, -0.05), (r * 0.18, r * 0.24), who.skin)
+    if who.age == "elderly" and not who.woman:
+        figure.shape(frame.arc((-0.26 * turn, 0.02), (wide * 1.34, 0.6), 0, 360), who.hair)
+    for u in (-wide, wide) if turn < 0.3 else ():
+        figure.blob(frame.at(u, -0.1), (r * 0.18, r * 0.24), who.skin)
     figure.shape(frame.arc((0, 0), (wide, 1.0), 0, 360), who.skin)
     if turn > 0.5:
-        figure.shape([frame.at(wide * 0.93, 0.12), frame.at(wide + 0.2, -0.16), frame.at(wide * 0.9, -0.24)], who.skin)
+        figure.shape(
+            [frame.at(wide * 0.93, 0.12), frame.at(wide + 0.2, -0.16), frame.at(wide * 0.9, -0.24)], who.skin
+        )
     _face(figure, who, frame, turn)
     _hair(figure, who, frame, turn, wide)
 
@@ -77,25 +80,46 @@ def _face(figure: Figure, who: Person, frame: HeadFrame, turn: float) -> None:
     if who.age == "elderly" and not who.woman and who.style != 1:
         chin = frame.arc((0.1 * turn, -0.15), (0.86, 1.12), 195, 345)
         figure.shape([*chin, frame.at(shift + 0.3, -0.4), frame.at(shift - 0.3, -0.4)], who.hair)
+    if who.age == "elderly":
+        for u in (shift - gap, shift + gap):
+            figure.blob(frame.at(u, low), r * 0.29, mix(who.skin, (244, 250, 255), 0.6), outlined=False)
     for u in (shift - gap, shift + gap):
         figure.blob(frame.at(u, low), (r * eye, r * eye * 1.35), INK, outlined=False)
         if who.age == "child":
-            figure.blob(frame.at(u * 1.15, low - 0.34), (r * 0.16, r * 0.1), mix(who.skin, (240, 80, 80), 0.45), outlined=False)
+            figure.blob(
+                frame.at(u + 0.1 * (1 - turn) * (1 if u > shift else -1) - 0.06 * turn, low - 0.34),
+                (r * 0.16, r * 0.1),
+                mix(who.skin, (240, 80, 80), 0.45),
+                outlined=False,
+            )
     if who.age == "elderly":
         for u in (shift - gap, shift + gap):
             figure.stroke(frame.arc((u, low), 0.27, 0, 360), INK, r * 0.1)
             figure.stroke([frame.at(u - 0.2, low + 0.42), frame.at(u + 0.2, low + 0.42)], who.hair, r * 0.13)
         figure.stroke([frame.at(shift - gap - 0.25, low), frame.at(-0.7, low + 0.08)], INK, r * 0.09)
-    mouth = frame.arc((shift, -0.36), (0.27, 0.2), 200, 340)
+        if not who.woman:
+            for u in (-0.17, 0.17):
+                figure.blob(
+                    frame.at(shift + u, -0.3), (r * 0.24, r * 0.1), who.hair, degrees=-70 * u, outlined=False
+                )
+    mouth = frame.arc((shift, -0.4), (0.27 - 0.08 * turn, 0.2), 200, 340)
     color = (150, 40, 50) if who.skin[0] > 150 else (80, 24, 30)
     figure.stroke(mouth, color, r * 0.11)
 
 
+def _fringe_of_the_bald(figure: Figure, who: Person, frame: HeadFrame, turn: float, wide: float) -> None:
+    r = frame.radius
+    if turn < 0.3:
+        return
+    figure.blob(
+        frame.at(-wide * 0.68, 0.0), (r * 0.3, r * 0.5), who.hair, degrees=-frame.tilt, outlined=False
+    )
+    figure.blob(frame.at(-wide * 0.22, -0.12), (r * 0.15, r * 0.22), shade(who.skin, -0.12), outlined=False)
+
+
 def _hair(figure: Figure, who: Person, frame: HeadFrame, turn: float, wide: float) -> None:
     if who.age == "elderly" and not who.woman:
-        r = frame.radius
-        for u in (-wide, wide) if turn < 0.3 else (-wide * 0.86,):
-            figure.blob(frame.at(u, 0.08), (r * 0.24, r * 0.42), who.hair)
+        _fringe_of_the_bald(figure, who, frame, turn, wide)
         return
     thick = 1.1 if who.woman or who.age == "child" else 1.07
     side = wide * 1.06 + 0.02
@@ -115,7 +139,9 @@ def _hair(figure: Figure, who: Person, frame: HeadFrame, turn: float, wide: floa
         if who.extra:
             crown = frame.arc((0, 0.28), (side + 0.02, 0.86), 0, 180)
             figure.shape(crown, shade(who.top, -0.1))
-            figure.limb([frame.at(0.4, 0.3), frame.at(1.3, 0.26)], [frame.radius * 0.2] * 2, shade(who.top, -0.4))
+            figure.limb(
+                [frame.at(0.4, 0.3), frame.at(1.3, 0.26)], [frame.radius * 0.2] * 2, shade(who.top, -0.4)
+            )
         else:
             for u in (-0.35, 0.0, 0.35):
                 tuft = [frame.at(u - 0.2, 0.98), frame.at(u + 0.12, 1.3), frame.at(u + 0.22, 0.96)]

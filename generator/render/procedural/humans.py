@@ -1,4 +1,4 @@
-"""Demo people: labels and diversity values in, a picture out. Place, light, framing and direction come together here."""
+"""Demo people: from labels and diversity values to a picture; place, light and framing meet here."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["ACTIONS", "AGES", "BACKGROUNDS", "DIVERSITY", "LABELS", "draw_human"
 
 TINTS: dict[str, tuple[float, float, float]] = {
     "daylight": (1.0, 1.0, 1.0),
-    "dusk": (1.0, 0.84, 0.76),
-    "overcast": (0.86, 0.90, 0.95),
+    "dusk": (1.0, 0.90, 0.84),
+    "overcast": (0.91, 0.94, 0.97),
 }
-FRAMINGS: dict[str, float] = {"near": 0.92, "medium": 0.78, "far": 0.64}
+FRAMINGS: dict[str, float] = {"near": 0.93, "medium": 0.80, "far": 0.68}
 FEET: dict[str, float] = {"near": 0.965, "medium": 0.935, "far": 0.90}
 
 LABELS: dict[str, tuple[str, ...]] = {
@@ -54,7 +54,7 @@ def _value(given: Mapping[str, str], name: str, known: Mapping[str, tuple[str, .
 
 
 def pose(age: str, action: str, appearance: str, skin: str, clothing: str, rng: random.Random) -> Figure:
-    """The figure of a person doing `action`, feet or lowest point as high above y = 0 as the action has them."""
+    """A person doing `action`; the ground is y = 0, and feet are as high above it as the action has them."""
     figure = Figure()
     ACTIONS[action](figure, make_person(age, appearance, skin, clothing, rng), rng)
     return figure
@@ -82,13 +82,15 @@ def draw_human(
     BACKGROUNDS[background](canvas, light, rng)
     figure = pose(age, action, appearance, skin, clothing, rng)
     left, _, right, top = figure.bounds()
+    first, last = figure.footprint(0.16)
     tall = FRAMINGS[framing] * rng.uniform(0.97, 1.0)
     scale = min(tall / top, 0.94 / (right - left)) * (0.5 + 0.5 * AGES[age].stature)
     mirror = 1.0 if direction == "right" else -1.0
     slack = max(0.0, (1 - (right - left) * scale) / 2 - 0.02)
     x = 0.5 - mirror * scale * (left + right) / 2 + rng.uniform(-0.08, 0.08) * min(1.0, slack / 0.08)
     y = FEET[framing] + rng.uniform(-0.008, 0.008)
-    _shadow(canvas, (x + mirror * scale * (left + right) / 2, y), scale * min(0.34, (right - left) * 0.42), background)
+    half = scale * max(0.24, (last - first) * 0.56)
+    _shadow(canvas, (x + mirror * scale * (first + last) / 2, y), half, background)
     figure.paint(canvas, (x, y), (mirror * scale, scale), ink=0.011, halo=0.008)
     return canvas.finish(TINTS[light])
 

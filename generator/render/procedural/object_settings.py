@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 from .canvas import Canvas, Color, shade
-from .things_paint import soft_shadow, vary
+from .things_paint import vary
 
 Backdrop = Callable[[Canvas, random.Random], None]
 
@@ -15,20 +16,15 @@ def _tone(color: Color, rng: random.Random) -> Color:
     return shade(color, vary(rng, 0.06))
 
 
-def _fan(x: float, horizon: float, spread: float) -> tuple[float, float]:
-    """Where a line that meets the horizon at `x` leaves the picture at the bottom."""
-    return 0.5 + (x - 0.5) * spread, 1.02 + 0 * horizon
-
-
 def _wooden_table(canvas: Canvas, rng: random.Random) -> None:
     horizon = 0.40 + vary(rng, 0.04)
     canvas.gradient(0, horizon, _tone((228, 224, 216), rng), (214, 209, 200))
-    top = _tone((192, 164, 130), rng)
+    top = _tone((188, 167, 141), rng)
     canvas.gradient(horizon, 1, shade(top, 0.1), shade(top, -0.1))
     shift = vary(rng, 0.05)
     for i in range(-3, 10):
         x = i / 6 + shift
-        canvas.line([(x, horizon), _fan(x, horizon, 2.4)], shade(top, -0.28), 0.008)
+        canvas.line([(x, horizon), (0.5 + (x - 0.5) * 2.4, 1.02)], shade(top, -0.28), 0.008)
     for _ in range(16):
         y = rng.uniform(horizon + 0.03, 1)
         x, near = rng.random(), (y - horizon) / (1 - horizon)
@@ -62,9 +58,6 @@ def _studio(canvas: Canvas, rng: random.Random) -> None:
     paper = _tone((228, 228, 232), rng)
     outline = [(edge, 0.03), (1 - edge, 0.03), (1 - edge, 0.55), (1.08, 1.02), (-0.08, 1.02), (edge, 0.55)]
     canvas.polygon(outline, paper)
-    for i in range(10):
-        y = 0.5 + i * 0.03
-        canvas.polygon([(edge, y), (1 - edge, y), (1 - edge, 0.56), (1.08, 1.02), (-0.08, 1.02), (edge, 0.56)], shade(paper, i * 0.05)) if y < 0.56 else None
     canvas.box(edge - 0.04, 0.015, 1 - edge + 0.04, 0.05, shade(wall, -0.45))
     side = rng.choice((-1, 1))
     with canvas.transformed(scale=(side, 1)):
@@ -88,7 +81,7 @@ def _stone_floor(canvas: Canvas, rng: random.Random) -> None:
     canvas.box(0, horizon, 1, 1, stone)
     rows = [horizon + (1.02 - horizon) * t for t in (0, 0.1, 0.24, 0.43, 0.68, 1)]
     shift = vary(rng, 0.08)
-    for top, bottom in zip(rows, rows[1:], strict=False):
+    for top, bottom in pairwise(rows):
         t0, t1 = ((y - horizon) / (1 - horizon) for y in (top, bottom))
         for i in range(-3, 9):
             xs = [(i + k) / 6 + shift - 0.5 for k in (0, 1)]
@@ -120,7 +113,9 @@ def _carpet(canvas: Canvas, rng: random.Random) -> None:
         for i in range(-8, 9):
             x = 0.5 + shift + (i + 0.5 * odd) * reach * 2.1
             if -0.1 < x < 1.1:
-                canvas.polygon([(x - reach, y), (x, y - tall), (x + reach, y), (x, y + tall)], slate if odd else pale)
+                canvas.polygon(
+                    [(x - reach, y), (x, y - tall), (x + reach, y), (x, y + tall)], slate if odd else pale
+                )
                 canvas.polygon(
                     [(x - reach / 2, y), (x, y - tall / 2), (x + reach / 2, y), (x, y + tall / 2)],
                     pale if odd else slate,
@@ -135,4 +130,3 @@ SETTINGS: dict[str, Backdrop] = {
     "stone floor": _stone_floor,
     "carpet": _carpet,
 }
-__all__ = ["SETTINGS", "Backdrop", "soft_shadow"]

@@ -36,8 +36,8 @@ class Body:
 
 AGES: dict[str, Body] = {
     "child": Body(0.86, 0.330, 0.010, 0.280, 0.380, 0.300, 0.250, 0.210, 0.100, 0),
-    "adult": Body(1.00, 0.180, 0.040, 0.310, 0.470, 0.400, 0.250, 0.180, 0.090, 0),
-    "elderly": Body(0.95, 0.205, 0.020, 0.335, 0.430, 0.390, 0.245, 0.215, 0.098, 30),
+    "adult": Body(1.00, 0.183, 0.040, 0.310, 0.470, 0.400, 0.250, 0.180, 0.090, 0),
+    "elderly": Body(0.95, 0.218, 0.020, 0.332, 0.420, 0.390, 0.245, 0.215, 0.098, 30),
 }
 
 SKINS: dict[str, Color] = {"light": (250, 208, 178), "medium": (205, 145, 98), "dark": (116, 72, 48)}
@@ -79,7 +79,11 @@ def make_person(age: str, appearance: str, skin: str, clothing: str, rng: random
         "adult": rng.choice((*TROUSERS, shade(color, -0.55))),
         "elderly": rng.choice(((138, 128, 116), (122, 124, 130), (150, 136, 112))),
     }[age]
-    shoes = rng.choice(((245, 245, 245), (244, 120, 40), (60, 190, 210)) if age == "child" else ((52, 40, 40), (90, 54, 36), (235, 235, 235)))
+    shoes = rng.choice(
+        ((245, 245, 245), (244, 120, 40), (60, 190, 210))
+        if age == "child"
+        else ((52, 40, 40), (90, 54, 36), (235, 235, 235))
+    )
     return Person(
         age,
         appearance == "woman",
@@ -100,7 +104,14 @@ def far_side(color: Color, far: bool) -> Color:
 
 
 def draw_leg(
-    figure: Figure, who: Person, hip: Point, thigh: float, shin: float, *, far: bool = False, toe: float | None = None
+    figure: Figure,
+    who: Person,
+    hip: Point,
+    thigh: float,
+    shin: float,
+    *,
+    far: bool = False,
+    toe: float | None = None,
 ) -> Point:
     """A leg with a shoe; `toe` is the shoe's direction (default: square to the shin). Returns the ankle."""
     body = who.body
@@ -164,14 +175,18 @@ def draw_hand(figure: Figure, hand: Point, width: float, degrees: float, skin: C
 def draw_torso(
     figure: Figure, who: Person, hip: Point, lean: float, *, side: bool
 ) -> tuple[Point, Point, float]:
-    """The trunk from `hip`, leaning `lean` degrees forward. Returns (shoulder centre, neck base, lean of the neck)."""
+    """The trunk from `hip`, leaning `lean` degrees forward. Returns chest, neck base and the neck's lean."""
     body = who.body
     stoop = body.stoop * (1.0 if side else 0.45)
     low_lean, high_lean = lean - stoop * 0.1, lean + stoop * 0.95
     waist = reach(hip, body.torso * 0.5, 180 - low_lean)
     chest = reach(waist, body.torso * 0.5, 180 - high_lean)
     wide = 0.74 if side else 1.0
-    half = [body.hips * wide / 2, body.hips * (0.86 if who.woman else 0.98) * wide / 2, body.shoulders * wide / 2]
+    half = [
+        body.hips * wide / 2,
+        body.hips * (0.86 if who.woman else 0.98) * wide / 2,
+        body.shoulders * wide / 2,
+    ]
     if side and who.age != "elderly":
         half[0] *= 0.92
     outline = _tube([hip, waist, chest], half, [low_lean, (low_lean + high_lean) / 2, high_lean])
@@ -187,7 +202,11 @@ def draw_torso(
             figure.shape(band, (255, 250, 235), outlined=False)
     elif who.age == "elderly":
         front = body.hips * (0.3 if side else 0.0)
-        seam = [(hip[0] + front, hip[1]), (waist[0] + front * 0.9, waist[1]), (chest[0] + front * 0.6, chest[1])]
+        seam = [
+            (hip[0] + front, hip[1]),
+            (waist[0] + front * 0.9, waist[1]),
+            (chest[0] + front * 0.6, chest[1]),
+        ]
         figure.limb(seam, [0.035, 0.06, 0.10], (250, 246, 232), outlined=False)
         for share in (0.25, 0.6):
             spot = between(seam[0], seam[1], share)
@@ -196,6 +215,19 @@ def draw_torso(
         belt = _tube([hip, between(hip, waist, 0.16)], [half[0] * 1.0] * 2, [low_lean] * 2, square=True)
         figure.shape(belt, shade(who.bottom, -0.25), outlined=False)
     return chest, reach(chest, body.torso * 0.02, 180 - high_lean), high_lean
+
+
+def draw_skirt(figure: Figure, who: Person, hip: Point, lean: float) -> None:
+    """A flared skirt below `hip`; draw it after the legs and before the torso."""
+    body = who.body
+    long = body.leg * (0.42 if who.age == "elderly" else 0.36)
+    waist, hem = reach(hip, body.torso * 0.16, 180 - lean), reach(hip, long, 0)
+    flare = body.hips * (0.62 if who.age == "child" else 0.74)
+    ripple = [(hem[0] + flare * (0.5 - i / 4) * 2, hem[1] + (0.014 if i % 2 else -0.012)) for i in range(5)]
+    color = shade(who.bottom, -0.3) if who.age == "elderly" else shade(who.top, -0.12)
+    figure.shape(
+        [(waist[0] - body.hips * 0.4, waist[1]), (waist[0] + body.hips * 0.4, waist[1]), *ripple], color
+    )
 
 
 def _tube(spine: list[Point], half: list[float], leans: list[float], *, square: bool = False) -> list[Point]:

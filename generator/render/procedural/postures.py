@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 
 from .canvas import Color, Point, arc_points, shade
-from .figure import INK, Figure, bend, between, reach
+from .figure import INK, Figure, bend, between
 from .heads import draw_back_hair, draw_head, head_frame
-from .people import Person, draw_arm, draw_hand, draw_leg, draw_torso
+from .people import Person, draw_arm, draw_hand, draw_leg, draw_skirt, draw_torso
 
 Posture = Callable[[Figure, Person, random.Random], None]
 MOTION: Color = (255, 255, 255)
@@ -31,12 +31,16 @@ def _upper_body(
     tilt: float,
     turn: float,
     arms: Callable[[Point, Point, bool], None],
+    *,
+    skirt: bool = True,
 ) -> None:
-    """Torso and head around `arms`, which draws the arm at (near shoulder, far shoulder, is_far)."""
+    """Torso and head around `arms`, called with (near shoulder, far shoulder, is_far), far arm first."""
     side = turn > 0.5
     scratch = Figure()
     chest, neck, neck_lean = draw_torso(scratch, who, hip, lean, side=side)
-    frame = head_frame(who, neck, neck_lean * (1.0 if side else 0.6) + (0 if side else who.body.stoop * 0.3), tilt)
+    frame = head_frame(
+        who, neck, neck_lean * (1.0 if side else 0.6) + (0 if side else who.body.stoop * 0.3), tilt
+    )
     drop = who.body.torso * 0.06
     reach_out = who.body.shoulders * (0.06 if side else 0.44)
     near, far = (chest[0] - reach_out, chest[1] - drop), (chest[0] + reach_out, chest[1] - drop)
@@ -45,6 +49,8 @@ def _upper_body(
     draw_back_hair(figure, who, frame, turn)
     if not side:
         arms(near, far, True)
+    if skirt and who.woman:
+        draw_skirt(figure, who, hip, lean)
     figure.parts.extend(scratch.parts)
     draw_head(figure, who, neck, frame, turn)
     arms(near, far, False)
@@ -59,11 +65,11 @@ def running(figure: Figure, who: Person, rng: random.Random) -> None:
 
     def arms(near: Point, far: Point, is_far: bool) -> None:
         if is_far:
-            draw_arm(figure, who, far, 58 + swing, 148, far=True)
+            draw_arm(figure, who, far, 58 + swing, 112 if who.age == "child" else 142, far=True)
         else:
             draw_arm(figure, who, near, -62 + swing, 32 - swing)
 
-    _upper_body(figure, who, hip, 16 + swing / 3, 6, 1.0, arms)
+    _upper_body(figure, who, hip, 16 + swing / 3, 6, 1.0, arms, skirt=False)
     _stand_on(figure, 0.03)
     left = figure.bounds()[0]
     for height, length in ((0.30, 0.16), (0.48, 0.22), (0.66, 0.16)):
@@ -75,18 +81,19 @@ def jumping(figure: Figure, who: Person, rng: random.Random) -> None:
     """In the air: arms in a V, knees bent outwards, a shadow far below."""
     swing = rng.uniform(-7, 7)
     width = who.body.hips * 0.3
-    draw_leg(figure, who, (width, 0), 58 + swing, -38, toe=20)
-    draw_leg(figure, who, (-width, 0), -58 + swing, 38, toe=-20)
+    draw_leg(figure, who, (width, 0), 58 + swing, -38, toe=40)
+    draw_leg(figure, who, (-width, 0), -58 + swing, 38, toe=50)
 
     def arms(near: Point, far: Point, is_far: bool) -> None:
         if not is_far:
-            draw_arm(figure, who, near, -140 + swing, -158, spread=True)
-            draw_arm(figure, who, far, 140 + swing, 158, spread=True)
+            upper, fore = (122, 146) if who.age == "child" else (138, 156)
+            draw_arm(figure, who, near, -upper + swing, -fore, spread=True)
+            draw_arm(figure, who, far, upper + swing, fore, spread=True)
 
-    _upper_body(figure, who, (0, 0), 0, swing / 2, 0.15, arms)
+    _upper_body(figure, who, (0, 0), 5, 4 + swing / 2, 0.28, arms)
     _stand_on(figure, 0.24 + rng.uniform(0, 0.04))
-    for x in (-0.12, 0.0, 0.12):
-        _mark(figure, [(x, 0.20 + 0.03 * (x == 0)), (x, 0.10)])
+    for x in (-0.14, 0.0, 0.14):
+        _mark(figure, [(x, 0.17 + 0.04 * (x == 0)), (x, 0.09)], 0.016)
 
 
 def waving(figure: Figure, who: Person, rng: random.Random) -> None:
@@ -101,24 +108,26 @@ def waving(figure: Figure, who: Person, rng: random.Random) -> None:
         if is_far:
             draw_arm(figure, who, near, -16 + swing / 2, -4 + swing / 2)
         else:
-            hands.append(draw_arm(figure, who, far, 128 + swing / 2, 166 + swing, spread=True))
+            upper, fore = (108, 146) if who.age == "child" else (128, 166)
+            hands.append(draw_arm(figure, who, far, upper + swing / 2, fore + swing, spread=True))
 
-    _upper_body(figure, who, (0, 0), 0, swing / 3, 0.15, arms)
+    _upper_body(figure, who, (0, 0), 0, swing / 3, 0.22, arms)
     lift = -figure.bounds()[1]
     _stand_on(figure, 0.0)
     x, y = hands[0][0], hands[0][1] + lift
     size = who.body.limb * 1.9
     for factor in (1.0, 1.5):
         _mark(figure, arc_points((x, y), size * factor, -28, 42), 0.02)
-    _mark(figure, arc_points((x, y), size * 1.1, 148, 200), 0.02)
+    if who.age != "child":
+        _mark(figure, arc_points((x, y), size * 1.1, 148, 200), 0.02)
 
 
 def lifting(figure: Figure, who: Person, rng: random.Random) -> None:
     """A barbell with big discs held overhead on straight arms."""
     swing = rng.uniform(-3, 3)
     width = who.body.hips * 0.3
-    draw_leg(figure, who, (width, 0), 24, 8, toe=75)
-    draw_leg(figure, who, (-width, 0), -24, -8, toe=-75)
+    draw_leg(figure, who, (width, 0), 26, 8, toe=78)
+    draw_leg(figure, who, (-width, 0), -22, -8, toe=70)
     hands: list[Point] = []
 
     def arms(near: Point, far: Point, is_far: bool) -> None:
@@ -126,7 +135,7 @@ def lifting(figure: Figure, who: Person, rng: random.Random) -> None:
             hands.append(draw_arm(figure, who, near, -152 + swing, -176))
             hands.append(draw_arm(figure, who, far, 152 + swing, 176))
 
-    _upper_body(figure, who, (0, 0), 0, 0, 0.15, arms)
+    _upper_body(figure, who, (0, 0), 0, 0, 0.28, arms)
     (x0, y0), (x1, y1) = hands
     mid, slope = ((x0 + x1) / 2, (y0 + y1) / 2), (y1 - y0) / (x1 - x0)
     disc = rng.choice(((46, 48, 58), (196, 44, 50), (40, 84, 160)))
@@ -140,7 +149,9 @@ def lifting(figure: Figure, who: Person, rng: random.Random) -> None:
             low, high = on_bar(sign * x), on_bar(sign * x)
             figure.limb([(low[0], low[1] - half), (high[0], high[1] + half)], [thick] * 2, disc)
             figure.stroke(
-                [(low[0] - 0.01, low[1] - half * 0.8), (low[0] - 0.01, low[1] + half * 0.8)], shade(disc, 0.35), 0.016
+                [(low[0] - 0.01, low[1] - half * 0.8), (low[0] - 0.01, low[1] + half * 0.8)],
+                shade(disc, 0.35),
+                0.016,
             )
     for x, y in hands:
         draw_hand(figure, (x, y), who.body.limb * 0.95, 180, who.skin, False)
@@ -158,12 +169,19 @@ def reading(figure: Figure, who: Person, rng: random.Random) -> None:
     if bench:
         figure.limb([(left - 0.02, seat), (left - 0.05, seat + 0.30)], [0.045] * 2, wood)
     for x in (left + 0.04, right - 0.03):
-        figure.limb([(x, seat - 0.03), (x + (0.0 if bench else 0.05 * math.copysign(1, x)), 0.015)], [0.04] * 2, shade(wood, -0.3))
+        figure.limb(
+            [(x, seat - 0.03), (x + (0.0 if bench else 0.05 * math.copysign(1, x)), 0.015)],
+            [0.04] * 2,
+            shade(wood, -0.3),
+        )
     swing = rng.uniform(-4, 4)
     draw_leg(figure, who, hip, 84, 6 + swing, far=True, toe=92)
     figure.limb([(left, seat - 0.02), (right, seat - 0.02)], [0.055] * 2, wood)
     draw_leg(figure, who, hip, 80, -3 + swing, toe=90)
-    grip = (body.torso * 0.98, hip[1] + body.torso * (0.66 if who.age != "elderly" else 0.58) + swing * 0.003)
+    grip = (
+        body.torso * (0.98 if who.age != "elderly" else 1.14),
+        hip[1] + body.torso * (0.66 if who.age != "elderly" else 0.58) + swing * 0.003,
+    )
     half = body.arm * 0.5
 
     def arms(near: Point, far: Point, is_far: bool) -> None:
@@ -173,7 +191,7 @@ def reading(figure: Figure, who: Person, rng: random.Random) -> None:
         if is_far:
             _book(figure, (grip[0] + 0.03, grip[1] + 0.05), rng)
 
-    _upper_body(figure, who, hip, 2 + swing / 2, 16, 1.0, arms)
+    _upper_body(figure, who, hip, 2 + swing / 2, 16, 1.0, arms, skirt=False)
 
 
 def _book(figure: Figure, center: Point, rng: random.Random) -> None:
@@ -183,14 +201,22 @@ def _book(figure: Figure, center: Point, rng: random.Random) -> None:
     high, page = 0.125, 0.155
     figure.shape(
         [
-            (x, y - high - 0.03), (x + page + 0.025, y - high + 0.02), (x + page + 0.025, y + high + 0.045),
-            (x, y + high), (x - page - 0.025, y + high + 0.045), (x - page - 0.025, y - high + 0.02),
+            (x, y - high - 0.03),
+            (x + page + 0.025, y - high + 0.02),
+            (x + page + 0.025, y + high + 0.045),
+            (x, y + high),
+            (x - page - 0.025, y + high + 0.045),
+            (x - page - 0.025, y - high + 0.02),
         ],
         cover,
     )
     for sign in (-1, 1):
         edge = x + sign * page
-        figure.shape([(x, y - high), (edge, y - high + 0.045), (edge, y + high + 0.03), (x, y + high - 0.01)], (255, 252, 240), outlined=False)
+        figure.shape(
+            [(x, y - high), (edge, y - high + 0.045), (edge, y + high + 0.03), (x, y + high - 0.01)],
+            (255, 252, 240),
+            outlined=False,
+        )
         for row in range(4):
             v = y + high * (0.62 - row * 0.42)
             a, b = (x + sign * page * 0.18, v), (x + sign * page * 0.82, v + 0.024)
@@ -218,7 +244,8 @@ def cycling(figure: Figure, who: Person, rng: random.Random) -> None:
     arm_half, leg_half = body.arm * 0.5, body.leg * 0.49
     turn = 0.085 * k
     pedals = [
-        (crank[0] + side * turn * math.cos(phase), crank[1] + side * turn * math.sin(phase)) for side in (1, -1)
+        (crank[0] + side * turn * math.cos(phase), crank[1] + side * turn * math.sin(phase))
+        for side in (1, -1)
     ]
 
     def leg(pedal: Point, far: bool) -> None:
@@ -228,10 +255,22 @@ def cycling(figure: Figure, who: Person, rng: random.Random) -> None:
 
     leg(pedals[1], True)
     fork = between(bar, front, 0.22)
-    tubes = [[rear, crank], [crank, fork], [rear, between(seat, crank, 0.2)], [seat, crank], [between(seat, crank, 0.2), fork], [bar, front]]
+    tubes = [
+        [rear, crank],
+        [crank, fork],
+        [rear, between(seat, crank, 0.2)],
+        [seat, crank],
+        [between(seat, crank, 0.2), fork],
+        [bar, front],
+    ]
     for tube in tubes:
         figure.stroke(tube, frame, 0.032, outlined=True)
-    figure.stroke([(bar[0] - 0.07, bar[1] + 0.02), bar, (bar[0] + 0.02, bar[1] - 0.03)], (60, 60, 70), 0.03, outlined=True)
+    figure.stroke(
+        [(bar[0] - 0.07, bar[1] + 0.02), bar, (bar[0] + 0.02, bar[1] - 0.03)],
+        (60, 60, 70),
+        0.03,
+        outlined=True,
+    )
     figure.limb([(seat[0] - 0.08, seat[1] + 0.01), (seat[0] + 0.07, seat[1])], [0.05, 0.03], (50, 44, 48))
     figure.blob(crank, 0.04 * k, (200, 204, 212))
     leg(pedals[0], False)
@@ -242,7 +281,7 @@ def cycling(figure: Figure, who: Person, rng: random.Random) -> None:
         draw_arm(figure, who, root, upper, fore, far=is_far)
 
     lean = 38 if who.age == "adult" else 26 if who.age == "child" else 18
-    _upper_body(figure, who, hip, lean + rng.uniform(-3, 3), 0, 1.0, arms)
+    _upper_body(figure, who, hip, lean + rng.uniform(-3, 3), 0, 1.0, arms, skirt=False)
 
 
 POSTURES: dict[str, Posture] = {

@@ -18,7 +18,7 @@ COLORS: dict[str, Color] = {
     "green": (44, 156, 70),
     "blue": (38, 96, 210),
     "purple": (124, 58, 176),
-    "pink": (246, 136, 186),
+    "pink": (246, 130, 192),
     "black": (40, 40, 44),
 }
 
@@ -29,6 +29,7 @@ RUBBER: Color = (52, 52, 56)
 GLASS: Color = (206, 222, 230)
 WOOD: Color = (150, 116, 84)
 BRASS: Color = (206, 182, 124)
+COFFEE: Color = (92, 66, 50)
 EDGE = 0.016
 
 
@@ -51,10 +52,21 @@ def make_paint(name: str, rng: random.Random) -> Paint:
     red, green, blue = colorsys.hsv_to_rgb((h + turn) % 1, s * strength, min(1.0, v * value))
     base = (round(red * 255), round(green * 255), round(blue * 255))
     if name == "black":
-        return Paint(base, shade(base, -0.4), shade(base, 0.12), shade(base, 0.3), (10, 10, 12), shade(base, 0.34))
+        return Paint(
+            base, shade(base, -0.4), shade(base, 0.12), shade(base, 0.3), (10, 10, 12), shade(base, 0.34)
+        )
     if name == "yellow":
-        return Paint(base, mix(base, (186, 142, 0), 0.36), shade(base, 0.34), shade(base, 0.7), (132, 104, 14), (168, 130, 10))
-    return Paint(base, shade(base, -0.2), shade(base, 0.16), shade(base, 0.46), shade(base, -0.52), shade(base, -0.42))
+        return Paint(
+            base,
+            mix(base, (186, 142, 0), 0.36),
+            shade(base, 0.34),
+            shade(base, 0.7),
+            (132, 104, 14),
+            (168, 130, 10),
+        )
+    return Paint(
+        base, shade(base, -0.2), shade(base, 0.16), shade(base, 0.46), shade(base, -0.52), shade(base, -0.42)
+    )
 
 
 def vary(rng: random.Random, spread: float) -> float:
@@ -89,6 +101,15 @@ def soft_shadow(canvas: Canvas, center: Point, radii: Point, strength: float) ->
     """Darken an ellipse that fades out towards its border, in untransformed unit coordinates."""
     side = canvas.side
     width, height = max(2, round(2 * radii[0] * side)), max(2, round(2 * radii[1] * side))
-    fade = Image.radial_gradient("L").point([round(max(0.0, 1 - v / 180) ** 1.3 * 255 * strength) for v in range(256)])
+    fade = Image.radial_gradient("L").point(
+        [round(max(0.0, 1 - v / 180) ** 1.3 * 255 * strength) for v in range(256)]
+    )
     left, top = round(center[0] * side) - width // 2, round(center[1] * side) - height // 2
     canvas.image.paste((24, 24, 32), (left, top), fade.resize((width, height)))
+
+
+def tint(canvas: Canvas, factors: tuple[float, float, float]) -> None:
+    """Multiply each channel of what is drawn so far."""
+    if factors != (1.0, 1.0, 1.0):
+        table = [min(255, round(v * factor)) for factor in factors for v in range(256)]
+        canvas.image.paste(canvas.image.point(table))

@@ -1,0 +1,81 @@
+"""A pool of procedural pictures with labels, drawn once and kept on disk for many epochs.
+
+    python data/training/pictures.py --out checkpoints/pool --count 24000
+
+Writes, for each entity, `<entity>.npy` (N x size x size x 3, uint8) and `<entity>.json` (labels and diversity values).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from labels import random_diversity, split_combinations
+from PIL import Image
+
+from clay_eval.generator.render.procedural import draw
+from clay_eval.schemas.entity import load_entity
+
+ENTITIES = ("demo-object", "demo-human")
+SIZE = 64
+CHUNK = 500
+
+
+def make(
+    entity: str, start: int, count: int, part: str, size: int
+) -> tuple[np.ndarray, list[dict[str, dict[str, str]]]]:
+    """Draw pictures `start` to `start + count` of an entity's endless sequence for `part` ("seen" or "held-out").
+
+    Every third picture is drawn at twice the size and reduced, as an encoder's preprocessing would.
+    """
+    spec = load_entity(entity)
+    seen, held_out = split_combinations(spec)
+    rows = seen if part == "seen" else held_out
+    pixels = np.empty((count, size, size, 3), np.uint8)
+    records = []
+    for i in range(count):
+        rng = random.Random(f"{entity}|{part}|{start + i}")
+        labels, diversity = rng.choice(rows), random_diversity(spec, rng)
+        picture = draw(labels, diversity, rng.getrandbits(53), size * 2 if i % 3 == 0 else size)
+        pixels[i] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
+        records.append({"labels": dict(labels), "diversity": diversity})
+    return pixels, records
+
+
+def make_pool(out: Path, entity: str, count: int, part: str, workers: int, size: int = SIZE) -> None:
+    """Draw and store `count` pictures."""
+    out.mkdir(parents=True, exist_ok=True)
+    starts = range(0, count, CHUNK)
+    with ProcessPoolExecutor(workers) as pool:
+        chunks = list(
+            pool.map(
+                make,
+                [entity] * len(starts),
+                starts,
+                [min(CHUNK, count - s) for s in starts],
+                [part] * len(starts),
+                [size] * len(starts),
+            )
+        )
+    np.save(out / f"{entity}.npy", np.concatenate([c[0] for c in chunks]))
+    (out / f"{entity}.json").write_text(json.dumps([r for c in chunks for r in c[1]]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=24000, help="pictures an entity")
+    parser.add_argument("--part", choices=["seen", "held-out"], default="seen")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--entity", choices=ENTITIES, action="append", help="default: both")
+    options = parser.parse_args()
+    for entity in options.entity or ENTITIES:
+        make_pool(options.out, entity, options.count, options.part, options.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Checks and normalises arrays of features: one row an image or a text, d columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clay_eval.schemas.errors import InputError
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Float64Array = npt.NDArray[np.float64]
+
+_CHUNK_ROWS = 4096
+
+
+def as_floats(values: npt.ArrayLike, name: str) -> FloatArray:
+    """Return `values` as a 2-D array (M, d) of float32 or float64, without a look at each number.
+
+    float32 and float64 pass as they are, float16 becomes float32, integers become float64.
+
+    Raises InputError, naming the array `name`, for other types, other numbers of axes, and d = 0.
+    """
+    array = np.asarray(values)
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    elif array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    elif array.dtype not in (np.float32, np.float64):
+        raise InputError(
+            f"{name} must be an array of real numbers",
+            where=name,
+            expected="float32 or float64",
+            found=array.dtype,
+        )
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise InputError(
+            f"{name} must have two axes, rows and features",
+            where=name,
+            expected="shape (M, d), d > 0",
+            found=f"shape {array.shape}",
+            hint="for a single vector v pass v[None, :]" if array.ndim == 1 else None,
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def as_features(values: npt.ArrayLike, name: str, *, width: int | None = None) -> FloatArray:
+    """Return `values` as a checked feature array (M, d): M > 0, finite, no zero row, d = `width` if given.
+
+    Raises InputError, naming the array and the first row at fault.
+    """
+    array = as_floats(values, name)
+    require_width(array, name, width)
+    if not len(array):
+        raise InputError(f"{name} is empty", where=name, expected="at least one row", found="none")
+    for start in range(0, len(array), _CHUNK_ROWS):
+        chunk = array[start : start + _CHUNK_ROWS]
+        require_finite(chunk, name, first_row=start)
+        zero = np.flatnonzero(~chunk.any(axis=1))
+        if zero.size:
+            raise InputError(
+                f"{name} holds a row of zeros, which has no direction",
+                where=f"{name}, row {start + int(zero[0])}",
+                expected="a vector of positive length",
+                found="zeros",
+            )
+    return array
+
+
+def require_width(array: FloatArray, name: str, width: int | None) -> None:
+    """Raise InputError unless `array` (M, d) has d = `width`; None lets every width pass."""
+    if width is not None and array.shape[1] != width:
+        raise InputError(
+            f"{name} has another width than the features it goes with",
+            where=name,
+            expected=f"{width} columns",
+            found=f"{array.shape[1]} columns",
+            hint="images and texts must come from one and the same encoder",
+        )
+
+
+def require_finite(array: FloatArray, name: str, *, first_row: int = 0) -> None:
+    """Raise InputError naming the first row of `array` that holds NaN or infinity."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    row = int(np.flatnonzero(~finite.all(axis=1))[0])
+    column = int(np.flatnonzero(~finite[row])[0])
+    raise InputError(
+        f"{name} holds a value that is not a finite number",
+        where=f"{name}, row {first_row + row}, column {column}",
+        expected="finite numbers",
+        found=array[row, column],
+    )
+
+
+def unit_rows(array: FloatArray) -> FloatArray:
+    """Return the rows of `array` (M, d), finite, divided by their lengths; rows of zeros stay zeros.
+
+    Dividing by the largest entry first keeps rows of any magnitude from over- or underflowing.
+    """
+    largest = np.abs(array).max(axis=1, keepdims=True)
+    scaled = array / np.where(largest > 0, largest, 1)
+    lengths = np.sqrt(np.vecdot(scaled, scaled))[:, None]
+    scaled /= np.where(lengths > 0, lengths, 1)
+    return scaled
+
+
+def mean_of_unit_rows(features: FloatArray) -> Float64Array:
+    """Return the mean (d,) of the rows of `features` (M, d), each of unit length, in float64, chunk by chunk."""
+    total = np.zeros(features.shape[1])
+    for start in range(0, len(features), _CHUNK_ROWS):
+        total += unit_rows(features[start : start + _CHUNK_ROWS].astype(np.float64)).sum(axis=0)
+    return total / len(features)
+
+
+def require_distinct(features: FloatArray, name: str) -> None:
+    """Raise InputError if all rows of `features` (M, d) point the same way, within rounding."""
+    tolerance = 16 * float(np.finfo(features.dtype).eps)
+    first = unit_rows(features[:1].astype(np.float64))
+    for start in range(0, len(features), _CHUNK_ROWS):
+        chunk = unit_rows(features[start : start + _CHUNK_ROWS].astype(np.float64))
+        if np.abs(chunk - first).max() > tolerance:
+            return
+    raise InputError(
+        f"all rows of {name} are equal: no similarity can tell them apart",
+        where=name,
+        expected="at least two rows of different direction",
+        found=f"{len(features)} equal rows",
+    )

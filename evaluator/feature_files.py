@@ -1,0 +1,138 @@
+"""One safetensors file of features: rows, the keys they belong to, and in its header what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.files import atomic_file, differences
+from clay_eval.schemas.fingerprint import canonical_json
+
+FEATURES_SCHEMA = "clay-eval/features/1"
+
+
+class DamagedFeaturesError(IntegrityError):
+    """A features file that is cut, altered, or not one of ours; the features can be computed again."""
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """Rows and where they come from.
+
+    keys: sample keys, or texts; features: (n, d) float32; stamp: sha256 of the unit, or of encoder and texts.
+    """
+
+    keys: tuple[str, ...]
+    features: NDArray[np.float32]
+    stamp: str
+    entity: str
+
+
+def write_features(path: Path, identity: Mapping[str, Any], file: FeatureFile) -> None:
+    """Write `file` atomically. The header holds schema, encoder, unit_sha256, entity and a sha256 over the tensors."""
+    from safetensors.numpy import save
+
+    keys = np.frombuffer(_join(file.keys), dtype=np.uint8)
+    features = np.ascontiguousarray(file.features, dtype=np.float32)
+    metadata = {
+        "schema": FEATURES_SCHEMA,
+        "encoder": canonical_json(dict(identity)),
+        "unit_sha256": file.stamp,
+        "entity": file.entity,
+        "content_sha256": _digest(features, keys),
+    }
+    data = save({"features": features, "keys": keys}, metadata=metadata)
+    with atomic_file(path) as stream:
+        stream.write(data)
+
+
+def read_features(path: Path, identity: Mapping[str, Any]) -> FeatureFile:
+    """Read a features file that must be of the encoder `identity`.
+
+    Values may still be NaN: the caller checks them, and the stamp. Raises FileNotFoundError if there is none, InputError
+    for another encoder's features (with what differs), DamagedFeaturesError for anything cut or altered.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DamagedFeaturesError("the features file is cut or damaged", where=path, found=error) from error
+    if metadata.get("schema") != FEATURES_SCHEMA:
+        raise DamagedFeaturesError(
+            "not a features file of this version", where=path, expected=FEATURES_SCHEMA
+        )
+    _check_encoder(path, metadata, identity)
+    features, keys = tensors.get("features"), tensors.get("keys")
+    if (
+        features is None
+        or keys is None
+        or features.dtype != np.float32
+        or keys.dtype != np.uint8
+        or features.ndim != 2
+        or features.shape[1] != int(identity["dimension"])
+    ):
+        raise DamagedFeaturesError(
+            "the features file has not the tensors it should have",
+            where=path,
+            expected=f"features (n, {identity['dimension']}) float32 and keys uint8",
+            found={name: f"{tensor.shape} {tensor.dtype}" for name, tensor in tensors.items()},
+        )
+    finite = bool(np.isfinite(features).all())
+    if finite and metadata.get("content_sha256") != _digest(features, keys):
+        raise DamagedFeaturesError("the features were changed after they were written", where=path)
+    names = _split(keys, path)
+    if len(names) != len(features):
+        raise DamagedFeaturesError(
+            "the features file has not one key a row", where=path, expected=len(features), found=len(names)
+        )
+    return FeatureFile(names, features, metadata.get("unit_sha256", ""), metadata.get("entity", ""))
+
+
+def _check_encoder(path: Path, metadata: Mapping[str, str], identity: Mapping[str, Any]) -> None:
+    if metadata.get("encoder") == canonical_json(dict(identity)):
+        return
+    try:
+        found = json.loads(metadata.get("encoder", ""))
+    except ValueError:
+        found = None
+    changed = (
+        differences(dict(identity), found) if isinstance(found, dict) else ["its header names no encoder"]
+    )
+    raise InputError(
+        "features of another encoder",
+        where=path,
+        found="".join(f"\n    {line}" for line in changed),
+        hint="delete the file to have its features computed again, or name the encoder they were made with",
+    )
+
+
+def _digest(features: NDArray[np.float32], keys: NDArray[np.uint8]) -> str:
+    digest = hashlib.sha256(f"{features.shape}".encode())
+    digest.update(np.ascontiguousarray(features).data)
+    digest.update(np.ascontiguousarray(keys).data)
+    return digest.hexdigest()
+
+
+def _join(keys: tuple[str, ...]) -> bytes:
+    # A text may hold a line break; as JSON strings, keys and texts alike stay one to a line.
+    return "\n".join(json.dumps(key, ensure_ascii=False)[1:-1] for key in keys).encode()
+
+
+def _split(keys: NDArray[np.uint8], path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads(f'"{line}"') for line in keys.tobytes().decode().split("\n"))
+    except ValueError as error:
+        raise DamagedFeaturesError("the keys in the features file are damaged", where=path) from error

@@ -1,0 +1,329 @@
+"""The feature store: every picture is embedded once, in files that name the encoder and the shard they were made from.
+
+    <store>/<encoder slug>/encoder.json                  the encoder's identity
+    <store>/<encoder slug>/<unit>.safetensors            features of one unit (a shard)
+    <store>/<encoder slug>/texts-<hash>.safetensors      features of one list of texts
+
+>>> store = FeatureStore(Path("runs/demo/features"))                               # doctest: +SKIP
+>>> encoder = open_encoder("embedded", store)                                      # doctest: +SKIP
+>>> embed(source, encoder, store)                                                  # doctest: +SKIP
+EmbedCounts(computed=2880, reused=0)
+>>> store.load(source, encoder.identity)["demo-human"].matrix.shape                # doctest: +SKIP
+(1440, 128)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
+from clay_eval.schemas.files import differences, remove_leftovers, write_sealed
+from clay_eval.schemas.fingerprint import SEAL, fingerprint, is_sealed
+from clay_eval.schemas.validate import parse_json, read_text
+
+from .encoder_names import request
+from .encoders import Encoder, OpenClipEncoder, library_versions, load_encoder, slug
+from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
+from .images import decode_image
+from .sources import ImageSource, Unit
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+ENCODER_FILE = "encoder.json"
+ENCODER_SCHEMA = "clay-eval/encoder/1"
+_NORM_TOLERANCE = 1e-3
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class EntityFeatures:
+    """Features of an entity's pictures: `matrix[i]`, a float32 unit row, belongs to `keys[i]`; matrix is (N, d)."""
+
+    keys: tuple[str, ...]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EmbedCounts:
+    """How many pictures were embedded now, and how many had been before."""
+
+    computed: int
+    reused: int
+
+
+class FeatureStore:
+    """Features of pictures and texts in a folder, keyed by the encoder's identity."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def encoder_folder(self, identity: Mapping[str, Any]) -> Path:
+        """Where the features of one encoder lie."""
+        return self.folder / slug(identity)
+
+    def unit_path(self, identity: Mapping[str, Any], unit: Unit) -> Path:
+        """Where the features of one unit lie."""
+        return self.encoder_folder(identity) / f"{unit.name}.safetensors"
+
+    def remember(self, encoder: OpenClipEncoder, asked: Mapping[str, Any]) -> None:
+        """Record an encoder's identity, the request that it answered, and the libraries' versions."""
+        record = {
+            "schema": ENCODER_SCHEMA,
+            "identity": dict(encoder.identity),
+            "request": dict(asked),
+            "versions": library_versions(),
+        }
+        path = self.encoder_folder(encoder.identity) / ENCODER_FILE
+        if _read_encoder_record(path) != record:
+            write_sealed(path, record)
+
+    def known(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The identity of the encoder that answered the same request before, or None."""
+        for path in sorted(self.folder.glob(f"*/{ENCODER_FILE}")):
+            record = _read_encoder_record(path)
+            if record is not None and record["request"] == asked:
+                identity: dict[str, Any] = record["identity"]
+                if path.parent.name == slug(identity):
+                    return identity
+        return None
+
+    def clean(self) -> None:
+        """Delete what killed runs left behind. Call it while no other process writes to this store."""
+        for folder in self.folder.glob("*/"):
+            remove_leftovers(folder)
+
+    def load(self, source: ImageSource, identity: Mapping[str, Any]) -> dict[str, EntityFeatures]:
+        """All features of `source`, entity by entity, in the order of its keys.
+
+        Raises InputError for features of another encoder, and for features that are missing or stale; IntegrityError for
+        damaged files and values that are not finite, naming the unit.
+        """
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in source.entities}
+        for unit in source.units():
+            path = self.unit_path(identity, unit)
+            features = self._current(path, identity, unit)
+            if features is None:
+                raise InputError(
+                    f"no up-to-date features of {unit.name}",
+                    where=path,
+                    hint="embed the pictures first: clay-eval embed",
+                )
+            parts[unit.entity].append(features)
+        empty = np.empty((0, int(identity["dimension"])), dtype=np.float32)
+        return {
+            name: EntityFeatures(labels.keys, np.concatenate([empty, *parts[name]]))
+            for name, labels in source.entities.items()
+        }
+
+    def text_features(self, texts: Sequence[str], encoder: Encoder) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for `texts`, from the store where it has them; `encoder` is used only if it has not."""
+        if not texts:
+            raise InputError("there is no text to encode")
+        key = fingerprint({"encoder": dict(encoder.identity), "texts": list(texts)})
+        path = self.encoder_folder(encoder.identity) / f"texts-{key[:16]}.safetensors"
+        try:
+            file = read_features(path, encoder.identity)
+        except FileNotFoundError:
+            file = None
+        except DamagedFeaturesError as error:
+            log.warning("computing text features again: %s (%s)", error.what, path)
+            file = None
+        if file is not None and file.stamp == key and file.keys == tuple(texts):
+            _check_finite(file.features, texts, path)
+            return file.features
+        features = encoder.encode_texts(texts)
+        _check_contract(features, texts, encoder, "texts")
+        write_features(path, encoder.identity, FeatureFile(tuple(texts), features, key, "texts"))
+        return features
+
+    def _current(self, path: Path, identity: Mapping[str, Any], unit: Unit) -> NDArray[np.float32] | None:
+        """A unit's features, or None if they are missing or stale; raises as `load` does, DamagedFeaturesError included."""
+        try:
+            file = read_features(path, identity)
+        except FileNotFoundError:
+            return None
+        if (file.stamp, file.entity) != (unit.sha256, unit.entity):
+            return None
+        if file.keys != unit.keys:
+            raise DamagedFeaturesError("the features' keys are not those of the unit", where=path)
+        _check_finite(file.features, unit.keys, path)
+        return file.features
+
+
+class LazyEncoder:
+    """An encoder whose identity is known from the store; the model is loaded only when something must be computed."""
+
+    def __init__(self, identity: Mapping[str, Any], load: Callable[[], Encoder]) -> None:
+        self.identity = identity
+        self._load = load
+        self._loaded: Encoder | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Number of columns of the features."""
+        return int(self.identity["dimension"])
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model has been needed."""
+        return self._loaded is not None
+
+    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for n RGB pictures."""
+        return self._encoder().encode_images(images)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for n texts."""
+        return self._encoder().encode_texts(texts)
+
+    def _encoder(self) -> Encoder:
+        if self._loaded is None:
+            encoder = self._load()
+            _refuse_another(self.identity, encoder.identity, "the encoder that was loaded now")
+            self._loaded = encoder
+        return self._loaded
+
+
+def open_encoder(
+    name: str, store: FeatureStore, device: str = "auto", precision: str = "fp32", batch_size: int = 64
+) -> Encoder:
+    """The encoder `name` stands for; one that the store knows is not loaded until something is missing from the store.
+
+    Names, options and errors are those of `load_encoder`.
+    """
+    asked = request(name, precision)
+    identity = store.known(asked)
+    if identity is not None:
+        return LazyEncoder(identity, lambda: load_encoder(name, device, precision, batch_size))
+    encoder = load_encoder(name, device, precision, batch_size)
+    store.remember(encoder, asked)
+    return encoder
+
+
+def embed(
+    source: ImageSource,
+    encoder: Encoder,
+    store: FeatureStore,
+    batch_size: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> EmbedCounts:
+    """Compute the features of `source` that the store lacks or has stale; a killed run loses one unit at most.
+
+    progress is called with the pictures done so far (reused ones included) and all pictures. Raises InputError for
+    features of another encoder, IntegrityError for values that are not finite; a damaged file is computed again.
+    """
+    units = source.units()
+    total, done, computed = sum(len(unit.keys) for unit in units), 0, 0
+    for unit in units:
+        path = store.unit_path(encoder.identity, unit)
+        try:
+            current = store._current(path, encoder.identity, unit)
+        except DamagedFeaturesError as error:
+            log.warning("computing features of %s again: %s (%s)", unit.name, error.what, path)
+            current = None
+        if current is None:
+            features = _embed_unit(source, unit, encoder, batch_size, progress, done, total)
+            file = FeatureFile(unit.keys, features, unit.sha256, unit.entity)
+            write_features(path, encoder.identity, file)
+            computed += len(unit.keys)
+        done += len(unit.keys)
+        if progress is not None:
+            progress(done, total)
+    return EmbedCounts(computed, total - computed)
+
+
+def _embed_unit(
+    source: ImageSource,
+    unit: Unit,
+    encoder: Encoder,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+    before: int,
+    total: int,
+) -> NDArray[np.float32]:
+    keys: list[str] = []
+    rows = [np.empty((0, encoder.dimension), dtype=np.float32)]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for batch in _batches(source.images(unit), batch_size):
+            names = [key for key, _ in batch]
+            images = list(threads.map(lambda item: decode_image(item[1], f"{unit.name}: {item[0]}"), batch))
+            features = encoder.encode_images(images)
+            _check_contract(features, names, encoder, unit.name)
+            rows.append(features)
+            keys += names
+            if progress is not None and len(keys) < len(unit.keys):
+                progress(before + len(keys), total)
+    if tuple(keys) != unit.keys:
+        raise IntegrityError(
+            "the pictures read are not those of the unit",
+            where=unit.name,
+            expected=len(unit.keys),
+            found=len(keys),
+        )
+    return np.concatenate(rows)
+
+
+def _batches(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
+    if size < 1:
+        raise InputError("a batch holds at least one item", where="--batch-size", expected=">= 1", found=size)
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _check_contract(
+    features: NDArray[np.float32], names: Sequence[str], encoder: Encoder, where: str
+) -> None:
+    """What an encoder returned must be (n, d) float32 unit rows, all finite."""
+    shape = (len(names), encoder.dimension)
+    if features.shape != shape or features.dtype != np.float32:
+        raise ClayEvalError(
+            "the encoder broke its contract",
+            where=where,
+            expected=f"{shape} float32",
+            found=f"{features.shape} {features.dtype}",
+        )
+    _check_finite(features, names, where)
+    if len(names) and np.abs(np.linalg.norm(features, axis=1) - 1).max() > _NORM_TOLERANCE:
+        raise ClayEvalError("the encoder broke its contract", where=where, expected="rows of length 1")
+
+
+def _check_finite(features: NDArray[np.float32], names: Sequence[str], where: str | Path) -> None:
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(bad):
+        raise IntegrityError(
+            f"NaN or infinite values in the features of {len(bad)} items",
+            where=where,
+            found=f"the first is {names[bad[0]]!r}",
+            hint="use --precision fp32, or delete the features if they are in a file",
+        )
+
+
+def _refuse_another(expected: Mapping[str, Any], found: Mapping[str, Any], where: str | Path) -> None:
+    changed = differences(dict(expected), dict(found))
+    if changed:
+        raise InputError("features of another encoder", where=where, found="\n    ".join(["", *changed]))
+
+
+def _read_encoder_record(path: Path) -> dict[str, Any] | None:
+    """encoder.json without its seal, or None where it is missing or not what we wrote: it is then written anew."""
+    try:
+        text = read_text(path)
+        record = parse_json(text, path)
+    except InputError:
+        return None
+    if not isinstance(record, dict) or not is_sealed(text, record) or record.get("schema") != ENCODER_SCHEMA:
+        return None
+    return {key: value for key, value in record.items() if key != SEAL}

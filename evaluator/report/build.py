@@ -1,0 +1,139 @@
+"""Assembles the record that report.json holds; the pages are made from that record alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.validate import check
+
+SCHEMA = "clay-eval/report/1"
+RESULT_FIELDS = (
+    "entity",
+    "method",
+    "encoder",
+    "conditions",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "chance",
+    "queries",
+    "queries_without_relevant",
+)
+_PACKAGES = ("clay-eval", "numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
+
+
+def software_versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Versions of Python and of the installed `packages` that can move a number or a picture."""
+    versions = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def entity_record(
+    title: str,
+    labels: Mapping[str, Sequence[str]],
+    query_keys: Sequence[str],
+    *,
+    parents: Mapping[str, str] | None = None,
+    coverage: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One entry of the report's `entities`.
+
+    `labels`: condition -> value of every image (N each); `query_keys`: the recorded split; `parents`: condition -> the
+    condition its values depend on; `coverage`: what the planner wrote, if it planned the images.
+    """
+    images = len(next(iter(labels.values())))
+    return {
+        "title": title,
+        "images": images,
+        "queries": len(query_keys),
+        "database": images - len(query_keys),
+        "attributes": {
+            name: {"values": dict(sorted(Counter(values).items())), "parent": (parents or {}).get(name)}
+            for name, values in labels.items()
+        },
+        "query_keys": sorted(query_keys),
+        "coverage": coverage,
+    }
+
+
+def build_report(
+    *,
+    title: str,
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    entities: Mapping[str, Mapping[str, Any]],
+    results: Iterable[Any],
+    methods: Mapping[str, Mapping[str, Any]],
+    per_query: Mapping[str, Any],
+    retrievals: Sequence[Mapping[str, Any]] = (),
+    maps: Sequence[Mapping[str, Any]] = (),
+    warnings: Sequence[str] = (),
+    thumbnails: Mapping[str, str] | None = None,
+    recorded: Mapping[str, Any] | None = None,
+    software: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The whole report as plain JSON values, checked against the schema "report", without its seal.
+
+    `results` are mappings or dataclasses with at least RESULT_FIELDS; further fields stay out. NaN becomes null. The
+    fingerprint covers `inputs` and `settings`. Raises InputError if a part does not fit the schema.
+    """
+    report = plain(
+        {
+            "schema": SCHEMA,
+            "title": title,
+            "software": software_versions() if software is None else software,
+            "inputs": inputs,
+            "settings": settings,
+            "recorded": recorded or {},
+            "fingerprint": fingerprint(plain({"inputs": inputs, "settings": settings})),
+            "entities": entities,
+            "results": [_result(result) for result in results],
+            "methods": methods,
+            "retrievals": retrievals,
+            "maps": maps,
+            "warnings": list(dict.fromkeys(warnings)),
+            "per_query": per_query,
+            "thumbnails": thumbnails or {},
+        }
+    )
+    check(report, "report", "report.json")
+    record: dict[str, Any] = report
+    return record
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON's own types: arrays and tuples as lists, NumPy scalars as Python's, non-finite floats as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _result(result: Any) -> dict[str, Any]:
+    if isinstance(result, Mapping):
+        return {name: result[name] for name in RESULT_FIELDS}
+    if dataclasses.is_dataclass(result):
+        return {name: getattr(result, name) for name in RESULT_FIELDS}
+    raise TypeError(f"a result is a mapping or a dataclass, not {type(result).__name__}")

@@ -1,0 +1,97 @@
+"""What a report says in a sentence: who wins, by how much, and what the numbers do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .tables import CLAY, RAW, mean, method_title, percent, ratio
+
+DEMONSTRATION = (
+    "These are demonstration models, trained by this project on drawn pictures; the numbers say nothing about real "
+    "photographs."
+)
+DRAWN = "The pictures were drawn by this project's own code, from their labels; none is a photograph."
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """The outcome on single conditions in one sentence, or on combinations where there are no single ones."""
+    return comparison(report, several=False) or comparison(report, several=True) or "Nothing was scored."
+
+
+def comparison(report: Mapping[str, Any], *, several: bool) -> str | None:
+    """One sentence on single conditions, or on combinations of them; None if nothing of the kind was scored.
+
+    CLAY and raw are compared over the results both have. CLAY wins a condition clearly if its interval lies above raw's,
+    and loses it clearly if below; a mean ahead without a clear win is not called a win.
+    """
+    results = [
+        r for r in report["results"] if (len(r["conditions"]) > 1) == several and r["value"] is not None
+    ]
+    if not results:
+        return None
+    pairs = _pairs(results)
+    if not pairs:
+        return _leader(report, results, several)
+    clay, raw = mean([c["value"] for c, _ in pairs]) or 0.0, mean([r["value"] for _, r in pairs]) or 0.0
+    chance = mean([c["chance"] for c, _ in pairs])
+    wins = sum(_above(c, r) for c, r in pairs)
+    losses = sum(_above(r, c) for c, r in pairs)
+    asked = "two or more conditions at once" if several else "one condition"
+    numbers = (
+        f"mAP {percent(clay)} against {percent(raw)} for raw cosine, mean over {_count(len(pairs), several)}, "
+        f"chance {percent(chance)}"
+    )
+    if clay > raw and wins == len(pairs):
+        how = f"Asked for {asked}, CLAY still finds it" if several else "CLAY finds what you ask for"
+        times = ratio(clay, raw)
+        return f"{how}: {numbers}{f' ({times:.1f} times raw)' if times is not None and times >= 1.1 else ''}."
+    score = f"clearly better on {wins} of {len(pairs)}, clearly worse on {losses or 'none'}"
+    if clay > raw and wins > losses:
+        return f"Asked for {asked}, CLAY is ahead of raw cosine on average: {numbers}; {score}."
+    if raw > clay and losses > wins:
+        return f"Asked for {asked}, CLAY loses to raw cosine here: {numbers}; {score}."
+    return f"Asked for {asked}, CLAY and raw cosine are not clearly apart: {numbers}; {score}."
+
+
+def notices(report: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before believing a number: demonstration models, drawn pictures."""
+    renderer = report["inputs"]["data"].get("renderer") or ""
+    said = [DEMONSTRATION] if report["inputs"]["encoder"]["demonstration"] else []
+    return [*said, DRAWN] if str(renderer).startswith("procedural") else said
+
+
+def _pairs(results: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """(CLAY's result, raw's result) of every entity, encoder and set of conditions that has both."""
+    raw = {_place(r): r for r in results if r["method"] == RAW}
+    return [(r, raw[_place(r)]) for r in results if r["method"] == CLAY and _place(r) in raw]
+
+
+def _place(result: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+    return result["entity"], result["encoder"], tuple(result["conditions"])
+
+
+def _above(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the interval of `one` lies above the other's; without intervals nothing is clear."""
+    if one["ci_low"] is None or other["ci_high"] is None:
+        return False
+    return bool(one["ci_low"] > other["ci_high"])
+
+
+def _count(n: int, several: bool) -> str:
+    noun = "combination" if several else "single condition"
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _leader(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]], several: bool) -> str:
+    """The best mean among the methods that were scored, when CLAY or raw is not among them."""
+    values: dict[str, list[float]] = {}
+    for result in results:
+        values.setdefault(result["method"], []).append(result["value"])
+    means = {method: sum(v) / len(v) for method, v in values.items()}
+    best = max(means, key=lambda method: means[method])
+    chance = mean([r["chance"] for r in results if r["method"] == best])
+    return (
+        f"{method_title(report, best)} has the highest mean: mAP {percent(means[best])} over "
+        f"{_count(len(values[best]), several)}, chance {percent(chance)}; CLAY and raw cosine were not both scored."
+    )

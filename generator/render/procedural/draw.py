@@ -1,0 +1,91 @@
+"""The procedural renderer: which drawing code serves which attributes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import PIL
+from PIL import Image
+
+from clay_eval.schemas.entity import EntitySpec
+from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.samples import SampleSpec
+
+from .humans import ACTIONS, AGES, BACKGROUNDS, draw_human
+from .objects import COLORS, SUBCATEGORIES, draw_object
+
+DRAWING_VERSION = 1
+"""Raised whenever the same sample spec would give other pixels."""
+
+_OBJECT = frozenset({"category", "subcategory", "color"})
+_HUMAN = frozenset({"age", "action", "background"})
+MIN_SIZE, MAX_SIZE = 64, 2048
+
+
+def draw(labels: Mapping[str, str], diversity: Mapping[str, str], seed: int, size: int) -> Image.Image:
+    """The picture of one sample: `size` x `size` RGB; the same arguments give the same pixels.
+
+    Raises InputError for labels that no drawing code knows.
+    """
+    drawer = {_OBJECT: draw_object, _HUMAN: draw_human}.get(frozenset(labels))
+    if drawer is None:
+        raise InputError(
+            "no drawing code for these attributes",
+            expected=f"{sorted(_OBJECT)} or {sorted(_HUMAN)}",
+            found=sorted(labels),
+        )
+    return drawer(labels, diversity, random.Random(seed), size)
+
+
+class ProceduralRenderer:
+    """Draws the demonstration entities, and any entity spec whose values are among theirs."""
+
+    def __init__(self, size: int = 128) -> None:
+        if not MIN_SIZE <= size <= MAX_SIZE:
+            raise InputError(
+                "picture size out of range", where="--size", expected=f"{MIN_SIZE} to {MAX_SIZE}", found=size
+            )
+        self.size = size
+        self.identity: dict[str, Any] = {
+            "type": "procedural",
+            "version": DRAWING_VERSION,
+            "size": size,
+            "pillow": PIL.__version__,
+        }
+
+    def check(self, spec: EntitySpec) -> None:
+        """Raise InputError if a value of `spec` has no drawing."""
+        names = frozenset(a.name for a in spec.attributes)
+        known: dict[str, set[str]]
+        if names == _OBJECT:
+            known = {
+                "category": set(SUBCATEGORIES),
+                "subcategory": {name for group in SUBCATEGORIES.values() for name in group},
+                "color": set(COLORS),
+            }
+        elif names == _HUMAN:
+            known = {"age": set(AGES), "action": set(ACTIONS), "background": set(BACKGROUNDS)}
+        else:
+            raise InputError(
+                f"the procedural renderer cannot draw {spec.entity!r}",
+                where="--renderer procedural",
+                expected=f"the attributes {sorted(_OBJECT)} or {sorted(_HUMAN)}",
+                found=sorted(names),
+                hint="plan demo-object or demo-human, or use another renderer",
+            )
+        for attribute in spec.attributes:
+            unknown = [v for v in attribute.values if v not in known[attribute.name]]
+            if unknown:
+                raise InputError(
+                    f"the procedural renderer cannot draw some values of {attribute.name!r}",
+                    where=f"entity {spec.entity}",
+                    expected=f"some of {sorted(known[attribute.name])}",
+                    found=unknown,
+                    hint="use another renderer for this entity",
+                )
+
+    def render(self, samples: Sequence[SampleSpec]) -> list[Image.Image]:
+        """One picture a sample."""
+        return [draw(s.labels, s.diversity, s.seed, self.size) for s in samples]

@@ -1,0 +1,211 @@
+"""Shards: webdataset tars that hold exactly `<key>.<image extension>` and `<key>.json` for every sample.
+
+Reading never unpickles, never opens a pipe and never trusts a length: a tar that ends early, in whatever place, is an
+IntegrityError. (tarfile alone, and so webdataset, reads many truncated tars short without a word.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .errors import InputError, IntegrityError
+from .files import atomic_file
+from .fingerprint import canonical_json
+from .validate import parse_json
+
+KEY_PATTERN = re.compile(r"^[a-z][A-Za-z0-9_-]{0,119}$")
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps on what is read from a stranger's tar, in bytes and samples."""
+
+    image_bytes: int = 64 << 20
+    json_bytes: int = 1 << 20
+    samples: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class ShardSample:
+    """One sample as it lies in a shard: encoded image bytes and the JSON beside them."""
+
+    key: str
+    extension: str
+    image: bytes
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a manifest records of a file."""
+
+    name: str
+    bytes: int
+    sha256: str
+    samples: int
+
+
+class _HashingStream(io.RawIOBase):
+    """Passes bytes on and hashes them on the way, so that a shard is read only once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        self.bytes += len(data)
+        self._stream.write(data)
+        return len(data)
+
+
+def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
+    """Write a shard atomically; the same samples give the same bytes. Returns its size, sha256 and sample count.
+
+    An exception raised by `samples` leaves nothing behind.
+    """
+    from webdataset import TarWriter
+
+    count = 0
+    with atomic_file(path) as stream:
+        sink = _HashingStream(stream)
+        writer = TarWriter(sink, mtime=0, encoder=False)
+        for sample in samples:
+            text = canonical_json(sample.record)
+            writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text.encode()})
+            count += 1
+        writer.close()
+    return FileFacts(path.name, sink.bytes, sink.digest.hexdigest(), count)
+
+
+def read_shard(path: Path, *, strict: bool = True, limits: Limits | None = None) -> Iterator[ShardSample]:
+    """Stream the samples of a shard.
+
+    strict: only keys and members that clay-eval itself writes. Otherwise keys may hold folders and other characters
+    (they end at the first dot of the file name, webdataset's rule), and members other than image and JSON are skipped.
+    Raises IntegrityError for anything cut, damaged, doubled, oversized or out of place; InputError if there is no file.
+    """
+    limits = limits or Limits()
+    pending: dict[str, Any] = {}
+    seen: set[str] = set()
+    for key, extension, data in _members(path, strict, limits):
+        if pending and key != pending["key"]:
+            yield _finish(path, pending, seen)
+            pending = {}
+            if len(seen) > limits.samples:
+                raise IntegrityError("too many samples in one shard", where=path, expected=limits.samples)
+        pending.setdefault("key", key)
+        slot = "json" if extension == "json" else "image"
+        if slot in pending:
+            raise IntegrityError(
+                "a sample has the same member twice", where=f"{path}: {key}", found=f"a second {slot}"
+            )
+        pending[slot] = data
+        if slot == "image":
+            pending["extension"] = extension
+    if pending:
+        yield _finish(path, pending, seen)
+
+
+def _finish(path: Path, pending: dict[str, Any], seen: set[str]) -> ShardSample:
+    key = pending["key"]
+    where = f"{path}: {key}"
+    if key in seen:
+        raise IntegrityError("a key stands twice in one shard", where=where)
+    seen.add(key)
+    for slot in ("image", "json"):
+        if slot not in pending:
+            raise IntegrityError(
+                "a sample is incomplete", where=where, expected=f"an image and a .json, adjacent; no {slot}"
+            )
+    try:
+        record = parse_json(pending["json"], where)
+    except InputError as error:
+        raise IntegrityError(error.what, where=error.where, found=error.found) from error
+    if not isinstance(record, dict):
+        raise IntegrityError(
+            "the JSON of a sample is not an object", where=where, found=type(record).__name__
+        )
+    return ShardSample(key, pending["extension"], pending["image"], record)
+
+
+def _members(path: Path, strict: bool, limits: Limits) -> Iterator[tuple[str, str, bytes]]:
+    """(key, extension, bytes) of the image and JSON members; checks lengths and the end of the archive."""
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError as error:
+        raise InputError("shard not found", where=path) from error
+    with stream:
+        end = 0
+        try:
+            with tarfile.open(fileobj=stream, mode="r:") as tar:
+                for member in tar:
+                    end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK
+                    wanted = _wanted(path, member, strict, limits)
+                    if wanted is None:
+                        continue
+                    content = tar.extractfile(member)
+                    data = b"" if content is None else content.read(member.size)
+                    if len(data) != member.size:
+                        raise IntegrityError(
+                            "the tar ends in the middle of a member", where=f"{path}: {member.name}"
+                        )
+                    yield (*wanted, data)
+        except (tarfile.TarError, EOFError, OverflowError, UnicodeDecodeError) as error:
+            raise IntegrityError("not a whole, uncompressed tar", where=path, found=error) from error
+        _check_end(path, stream, end)
+
+
+def _wanted(path: Path, member: tarfile.TarInfo, strict: bool, limits: Limits) -> tuple[str, str] | None:
+    where = f"{path}: {member.name!r}"
+    if member.isdir() and not strict:
+        return None
+    if not member.isreg() or member.issparse():
+        raise IntegrityError("a shard may hold plain files only", where=where)
+    name = PurePosixPath(member.name)
+    stem, _, extension = name.name.partition(".")
+    key = stem if strict or name.parent == PurePosixPath(".") else f"{name.parent}/{stem}"
+    extension = extension.lower() if not strict else extension
+    if extension != "json" and extension not in IMAGE_EXTENSIONS:
+        if strict:
+            raise IntegrityError(
+                "unexpected member in a shard", where=where, expected=f".json or one of {IMAGE_EXTENSIONS}"
+            )
+        return None
+    if strict and (member.name != f"{key}.{extension}" or not KEY_PATTERN.match(key)):
+        raise IntegrityError("malformed key", where=where, expected=KEY_PATTERN.pattern)
+    cap = limits.json_bytes if extension == "json" else limits.image_bytes
+    if member.size > cap:
+        raise IntegrityError(
+            "a member is too large", where=where, expected=f"at most {cap} bytes", found=member.size
+        )
+    return key, extension
+
+
+def _check_end(path: Path, stream: Any, end: int) -> None:
+    stream.seek(end)
+    zeros = 0
+    while block := stream.read(1 << 16):
+        if block.strip(b"\0"):
+            raise IntegrityError("the tar is damaged after its last readable member", where=path)
+        zeros += len(block)
+    if zeros < 2 * _BLOCK:
+        raise IntegrityError(
+            "the tar is cut: its end-of-archive mark is missing",
+            where=path,
+            expected="two blocks of zeros at the end",
+            found=f"{zeros} bytes",
+        )
