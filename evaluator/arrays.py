@@ -23,6 +23,7 @@ def as_floats(values: npt.ArrayLike, name: str) -> FloatArray:
     Raises InputError, naming the array `name`, for other types, other numbers of axes, and d = 0.
     """
     array = np.asarray(values)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
     elif array.dtype.kind in "iu":
@@ -42,7 +43,7 @@ def as_floats(values: npt.ArrayLike, name: str) -> FloatArray:
             found=f"shape {array.shape}",
             hint="for a single vector v pass v[None, :]" if array.ndim == 1 else None,
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array
 
 
 def as_features(values: npt.ArrayLike, name: str, *, width: int | None = None) -> FloatArray:

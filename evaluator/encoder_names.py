@@ -48,7 +48,7 @@ def parse_name(name: str) -> EncoderName:
         if not name.removeprefix("hf-hub:"):
             raise InputError("unknown encoder", where="--encoder", expected=_FORMS, found=repr(name))
         return EncoderName("hub", name, None, name, "hub")
-    if name.startswith("local-dir:") or Path(name).is_dir():
+    if name.startswith("local-dir:") or (name and Path(name).is_dir()):
         return _folder(Path(name.removeprefix("local-dir:")))
     model, colon, pretrained = name.partition(":")
     model = model.replace("/", "-") if colon else model

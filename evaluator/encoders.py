@@ -24,7 +24,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.software import versions
 
 from .encoder_names import EncoderName, parse_name, resolve_tag
 
@@ -278,8 +278,7 @@ def slug(identity: Mapping[str, Any]) -> str:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that compute features; recorded beside an identity, not in it."""
-    names = ("open_clip_torch", "torch", "torchvision", "pillow")
-    return {name: metadata.version(name) for name in names}
+    return versions("open_clip_torch", "torch", "torchvision", "pillow")
 
 
 def _preprocessing(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,7 +317,7 @@ def _loading_errors(name: EncoderName) -> Iterator[None]:
         raise IntegrityError(
             "the encoder's weights are damaged", where=name.display, found=error, hint="get them again"
         ) from error
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
         text = str(error)
         if "loading state_dict" in text:
             raise InputError(
@@ -349,7 +348,9 @@ def _fetch_hint(name: EncoderName) -> str:
         )
     config = open_clip.get_pretrained_cfg(name.model, name.pretrained)
     source = (
-        f"huggingface.co/{config['hf_hub']}" if config.get("hf_hub") else config.get("url", "the weights")
+        f"huggingface.co/{config['hf_hub'].rstrip('/')}"
+        if config.get("hf_hub")
+        else config.get("url", "the weights")
     )
     return (
         f"download the .safetensors file of {source} where there is a network, and use "

@@ -82,12 +82,12 @@ def read_features(path: Path, identity: Mapping[str, Any]) -> FeatureFile:
         or features.dtype != np.float32
         or keys.dtype != np.uint8
         or features.ndim != 2
-        or features.shape[1] != int(identity["dimension"])
+        or features.shape[1] != identity.get("dimension", features.shape[1])
     ):
         raise DamagedFeaturesError(
             "the features file has not the tensors it should have",
             where=path,
-            expected=f"features (n, {identity['dimension']}) float32 and keys uint8",
+            expected=f"features (n, {identity.get('dimension', 'd')}) float32 and keys uint8",
             found={name: f"{tensor.shape} {tensor.dtype}" for name, tensor in tensors.items()},
         )
     finite = bool(np.isfinite(features).all())

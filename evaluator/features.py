@@ -100,6 +100,11 @@ class FeatureStore:
                     return identity
         return None
 
+    def identities(self) -> list[dict[str, Any]]:
+        """Identities of all encoders that have features here."""
+        records = map(_read_encoder_record, sorted(self.folder.glob(f"*/{ENCODER_FILE}")))
+        return [record["identity"] for record in records if record is not None]
+
     def clean(self) -> None:
         """Delete what killed runs left behind. Call it while no other process writes to this store."""
         for folder in self.folder.glob("*/"):
@@ -113,18 +118,16 @@ class FeatureStore:
         """
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in source.entities}
         for unit in source.units():
-            path = self.unit_path(identity, unit)
-            features = self._current(path, identity, unit)
+            features = self.read_unit(identity, unit)
             if features is None:
                 raise InputError(
                     f"no up-to-date features of {unit.name}",
-                    where=path,
+                    where=self.unit_path(identity, unit),
                     hint="embed the pictures first: clay-eval embed",
                 )
             parts[unit.entity].append(features)
-        empty = np.empty((0, int(identity["dimension"])), dtype=np.float32)
         return {
-            name: EntityFeatures(labels.keys, np.concatenate([empty, *parts[name]]))
+            name: EntityFeatures(labels.keys, np.concatenate(parts[name]))
             for name, labels in source.entities.items()
         }
 
@@ -149,8 +152,9 @@ class FeatureStore:
         write_features(path, encoder.identity, FeatureFile(tuple(texts), features, key, "texts"))
         return features
 
-    def _current(self, path: Path, identity: Mapping[str, Any], unit: Unit) -> NDArray[np.float32] | None:
+    def read_unit(self, identity: Mapping[str, Any], unit: Unit) -> NDArray[np.float32] | None:
         """A unit's features, or None if they are missing or stale; raises as `load` does, DamagedFeaturesError included."""
+        path = self.unit_path(identity, unit)
         try:
             file = read_features(path, identity)
         except FileNotFoundError:
@@ -230,7 +234,7 @@ def embed(
     for unit in units:
         path = store.unit_path(encoder.identity, unit)
         try:
-            current = store._current(path, encoder.identity, unit)
+            current = store.read_unit(encoder.identity, unit)
         except DamagedFeaturesError as error:
             log.warning("computing features of %s again: %s (%s)", unit.name, error.what, path)
             current = None
@@ -314,7 +318,12 @@ def _check_finite(features: NDArray[np.float32], names: Sequence[str], where: st
 def _refuse_another(expected: Mapping[str, Any], found: Mapping[str, Any], where: str | Path) -> None:
     changed = differences(dict(expected), dict(found))
     if changed:
-        raise InputError("features of another encoder", where=where, found="\n    ".join(["", *changed]))
+        raise InputError(
+            "features of another encoder",
+            where=where,
+            found="".join(f"\n    {line}" for line in changed),
+            hint="delete the folder of features, or use the encoder they were made with",
+        )
 
 
 def _read_encoder_record(path: Path) -> dict[str, Any] | None:

@@ -13,9 +13,9 @@ Items with equal scores have no order. "expected" takes the mean over all orders
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,15 +24,18 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from .arrays import Float64Array, FloatArray, as_floats, require_width
-from .ranking import Keys, RowSort, choose_sort, dense_keys, first_not_below, score_keys
+from .ranking import Keys, RowSort, Workspace, choose_sort, dense_keys, first_not_below, score_keys
 from .ties import Formula, expected_precision_sum, harmonic_numbers
 
 Ties = Literal["expected", "pessimistic"]
 Codes = npt.NDArray[np.int64]
 Marker = Callable[[Keys, npt.NDArray[np.intp]], None]
+Part = Callable[[int, int], Float64Array]
 
-_TASK_ENTRIES = 1 << 19
-_BLOCK_BYTES = 1 << 25
+_BLOCK_ENTRIES = 1 << 18
+_PRODUCT_BLOCKS = 8
+_TILE = 64
+_MOST_THREADS = 8
 
 
 def average_precision(
@@ -63,18 +66,22 @@ def average_precision(
     if not values.size:
         return np.full(len(values), np.nan)
     array = as_floats(values, "scores")
-    scorer = _Scorer(array.shape[1], formula, ties, choose_sort(array))
+    sort = choose_sort(array[:4], len(array))
 
-    def part(start: int, stop: int) -> Float64Array:
-        flags = wanted[start:stop]
+    def worker() -> Part:
+        scorer = _Scorer(array.shape[1], formula, ties, sort)
 
-        def mark(keys: Keys, rows: npt.NDArray[np.intp]) -> None:
-            keys += flags if len(rows) == len(flags) else flags[rows]
+        def part(start: int, stop: int) -> Float64Array:
+            flags = wanted[start:stop]
 
-        return scorer.score(array[start:stop], mark, first_row=start)
+            def mark(keys: Keys, rows: npt.NDArray[np.intp]) -> None:
+                keys += flags if len(rows) == len(flags) else flags[rows]
 
-    with _row_parts(array.shape[1]) as over_rows:
-        return over_rows(part, len(array))
+            return scorer.score(array[start:stop], mark, first_row=start)
+
+        return part
+
+    return _over_rows(worker, len(array), _block_rows(array.shape[1]))
 
 
 def retrieval_average_precision(
@@ -88,8 +95,8 @@ def retrieval_average_precision(
     """Return the average precision of each query, (Q,) float64, NaN where no code in the database equals its own.
 
     queries (Q, k) and database (N, k) are compared by inner product; query_codes (Q,) and database_codes (N,)
-    are integers, equal where relevant. Scores are made and ranked block by block: memory stays bounded by the
-    block, 32 MiB or one row.
+    are integers, equal where relevant. Scores are made and ranked in blocks of 2^21 entries (or 8 rows) a thread, and
+    memory stays bounded by them.
 
     Raises InputError for NaN, widths or lengths that do not fit, and unknown options.
     """
@@ -101,26 +108,39 @@ def retrieval_average_precision(
         _codes(query_codes, len(rows), "query_codes"),
         _codes(database_codes, len(columns), "database_codes"),
     )
-    if not len(rows) or not len(columns):
+    n = len(columns)
+    if not len(rows) or not n:
         return np.full(len(rows), np.nan)
     # Relevant items of a query become one run of columns, and queries of one code neighbours.
     column_order, row_order = np.argsort(column_codes, kind="stable"), np.argsort(row_codes, kind="stable")
-    columns, column_codes = columns[column_order], column_codes[column_order]
-    row_codes = row_codes[row_order]
+    rows, row_codes, column_codes = rows[row_order], row_codes[row_order], column_codes[column_order]
     first = np.searchsorted(column_codes, row_codes, side="left")
     last = np.searchsorted(column_codes, row_codes, side="right")
-    block = max(1, _BLOCK_BYTES // (len(columns) * np.result_type(rows, columns).itemsize))
-    out = np.full(len(rows), np.nan)
-    scores = np.empty((min(block, len(rows)), len(columns)), np.result_type(rows, columns))
-    scorer: _Scorer | None = None
-    with _row_parts(len(columns)) as over_rows:
-        for start in range(0, len(rows), block):
-            chosen = slice(start, start + block)
-            taken = rows[row_order[chosen]]
-            np.matmul(taken, columns.T, out=scores[: len(taken)])
-            scorer = scorer or _Scorer(len(columns), formula, ties, choose_sort(scores))
-            part = _run_part(scorer, scores, first[chosen], last[chosen], start)
-            out[row_order[chosen]] = over_rows(part, len(taken))
+    # Columns of zeros fill the last tile: BLAS rounds differently in a partial one, which would undo ties.
+    transposed = np.zeros((-(-n // _TILE) * _TILE, columns.shape[1]), columns.dtype)
+    transposed[:n] = columns[column_order]
+    transposed = transposed.T
+    sort = choose_sort((rows[:4] @ transposed)[:, :n], len(rows))
+    # A product of few rows spends its time on packing the database.
+    size = min(len(rows), _PRODUCT_BLOCKS * _block_rows(n))
+
+    def worker() -> Part:
+        scorer = _Scorer(n, formula, ties, sort)
+        space = np.empty((size, transposed.shape[1]), np.result_type(rows, transposed))
+
+        def part(start: int, stop: int) -> Float64Array:
+            np.matmul(rows[start:stop], transposed, out=space[: stop - start])
+            done = []
+            for top in range(start, stop, scorer.rows):
+                chosen = slice(top, min(top + scorer.rows, stop))
+                scores = space[chosen.start - start : chosen.stop - start, :n]
+                done.append(scorer.score(scores, _run_marker(first[chosen], last[chosen]), first_row=top))
+            return np.concatenate(done)
+
+        return part
+
+    out = np.empty(len(rows))
+    out[row_order] = _over_rows(worker, len(rows), size)
     return out
 
 
@@ -160,19 +180,21 @@ class _Scorer:
     def __init__(self, n: int, formula: Formula, ties: Ties, sort: RowSort) -> None:
         self.n, self.formula, self.ties, self.sort = n, formula, ties, sort
         self.harmonic = harmonic_numbers(n)
+        self.rows = _block_rows(n)
+        self.space = Workspace(self.rows, n)
 
     def score(self, scores: FloatArray, mark: Marker, first_row: int) -> Float64Array:
         """AP (B,) of `scores` (B, N); mark(keys, rows) adds 1 to keys (len(rows), N) of relevant items."""
-        keys, exact = score_keys(scores, first_row=first_row)
+        keys, exact = score_keys(scores, self.space, first_row=first_row)
         everything = np.arange(len(keys))
         mark(keys, everything)
-        result, tied = self._from_sorted(self.sort(keys))
+        result, tied = self._from_sorted(self.sort(keys, self.space))
         if exact or not tied.any():
             return result
         rows = np.flatnonzero(tied)
         keys = dense_keys(scores[rows])
         mark(keys, rows)
-        result[rows], _ = self._from_sorted(self.sort(keys))
+        result[rows], _ = self._from_sorted(self.sort(keys, self.space))
         return result
 
     def _from_sorted(self, keys: Keys) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
@@ -218,41 +240,45 @@ class _Scorer:
         precision[mixed] += expected - present
 
 
-def _run_part(
-    scorer: _Scorer, scores: FloatArray, first: Codes, last: Codes, first_row: int
-) -> Callable[[int, int], Float64Array]:
-    """Score rows start to stop of a block whose relevant columns are first to last of each row."""
+def _run_marker(first: Codes, last: Codes) -> Marker:
+    """Mark the relevant items of rows whose relevant columns run from first to last, (B,) each."""
 
-    def part(start: int, stop: int) -> Float64Array:
-        low, high = first[start:stop], last[start:stop]
+    def mark(keys: Keys, rows: npt.NDArray[np.intp]) -> None:
+        low, high = first[rows], last[rows]
+        cuts = np.flatnonzero((np.diff(low) != 0) | (np.diff(high) != 0)) + 1
+        for top, bottom in pairwise([0, *cuts.tolist(), len(rows)]):
+            keys[top:bottom, low[top] : high[top]] += 1
 
-        def mark(keys: Keys, rows: npt.NDArray[np.intp]) -> None:
-            cuts = np.flatnonzero(np.diff(low[rows])) + 1
-            edges = [0, *cuts.tolist(), len(rows)]
-            for top, bottom in zip(edges[:-1], edges[1:], strict=True):
-                keys[top:bottom, low[rows[top]] : high[rows[top]]] += 1
-
-        return scorer.score(scores[start:stop], mark, first_row=first_row + start)
-
-    return part
+    return mark
 
 
-@contextmanager
-def _row_parts(n: int) -> Iterator[Callable[[Callable[[int, int], Float64Array], int], Float64Array]]:
-    """Yield a function that maps part(start, stop) over ranges of rows of width `n`, on all cores."""
-    size = max(1, _TASK_ENTRIES // n)
-    workers = min(
-        8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    with ThreadPoolExecutor(workers) as pool:
+def _block_rows(width: int) -> int:
+    return max(1, _BLOCK_ENTRIES // width)
 
-        def over_rows(part: Callable[[int, int], Float64Array], rows: int) -> Float64Array:
-            starts = range(0, rows, size)
-            if len(starts) == 1:
-                return part(0, rows)
-            return np.concatenate(list(pool.map(lambda start: part(start, min(start + size, rows)), starts)))
 
-        yield over_rows
+def _over_rows(worker: Callable[[], Part], rows: int, size: int) -> Float64Array:
+    """Return part(start, stop) over blocks of `size` rows, joined; on all cores if there are several.
+
+    Each thread asks worker() for a part of its own. BLAS gets one thread meanwhile: its idle threads would
+    spin on the cores that the ranking needs.
+    """
+    if rows <= size:
+        return worker()(0, rows)
+    from threadpoolctl import threadpool_limits
+
+    out = np.empty(rows)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(_MOST_THREADS, cores)
+
+    def run(first_block: int) -> None:
+        part = worker()
+        for start in range(first_block * size, rows, threads * size):
+            stop = min(start + size, rows)
+            out[start:stop] = part(start, stop)
+
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, range(threads)))
+    return out
 
 
 def _codes(values: npt.ArrayLike, length: int, name: str) -> Codes:

@@ -18,7 +18,6 @@ from clay_eval.schemas.errors import InputError
 from .arrays import FloatArray
 
 Keys = npt.NDArray[np.int32]
-RowSort = Callable[[Keys], Keys]
 
 _SMALL = 512
 _WORTH_A_TRIAL = 1 << 22
@@ -26,7 +25,24 @@ _EXTRA_PASSES = 3
 _PADDING = np.iinfo(np.int32).max
 
 
-def score_keys(scores: FloatArray, *, first_row: int = 0) -> tuple[Keys, bool]:
+class Workspace:
+    """Arrays for blocks of at most `rows` rows of `n` keys, used again for block after block by one thread."""
+
+    def __init__(self, rows: int, n: int) -> None:
+        columns = -(-n // _SMALL)
+        height = -(-n // columns)
+        self.n, self.columns, self.height = n, columns, height + height % 2
+        total = columns * self.height
+        self.keys = np.empty((rows, n), np.int32)
+        self.padded = np.empty((rows, total), np.int32)
+        self.dealt = np.empty((rows, columns, self.height), np.int32)
+        self.shifted = self.dealt.ravel()[: rows * (total - self.height)].reshape(rows, -1)
+
+
+RowSort = Callable[[Keys, Workspace], Keys]
+
+
+def score_keys(scores: FloatArray, space: Workspace, *, first_row: int = 0) -> tuple[Keys, bool]:
     """Return keys (B, N) of `scores` (B, N), and whether equal keys always mean equal scores.
 
     float32 within (-2, 2), which holds every cosine, is mapped bit by bit; all else is first cut to 2^30
@@ -45,8 +61,12 @@ def score_keys(scores: FloatArray, *, first_row: int = 0) -> tuple[Keys, bool]:
         )
     if scores.dtype == np.float32 and high.max() < 2 and low.min() > -2:
         # Below 2 the exponent's top bit is 0, so 31 bits hold the number and one is left for relevance.
-        bits = (scores + np.float32(0)).view(np.int32)
-        bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)
+        bits = space.keys[: len(scores)]
+        np.add(scores, np.float32(0), out=bits.view(np.float32))
+        flip = space.padded.ravel()[: bits.size].reshape(bits.shape)
+        np.right_shift(bits, 31, out=flip)
+        flip &= np.int32(0x7FFFFFFF)
+        bits ^= flip
         np.invert(bits, out=bits)
         bits <<= 1
         return bits, True
@@ -74,13 +94,13 @@ def dense_keys(scores: FloatArray) -> Keys:
     return keys
 
 
-def sort_in_place(keys: Keys) -> Keys:
-    """Sort each row of `keys` (B, N) with numpy's own sort."""
+def sort_plainly(keys: Keys, space: Workspace) -> Keys:
+    """Sort each row of `keys` (B, N) in place, with numpy's own sort."""
     keys.sort(axis=1)
     return keys
 
 
-def sort_by_columns(keys: Keys) -> Keys:
+def sort_by_columns(keys: Keys, space: Workspace) -> Keys:
     """Return `keys` (B, N) with each row sorted, by Leighton's columnsort (IEEE Trans. Comp. C-34, 1985).
 
     The row is cut into s columns of at most 512 keys, which numpy sorts in registers: sort columns, deal the
@@ -88,62 +108,56 @@ def sort_by_columns(keys: Keys) -> Keys:
     many columns that this is not enough go through the last two steps again, and in the end the plain sort.
     """
     rows, n = keys.shape
-    columns = -(-n // _SMALL)
-    height = -(-n // columns)
-    height += height % 2
-    total = columns * height
-    padded = np.full((rows, total), _PADDING, np.int32)
+    padded, dealt = space.padded[:rows], space.dealt[:rows]
     padded[:, :n] = keys
-    padded.reshape(rows, columns, height).sort(axis=2)
-    dealt = np.ascontiguousarray(padded.reshape(rows, height, columns).transpose(0, 2, 1))
+    padded[:, n:] = _PADDING
+    padded.reshape(rows, space.columns, space.height).sort(axis=2)
+    dealt[:] = padded.reshape(rows, space.height, space.columns).transpose(0, 2, 1)
     dealt.sort(axis=2)
-    gathered = np.ascontiguousarray(dealt.transpose(0, 2, 1)).reshape(rows, total)
-    _sort_windows(gathered, height)
+    padded.reshape(rows, space.height, space.columns)[:] = dealt.transpose(0, 2, 1)
+    _sort_windows(padded, space)
     for extra_pass in range(_EXTRA_PASSES + 1):
-        unsorted = np.flatnonzero((gathered[:, 1:] < gathered[:, :-1]).any(axis=1))
+        unsorted = np.flatnonzero((padded[:, 1:] < padded[:, :-1]).any(axis=1))
         if not unsorted.size:
             break
-        again = gathered[unsorted]
+        again = padded[unsorted]
         if extra_pass < _EXTRA_PASSES:
-            _sort_windows(again, height)
+            _sort_windows(again, space)
         else:
             again.sort(axis=1)
-        gathered[unsorted] = again
-    return np.ascontiguousarray(gathered[:, :n])
+        padded[unsorted] = again
+    keys[:] = padded[:, :n]
+    return keys
 
 
-def _sort_windows(rows: Keys, height: int) -> None:
-    """Sort, in place, windows of `height` keys in each row, then the windows half a height further."""
-    count, total = rows.shape
+def _sort_windows(rows: Keys, space: Workspace) -> None:
+    """Sort, in place, windows of one column's height in each row, then the windows half a height further."""
+    height, count = space.height, len(rows)
     rows.reshape(count, -1, height).sort(axis=2)
-    inner = slice(height // 2, total - height // 2)
-    shifted = np.ascontiguousarray(rows[:, inner]).reshape(count, -1, height)
-    shifted.sort(axis=2)
-    rows[:, inner] = shifted.reshape(count, -1)
+    inner = rows[:, height // 2 : rows.shape[1] - height // 2]
+    shifted = space.shifted[:count]
+    shifted[:] = inner
+    shifted.reshape(count, -1, height).sort(axis=2)
+    inner[:] = shifted
 
 
-def choose_sort(scores: FloatArray) -> RowSort:
-    """Return the faster way to sort rows like those of `scores` (Q, N), by a trial on a few of them.
+def choose_sort(sample: FloatArray, rows: int) -> RowSort:
+    """Return the faster way to sort `rows` rows like those of `sample` (a few, N), by a trial on the sample.
 
     Both ways give the same keys. Which one wins depends on the processor: numpy's partition step for AVX-512
     is several times slower on some (AMD Zen 4) than on others, its sort of up to 512 numbers fast on all.
     """
-    rows, n = scores.shape
+    n = sample.shape[1]
     if n <= 2 * _SMALL or rows * n < _WORTH_A_TRIAL:
-        return sort_in_place
-    sample, _ = score_keys(np.nan_to_num(scores[:4]))
+        return sort_plainly
+    space = Workspace(len(sample), n)
+    keys, _ = score_keys(np.nan_to_num(sample), space)
+    fresh = keys.copy()
     best: dict[RowSort, float] = {}
-    for way in (
-        sort_in_place,
-        sort_by_columns,
-        sort_in_place,
-        sort_by_columns,
-        sort_in_place,
-        sort_by_columns,
-    ):
-        fresh = sample.copy()
+    for way in (sort_plainly, sort_by_columns) * 3:
+        keys[:] = fresh
         start = time.perf_counter()
-        way(fresh)
+        way(keys, space)
         best[way] = min(best.get(way, np.inf), time.perf_counter() - start)
     return min(best, key=best.__getitem__)
 

@@ -15,8 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
-from clay_eval.schemas.manifest import LABELS, MANIFEST, read_manifest
-from clay_eval.schemas.shards import ShardSample, read_shard
+from clay_eval.schemas.manifest import LABELS, MANIFEST, check_record, read_manifest
+from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.validate import parse_json, read_text
 
 from .label_tables import LabelTable, entity_name, read_label_table, unique_keys
@@ -98,6 +98,9 @@ class ClayShards:
         self._units: list[Unit] = []
         self.entities: Mapping[str, Labels] = {}
         self.fingerprint: str = manifest["fingerprint"]
+        self.renderer: str = manifest["renderer"]["type"]
+        self.plan: str = manifest["plan"]
+        self.specs: Mapping[str, str] = {n: facts["spec"] for n, facts in manifest["entities"].items()}
         if entity is not None and entity not in manifest["entities"]:
             raise InputError(
                 "no such entity", where=folder, expected=f"one of {list(manifest['entities'])}", found=entity
@@ -130,7 +133,7 @@ class ClayShards:
             _check_file(path, file)
             own = []
             for sample in read_shard(path):
-                _check_record(sample, entity, columns, path)
+                check_record(sample.record, sample.key, {entity: facts}, f"{path}: {sample.key}")
                 own.append(sample.key)
                 for name, column in columns.items():
                     column.append(sample.record["labels"][name])
@@ -167,21 +170,6 @@ def _check_file(path: Path, file: Mapping[str, Any]) -> None:
 def _check_unchanged(path: Path, unit: Unit) -> None:
     if file_sha256(path) != unit.sha256:
         raise IntegrityError("a shard changed while it was in use", where=path, hint="run again")
-
-
-def _check_record(sample: ShardSample, entity: str, attributes: Collection[str], path: Path) -> None:
-    labels = sample.record.get("labels")
-    if (
-        sample.record.get("entity") != entity
-        or not isinstance(labels, dict)
-        or any(not isinstance(labels.get(name), str) for name in attributes)
-    ):
-        raise IntegrityError(
-            "a sample's JSON does not fit the manifest",
-            where=f"{path}: {sample.key}",
-            expected=f"entity {entity}, labels for {list(attributes)}",
-            found=f"entity {sample.record.get('entity')}, labels {labels}",
-        )
 
 
 class _OwnData:

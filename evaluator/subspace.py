@@ -62,13 +62,12 @@ def log_map(points: Float64Array, base: Float64Array) -> Float64Array:
 def principal_directions(rows: Float64Array, eps: float) -> tuple[Float64Array, Float64Array]:
     """Return the right singular vectors of `rows` (n, d) as columns (d, rank), and their singular values (rank,).
 
-    The numerical rank counts the singular values above max(n, d) * eps * s_1, where eps is the rounding unit
-    of the data before it became float64; entries are taken as rounding where every row is shorter than 16 eps.
+    `rows` come from unit vectors that were rounded to a relative eps. The numerical rank counts the singular
+    values above eps * max(max(n, d) s_1, 16 sqrt(n)): the rounding of the decomposition, and of the vectors.
     """
-    if np.linalg.norm(rows, axis=1).max() <= 16 * eps:
-        return np.empty((rows.shape[1], 0)), np.empty(0)
     _, singular, right = np.linalg.svd(rows, full_matrices=False)
-    rank = int(np.count_nonzero(singular > max(rows.shape) * eps * singular[0]))
+    rounding = eps * max(max(rows.shape) * float(singular[0]), 16 * float(np.sqrt(len(rows))))
+    rank = int(np.count_nonzero(singular > rounding))
     return np.ascontiguousarray(right[:rank].T), singular[:rank]
 
 

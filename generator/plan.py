@@ -3,8 +3,8 @@
 Order: the combinations are shuffled once (by the plan's seed and the spec's fingerprint) and dealt round after round, so
 that any prefix of the plan is as balanced as it can be, and a larger --count only adds samples to a smaller one.
 Diversity values are dealt evenly, whatever the core values: each attribute gives a combination a starting value from a
-shuffled deck and moves on by one for every further picture of that combination. After each lap through its values the
-n-th attribute skips n of them, so that attributes with equally many values do not go in step.
+shuffled deck and moves on by one for every further picture of that combination. After each lap through its values an
+attribute is dealt afresh, so that attributes with equally many values do not go in step.
 """
 
 from __future__ import annotations
@@ -22,11 +22,17 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.samples import SampleSpec
 
 MAX_COMBINATIONS = 20_000_000
+MAX_VALUES = 1 << 16
 
 
-def _rng(*parts: object) -> np.random.Generator:
+def _permutations(decks: int, size: int, *parts: object) -> NDArray[np.intp]:
+    """(decks, size): shuffled 0..size-1 in every row, decided by `parts`.
+
+    Sorts raw PCG64 output, which NumPy keeps the same across versions; it does not promise that of its shuffles.
+    """
     digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+    raw = np.random.PCG64(int.from_bytes(digest[:16], "big")).random_raw(decks * size)
+    return np.argsort(raw.reshape(decks, size), axis=1, kind="stable")
 
 
 def _seed(fingerprint: str, seed: int, combination: int, index: int) -> int:
@@ -56,6 +62,13 @@ def combinations(spec: EntitySpec) -> Combinations:
     column = {a.name: i for i, a in enumerate(attributes)}
     codes = np.zeros((1, 0), np.uint16)
     for attribute in attributes:
+        if len(attribute.values) > MAX_VALUES:
+            raise InputError(
+                "too many values",
+                where=f"{spec.source or spec.entity} at $.attributes[{spec.attributes.index(attribute)}]",
+                expected=f"at most {MAX_VALUES}",
+                found=len(attribute.values),
+            )
         codes = _extend(codes, attribute, attributes, column)
     matches = []
     for exclusion in spec.exclusions:
@@ -68,7 +81,7 @@ def combinations(spec: EntitySpec) -> Combinations:
     if not kept.any():
         raise InputError(
             "the exclusions leave no combination at all",
-            where=f"entity {spec.entity} at $.exclusions",
+            where=f"{spec.source or spec.entity} at $.exclusions",
             expected="at least one combination kept",
             found=f"{len(codes)} combinations, all excluded",
         )
@@ -99,6 +112,7 @@ def _extend(
             "too many combinations",
             where=f"attribute {attribute.name}",
             expected=f"at most {MAX_COMBINATIONS}",
+            found=f"{total}, or more",
         )
     rows = np.repeat(np.arange(len(codes)), sizes)
     within = np.arange(total) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -116,36 +130,41 @@ class Plan:
     def __init__(self, spec: EntitySpec, *, count: int | None = None, seed: int = 0) -> None:
         if count is not None and count < 1:
             raise InputError("nothing to plan", where="--count", expected="1 or more", found=count)
+        if seed < 0:
+            raise InputError("a seed is not negative", where="--seed", expected="0 or more", found=seed)
         self.spec = spec
         self.seed = seed
         self.combinations = combinations(spec)
-        self.numbers = np.flatnonzero(self.combinations.kept)
-        self.count = count or len(self.numbers) * spec.images_per_combination
-        _rng(spec.fingerprint, seed, "order").shuffle(self.numbers)
+        kept = np.flatnonzero(self.combinations.kept)
+        self.numbers = kept[_permutations(1, len(kept), spec.fingerprint, seed, "order")[0]]
+        self.count = count or len(kept) * spec.images_per_combination
+        self._decks: dict[int, tuple[int, NDArray[np.intp]]] = {}
 
     def __len__(self) -> int:
         return self.count
 
-    @cached_property
-    def _starts(self) -> NDArray[np.int64]:
-        """(kept combinations, diversity attributes): the first value of each, evenly many of every value."""
-        rows = []
-        for attribute in self.spec.diversity:
-            rng = _rng(self.spec.fingerprint, self.seed, "diversity", attribute.name)
-            size = len(attribute.values)
-            decks = [rng.permutation(size) for _ in range(-(-len(self.numbers) // size))]
-            rows.append(np.concatenate(decks)[: len(self.numbers)])
-        return np.array(rows, np.int64).reshape(len(rows), len(self.numbers)).T
+    def _starts(self, number: int, lap: int) -> NDArray[np.intp]:
+        """(kept combinations,): where a diversity attribute starts a lap, evenly many at every value."""
+        held, starts = self._decks.get(number, (-1, None))
+        if held != lap or starts is None:
+            attribute = self.spec.diversity[number]
+            size, count = len(attribute.values), len(self.numbers)
+            parts = (self._fingerprint, self.seed, "diversity", attribute.name, lap)
+            starts = _permutations(-(-count // size), size, *parts).ravel()[:count]
+            self._decks[number] = (lap, starts)
+        return starts
 
     def diversity_codes(self, start: int, stop: int) -> NDArray[np.int64]:
         """(stop - start, diversity attributes): the position of each diversity value of samples start..stop."""
-        ordinals = np.arange(start, stop)
-        rounds, places = np.divmod(ordinals, len(self.numbers))
-        sizes = np.array([len(a.values) for a in self.spec.diversity], np.int64)
-        if not len(sizes):
-            return np.zeros((len(ordinals), 0), np.int64)
-        laps = rounds[:, None] // sizes
-        return (self._starts[places] + rounds[:, None] + laps * np.arange(len(sizes))) % sizes
+        rounds, places = np.divmod(np.arange(start, stop), len(self.numbers))
+        codes = np.zeros((len(rounds), len(self.spec.diversity)), np.int64)
+        for number, attribute in enumerate(self.spec.diversity):
+            size = len(attribute.values)
+            laps = rounds // size
+            for lap in np.unique(laps).tolist():
+                rows = slice(*np.searchsorted(laps, [lap, lap + 1]))
+                codes[rows, number] = (self._starts(number, lap)[places[rows]] + rounds[rows]) % size
+        return codes
 
     def core_codes(self, start: int, stop: int) -> NDArray[np.uint16]:
         """(stop - start, core attributes): the position of each core value of samples start..stop."""

@@ -35,6 +35,7 @@ from .plan import Plan
 
 PLAN = "plan.json"
 SAMPLES = "plan.jsonl"
+COVERAGE = "coverage.json"
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,20 @@ def write_plan(
     if len(set(names)) < len(names):
         raise InputError("an entity is named twice", where="clay-eval plan", found=names)
     plans = [Plan(s, count=request.count, seed=request.seed) for s in request.specs]
+    files = [SAMPLES, COVERAGE, "coverage.md"]
     with locked(folder):
-        remove_leftovers(folder)
+        for part in (folder, folder / "specs", folder / "conditions"):
+            remove_leftovers(part)
         if (folder / PLAN).exists():
             done = read_plan_record(folder)
             refuse_changes(folder, _settings_of(done), request.settings())
             return done
         for spec, texts in zip(request.specs, request.texts, strict=True):
-            write_text(folder / "specs" / f"{spec.entity}.json", _pretty(spec.record))
+            files.append(f"specs/{spec.entity}.json")
+            write_text(folder / files[-1], _pretty(spec.record))
             if texts is not None:
-                write_text(folder / "conditions" / f"{spec.entity}.json", _pretty(texts.record))
+                files.append(f"conditions/{spec.entity}.json")
+                write_text(folder / files[-1], _pretty(texts.record))
         with atomic_file(folder / SAMPLES) as stream:
             for plan in plans:
                 for number, sample in enumerate(plan, start=1):
@@ -90,16 +95,15 @@ def write_plan(
                         progress(1000)
                 progress(len(plan) % 1000)
         covered = {plan.spec.entity: coverage(plan) for plan in plans}
-        write_text(folder / "coverage.json", canonical_json(covered) + "\n")
+        write_text(folder / COVERAGE, canonical_json(covered) + "\n")
         pages = "\n".join(coverage_markdown(name, record) for name, record in covered.items())
         write_text(folder / "coverage.md", "# Coverage of the plan\n\n" + pages)
-        write_sealed(folder / PLAN, _record(request, plans, folder))
+        write_sealed(folder / PLAN, _record(request, plans, folder, files))
     return read_plan_record(folder)
 
 
-def _record(request: PlanRequest, plans: Sequence[Plan], folder: Path) -> dict[str, Any]:
+def _record(request: PlanRequest, plans: Sequence[Plan], folder: Path, files: list[str]) -> dict[str, Any]:
     settings = request.settings()
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     return {
         "schema": "clay-eval/plan/1",
         "software": versions("numpy"),
@@ -115,7 +119,7 @@ def _record(request: PlanRequest, plans: Sequence[Plan], folder: Path) -> dict[s
             for p in plans
         },
         "samples": sum(map(len, plans)),
-        "files": {p.relative_to(folder).as_posix(): file_sha256(p) for p in files if p.name != PLAN},
+        "files": {name: file_sha256(folder / name) for name in sorted(files)},
         "fingerprint": fingerprint({"settings": settings, "samples": file_sha256(folder / SAMPLES)}),
     }
 

@@ -7,7 +7,9 @@ run is continued by running it again; shards that are already there and hold wha
 from __future__ import annotations
 
 import io
+import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -19,7 +21,15 @@ from PIL import Image
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed
-from clay_eval.schemas.manifest import MANIFEST, SETTINGS, read_manifest, shard_name, write_manifest
+from clay_eval.schemas.fingerprint import canonical_json, file_sha256
+from clay_eval.schemas.manifest import (
+    LABELS,
+    MANIFEST,
+    SETTINGS,
+    read_manifest,
+    shard_name,
+    write_manifest,
+)
 from clay_eval.schemas.samples import SampleSpec, read_plan
 from clay_eval.schemas.shards import ShardSample, read_shard, write_shard
 from clay_eval.schemas.validate import read_sealed
@@ -68,11 +78,11 @@ class ShardTask:
 
 def shard_tasks(plan: Path, shard_size: int) -> Iterator[ShardTask]:
     """Slice a plan.jsonl into shards, entity by entity, in the order of the plan."""
+    numbers: Counter[str] = Counter()
     for entity, samples in groupby(read_plan(plan), key=lambda sample: sample.entity):
-        number = 0
         while chunk := tuple(islice(samples, shard_size)):
-            yield ShardTask(shard_name(entity, number), chunk)
-            number += 1
+            yield ShardTask(shard_name(entity, numbers[entity]), chunk)
+            numbers[entity] += 1
 
 
 def encode_image(image: Image.Image, image_format: str) -> bytes:
@@ -99,6 +109,13 @@ def _drawn(task: ShardTask, renderer: Renderer, options: RenderOptions) -> Itera
                 found=len(images),
             )
         for sample, image in zip(batch, images, strict=True):
+            if image.mode != "RGB":
+                raise ClayEvalError(
+                    "the renderer returned a picture of another kind than it should",
+                    where=f"{task.name}: {sample.key}",
+                    expected="RGB",
+                    found=image.mode,
+                )
             data = encode_image(image, options.image_format)
             yield ShardSample(sample.key, options.image_format, data, _record(sample, renderer))
 
@@ -119,17 +136,34 @@ def _record(sample: SampleSpec, renderer: Renderer) -> dict[str, Any]:
     }
 
 
-def is_complete(task: ShardTask, renderer: Renderer, folder: Path) -> bool:
-    """Whether the task's shard is there and holds just what the task says; a damaged one is reported and redone."""
+def is_complete(task: ShardTask, renderer: Renderer, folder: Path, sha256: str | None = None) -> bool:
+    """Whether the task's shard is there and holds just what the task says; a damaged one is reported and redone.
+
+    sha256: what it had when it was finished, if that is known.
+    """
     path = folder / task.name
     if not path.exists():
         return False
+    if sha256 is not None and file_sha256(path) != sha256:
+        log.warning("%s was changed and is made again", path)
+        return False
     try:
-        found = [sample.record for sample in read_shard(path)]
+        found = [canonical_json(sample.record) for sample in read_shard(path)]
     except IntegrityError as error:
         log.warning("%s is damaged and is made again: %s", path, error.what)
         return False
-    return found == [_record(sample, renderer) for sample in task.samples]
+    return found == [canonical_json(_record(sample, renderer)) for sample in task.samples]
+
+
+def _finished(folder: Path) -> dict[str, str]:
+    """sha256 of each file of a finished run by name; empty if there is no manifest, or none that can be trusted."""
+    if not (folder / MANIFEST).exists():
+        return {}
+    try:
+        return {entry["name"]: entry["sha256"] for entry in read_manifest(folder)["files"]}
+    except IntegrityError as error:
+        log.warning("%s is damaged and is made again: %s", folder / MANIFEST, error.what)
+        return {}
 
 
 def render_plan(
@@ -141,37 +175,48 @@ def render_plan(
 ) -> dict[str, Any]:
     """Render a whole plan into `folder`, continuing what is there; return the manifest.
 
-    `progress` is called with the number of samples that a finished shard added. Raises ConfigChangedError if the folder
-    was begun with another plan, renderer or encoding.
+    `progress` is called with the number of samples that a finished shard added. Files of a finished run that were lost or
+    changed since are made again. Raises ConfigChangedError if the folder was begun with another plan, renderer or
+    encoding.
     """
     options = options or RenderOptions()
     plan = read_plan_record(plan_folder)
     specs = [load_entity(plan_folder / "specs" / f"{name}.json") for name in plan["entities"]]
     for spec in specs:
         renderer.check(spec)
-    settings = {
-        "schema": "clay-eval/render-settings/1",
-        "plan": plan["fingerprint"],
-        "renderer": renderer.identity,
-        "shard_size": options.shard_size,
-        "image": dict(IMAGE_FORMATS[options.image_format]),
-    }
+    settings = _as_json(
+        {
+            "schema": "clay-eval/render-settings/1",
+            "plan": plan["fingerprint"],
+            "renderer": renderer.identity,
+            "shard_size": options.shard_size,
+            "image": dict(IMAGE_FORMATS[options.image_format]),
+        }
+    )
     with locked(folder):
         remove_leftovers(folder)
         if (folder / SETTINGS).exists():
             before = read_sealed(folder / SETTINGS, "render-settings")
             refuse_changes(folder, {k: v for k, v in before.items() if k != "seal"}, settings)
-        elif any(folder.glob("*.tar")) or (folder / MANIFEST).exists():
+        elif foreign := [
+            p.name for p in folder.iterdir() if p.suffix == ".tar" or p.name in {MANIFEST, LABELS}
+        ]:
             raise InputError(
-                "this folder holds shards that were not made here",
+                "this folder holds data that was not made here",
                 where=folder,
-                hint="choose an empty folder",
+                expected="an empty folder",
+                found=", ".join(sorted(foreign)[:3]),
+                hint="choose another folder",
             )
         else:
             write_sealed(folder / SETTINGS, settings)
         names = []
+        finished = _finished(folder)
+        labels = folder / LABELS
+        if not labels.exists() or file_sha256(labels) != finished.get(LABELS):
+            (folder / MANIFEST).unlink(missing_ok=True)
         for task in shard_tasks(plan_folder / SAMPLES, options.shard_size):
-            if not is_complete(task, renderer, folder):
+            if not is_complete(task, renderer, folder, finished.get(task.name)):
                 (folder / MANIFEST).unlink(missing_ok=True)
                 render_shard(task, renderer, folder, options)
             names.append(task.name)
@@ -179,6 +224,12 @@ def render_plan(
         if not (folder / MANIFEST).exists():
             write_manifest(folder, names, entity_facts(specs), settings["plan"], renderer.identity)
     return read_manifest(folder)
+
+
+def _as_json(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as it will be read back (tuples become lists), so that it can be compared with what was."""
+    result: dict[str, Any] = json.loads(canonical_json(record))
+    return result
 
 
 def entity_facts(specs: Sequence[EntitySpec]) -> dict[str, dict[str, Any]]:

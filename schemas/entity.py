@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 from .errors import InputError
 from .fingerprint import fingerprint
 from .validate import check, parse_json, read_text
+
+RESERVED = ("key", "entity", "shard")
+"""Columns that labels.csv has for every entity; no attribute may be called so."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """A checked entity spec; `record` is the JSON it was read from, `fingerprint` its identity."""
+    """A checked entity spec; `record` is the JSON it was read from, `fingerprint` its identity, `source` its place."""
 
     entity: str
     title: str
@@ -66,6 +69,7 @@ class EntitySpec:
     negative_prompt: str
     images_per_combination: int
     record: Mapping[str, Any]
+    source: str = field(default="", compare=False)
 
     @property
     def fingerprint(self) -> str:
@@ -96,7 +100,9 @@ def _values(items: list[Any], where: str) -> tuple[Value, ...]:
     names = [value.name for value in values]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError("a value stands twice in one list", where=where, found=repr(twice))
+        raise InputError(
+            "a value stands twice in one list", where=where, expected="every value once", found=repr(twice)
+        )
     return values
 
 
@@ -132,6 +138,7 @@ def parse_entity(record: dict[str, Any], where: str | Path) -> EntitySpec:
         negative_prompt=record.get("negative_prompt", ""),
         images_per_combination=record["images_per_combination"],
         record=record,
+        source=str(where),
     )
     for problem in _problems(spec, where):
         raise problem
@@ -142,9 +149,23 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
     """The ways in which a spec that fits the schema still makes no sense, in order of how basic they are."""
     names = [a.name for a in (*spec.attributes, *spec.diversity)]
     core = {a.name: a for a in spec.attributes}
-    for name in names:
-        if names.count(name) > 1:
-            yield InputError("two attributes have the same name", where=where, found=repr(name))
+    for field_name, attributes in (("attributes", spec.attributes), ("diversity", spec.diversity)):
+        for i, attribute in enumerate(attributes):
+            at = f"{where} at $.{field_name}[{i}].name"
+            if names.count(attribute.name) > 1:
+                yield InputError(
+                    "two attributes have the same name",
+                    where=at,
+                    expected="a name of its own",
+                    found=repr(attribute.name),
+                )
+            if attribute.name in RESERVED:
+                yield InputError(
+                    "an attribute has a reserved name",
+                    where=at,
+                    expected=f"none of {list(RESERVED)}",
+                    found=repr(attribute.name),
+                )
     for i, attribute in enumerate(spec.attributes):
         at = f"{where} at $.attributes[{i}]"
         if attribute.parent is None:
@@ -162,7 +183,10 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
         while step is not None and step in core:
             if step in seen:
                 yield InputError(
-                    "attributes depend on each other in a circle", where=at, found=" -> ".join([*seen, step])
+                    "attributes depend on each other in a circle",
+                    where=f"{at}.parent",
+                    expected="an attribute that does not depend on this one",
+                    found=" -> ".join([*seen, step]),
                 )
                 return
             seen.append(step)
@@ -181,6 +205,7 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
                     f"{attribute.name!r} has no values for a value of its parent",
                     where=f"{at}.values_by_parent",
                     expected=f"values for {value!r}",
+                    found=f"values for {sorted(map(str, attribute.choices))}",
                 )
     for i, exclusion in enumerate(spec.exclusions):
         for name, values in exclusion.when.items():
@@ -203,28 +228,40 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
 
 
 def _prompt_problems(spec: EntitySpec, names: list[str], where: str | Path) -> Iterator[InputError]:
-    for field in ("prompt", "negative_prompt"):
+    said: dict[str, set[str | None]] = {}
+    for template in ("prompt", "negative_prompt"):
+        text: str = getattr(spec, template)
         try:
-            fields = [part for part in string.Formatter().parse(getattr(spec, field)) if part[1] is not None]
+            fields = [part for part in string.Formatter().parse(text) if part[1] is not None]
         except ValueError as error:
-            yield InputError("the template has unbalanced braces", where=f"{where} at $.{field}", found=error)
+            yield InputError(
+                "the template has unbalanced braces",
+                where=f"{where} at $.{template}",
+                expected="{attribute}; a brace that is meant is doubled",
+                found=f"{text!r} ({error})",
+            )
             return
+        said[template] = {name for _, name, _, _ in fields}
         for _, name, format_spec, conversion in fields:
             if name not in names or format_spec or conversion:
                 yield InputError(
                     "the template names something that is not an attribute",
-                    where=f"{where} at $.{field}",
+                    where=f"{where} at $.{template}",
                     expected=f"some of {names}",
                     found="{" + str(name) + "}",
                 )
-    missing = [a.name for a in spec.attributes if "{" + a.name + "}" not in spec.prompt]
-    children = {a.parent for a in spec.attributes if a.name not in missing}
-    for name in missing:
-        if name not in children:
+    clear = {a.name for a in spec.attributes if a.name in said["prompt"]}
+    for attribute in reversed(spec.ordered()):
+        phrases = [value.phrase for group in attribute.choices.values() for value in group]
+        if attribute.parent and attribute.name in clear and len(set(phrases)) == len(phrases):
+            clear.add(attribute.parent)
+    for attribute in spec.attributes:
+        if attribute.name not in clear:
             yield InputError(
                 "the prompt does not say a core attribute, so pictures could not match their labels",
                 where=f"{where} at $.prompt",
-                expected="{" + name + "}",
+                expected="{" + attribute.name + "}, or a child of it whose phrases tell its values apart",
+                found=repr(spec.prompt),
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class ClayEvalError(Exception):
@@ -34,6 +35,9 @@ class ClayEvalError(Exception):
         self.hint = hint
         super().__init__(what, self.where, self.expected, self.found, self.hint)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.expected, self.found, self.hint)
+
     def __str__(self) -> str:
         parts = [
             ("where", self.where),
@@ -42,6 +46,18 @@ class ClayEvalError(Exception):
             ("try", self.hint),
         ]
         return "\n".join([self.what, *(f"  {label + ':':<10}{text}" for label, text in parts if text)])
+
+
+def _rebuild(
+    kind: type[ClayEvalError],
+    what: str,
+    where: str | None,
+    expected: str | None,
+    found: str | None,
+    hint: str | None,
+) -> ClayEvalError:
+    """Errors cross process borders, so copying and pickling must keep them whole."""
+    return kind(what, where=where, expected=expected, found=found, hint=hint)
 
 
 class InputError(ClayEvalError):

@@ -15,12 +15,23 @@ from filelock import FileLock, Timeout
 from .errors import BusyError, ConfigChangedError, InputError, StorageError
 from .fingerprint import sealed_text
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.EIO,
+}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES}
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, a read-only or a forbidden place into a StorageError that names `path`."""
+    """Turn a full disk (or quota, or limit on file sizes) and a place where one cannot write into a StorageError."""
     try:
         yield
     except OSError as error:
@@ -28,9 +39,10 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 "the disk is full; nothing half-written was kept",
                 where=path,
+                found=error.strerror,
                 hint="free some space and run the same command again: it continues where it was",
             ) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno in _FORBIDDEN:
             raise StorageError("cannot write here", where=path, found=error.strerror) from error
         raise
 
@@ -70,17 +82,21 @@ def write_sealed(path: Path, record: dict[str, Any]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Make a rename in `folder` durable, on file systems that can sync a folder."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files that a killed run left in `folder`. Call it while holding the folder's lock."""
-    for leftover in folder.glob(".*.part"):
+    for leftover in folder.glob(".*.????????.part"):
         leftover.unlink(missing_ok=True)
 
 

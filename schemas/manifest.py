@@ -97,7 +97,7 @@ def write_manifest(
     plan: str,
     renderer: Mapping[str, Any],
 ) -> None:
-    """Read the finished shards once; write labels.csv, then manifest.json, both atomically.
+    """Read the finished shards; write labels.csv, then manifest.json, both atomically.
 
     entities: name -> attributes, parents, diversity, spec (fingerprint). plan: fingerprint of the plan.
     """

@@ -43,6 +43,8 @@ def read_plan(path: Path) -> Iterator[SampleSpec]:
         stream = path.open("rb")
     except FileNotFoundError as error:
         raise InputError("no plan here", where=path, hint="make one with: clay-eval plan") from error
+    except OSError as error:
+        raise InputError("cannot read the plan", where=path, found=error.strerror) from error
     with stream:
         for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), start=1):
             record = parse_json(line, f"{path} line {number}")

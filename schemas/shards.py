@@ -23,6 +23,26 @@ from .validate import parse_json
 KEY_PATTERN = re.compile(r"^[a-z][A-Za-z0-9_-]{0,119}$")
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 _BLOCK = 512
+_EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
+_PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_MAX_HEADER = 1 << 16
+
+
+class _CheckedHeader(tarfile.TarInfo):
+    """A header that tarfile may act on: plain files, folders, long names, and no length that leads it astray.
+
+    (A negative length makes tarfile read the same header for ever, a long one makes it read all of it at once.)
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
+        """Parse 512 bytes; raise ReadError for a header that no shard needs."""
+        header = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
+        if header.type not in (*_EXTENDED, *_PLAIN):
+            raise tarfile.ReadError(f"{header.name!r} is not a plain file")
+        if header.size < 0 or (header.type in _EXTENDED and header.size > _MAX_HEADER):
+            raise tarfile.ReadError(f"{header.name!r} has the length {header.size}")
+        return header
 
 
 @dataclass(frozen=True)
@@ -75,20 +95,33 @@ class _HashingStream(io.RawIOBase):
 def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
     """Write a shard atomically; the same samples give the same bytes. Returns its size, sha256 and sample count.
 
-    An exception raised by `samples` leaves nothing behind.
+    An exception raised by `samples` leaves nothing behind; so does a sample that `read_shard` would refuse (InputError).
     """
     from webdataset import TarWriter
 
-    count = 0
+    seen: set[str] = set()
     with atomic_file(path) as stream:
         sink = _HashingStream(stream)
-        writer = TarWriter(sink, mtime=0, encoder=False)
+        writer = TarWriter(sink, mtime=0, encoder=False, format="PAX_FORMAT")
         for sample in samples:
+            _check_sample(path, sample, seen)
             text = canonical_json(sample.record)
             writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text.encode()})
-            count += 1
         writer.close()
-    return FileFacts(path.name, sink.bytes, sink.digest.hexdigest(), count)
+    return FileFacts(path.name, sink.bytes, sink.digest.hexdigest(), len(seen))
+
+
+def _check_sample(path: Path, sample: ShardSample, seen: set[str]) -> None:
+    if not KEY_PATTERN.fullmatch(sample.key) or sample.extension not in IMAGE_EXTENSIONS:
+        raise InputError(
+            "a sample cannot be stored under this name",
+            where=path,
+            expected=f"{KEY_PATTERN.pattern} and one of {IMAGE_EXTENSIONS}",
+            found=f"{sample.key}.{sample.extension}",
+        )
+    if sample.key in seen:
+        raise InputError("two samples of one shard have the same key", where=path, found=sample.key)
+    seen.add(sample.key)
 
 
 def read_shard(path: Path, *, strict: bool = True, limits: Limits | None = None) -> Iterator[ShardSample]:
@@ -148,12 +181,20 @@ def _members(path: Path, strict: bool, limits: Limits) -> Iterator[tuple[str, st
         stream = path.open("rb")
     except FileNotFoundError as error:
         raise InputError("shard not found", where=path) from error
+    except OSError as error:
+        raise InputError("cannot read this shard", where=path, found=error.strerror) from error
     with stream:
         end = 0
         try:
-            with tarfile.open(fileobj=stream, mode="r:") as tar:
-                for member in tar:
-                    end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK
+            with tarfile.open(fileobj=stream, mode="r:", tarinfo=_CheckedHeader) as tar:
+                while (member := tar.next()) is not None:
+                    tar.members.clear()
+                    if member.size < 0:
+                        raise IntegrityError(
+                            "a member has a negative length", where=f"{path}: {member.name!r}"
+                        )
+                    blocks = -(-member.size // _BLOCK) if member.isreg() else 0
+                    end = member.offset_data + blocks * _BLOCK
                     wanted = _wanted(path, member, strict, limits)
                     if wanted is None:
                         continue
@@ -164,7 +205,7 @@ def _members(path: Path, strict: bool, limits: Limits) -> Iterator[tuple[str, st
                             "the tar ends in the middle of a member", where=f"{path}: {member.name}"
                         )
                     yield (*wanted, data)
-        except (tarfile.TarError, EOFError, OverflowError, UnicodeDecodeError) as error:
+        except (tarfile.TarError, EOFError, OverflowError, ValueError, RecursionError) as error:
             raise IntegrityError("not a whole, uncompressed tar", where=path, found=error) from error
         _check_end(path, stream, end)
 
@@ -185,7 +226,7 @@ def _wanted(path: Path, member: tarfile.TarInfo, strict: bool, limits: Limits) -
                 "unexpected member in a shard", where=where, expected=f".json or one of {IMAGE_EXTENSIONS}"
             )
         return None
-    if strict and (member.name != f"{key}.{extension}" or not KEY_PATTERN.match(key)):
+    if strict and (member.name != f"{key}.{extension}" or not KEY_PATTERN.fullmatch(key)):
         raise IntegrityError("malformed key", where=where, expected=KEY_PATTERN.pattern)
     cap = limits.json_bytes if extension == "json" else limits.image_bytes
     if member.size > cap:

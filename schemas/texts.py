@@ -50,20 +50,21 @@ class ConditionTexts:
 
 
 def parse_texts(record: dict[str, Any], where: str | Path) -> ConditionTexts:
-    """Check `record`; a text that stands twice under one condition raises InputError."""
+    """Check `record`; a text that stands twice under one condition and parent value raises InputError."""
     check(record, "condition-texts", where)
     conditions = {}
     for name, items in record["conditions"].items():
         texts = [ConditionText(i["text"], i["value"], i.get("parent")) for i in items]
-        seen: set[str] = set()
+        seen: set[tuple[str | None, str]] = set()
         for i, text in enumerate(texts):
-            if text.text in seen:
+            if (text.parent, text.text) in seen:
                 raise InputError(
                     "a text stands twice under one condition",
                     where=f"{where} at $.conditions.{name}[{i}]",
+                    expected="every text once",
                     found=repr(text.text),
                 )
-            seen.add(text.text)
+            seen.add((text.parent, text.text))
         conditions[name] = tuple(texts)
     return ConditionTexts(record["entity"], conditions, record)
 

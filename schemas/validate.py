@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -14,6 +17,7 @@ from .errors import InputError, IntegrityError
 from .fingerprint import is_sealed
 
 MAX_JSON_BYTES = 256 << 20
+MAX_DEPTH = 64
 
 
 @cache
@@ -24,9 +28,30 @@ def schema(name: str) -> dict[str, Any]:
     return loaded
 
 
+def _whole_pattern(
+    _: Any, pattern: str, instance: Any, schema: dict[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    """The keyword "pattern" as JSON Schema means it: "$" is the very end, never before a last newline."""
+    whole = re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
+    if isinstance(instance, str) and not re.search(whole, instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _is_whole(_: Any, instance: Any) -> bool:
+    return isinstance(instance, int) and not isinstance(instance, bool)
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"pattern": _whole_pattern},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
+)
+"""Draft 2020-12, but 3.0 is no integer: it would not print, hash or count as one."""
+
+
 @cache
-def _validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema(name))
+def _validator(name: str) -> Any:
+    return _Validator(schema(name))
 
 
 def _short(value: object, limit: int = 120) -> str:
@@ -47,19 +72,51 @@ def check(record: Any, name: str, where: str | Path) -> None:
 
 
 def parse_json(text: str | bytes, where: str | Path) -> Any:
-    """Parse JSON; duplicate keys, NaN and broken text raise InputError with line and column."""
+    """Parse JSON (bytes as UTF-8).
+
+    Broken text, duplicate keys, NaN, numbers beyond float64, half surrogates and more than MAX_DEPTH levels raise
+    InputError.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        value = json.loads(
+            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
+        )
+        if r"\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise InputError(
             "not valid JSON", where=f"{where} line {error.lineno} column {error.colno}", found=error.msg
         ) from error
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8 text", where=where, found=error.reason) from error
+    except UnicodeEncodeError as error:
+        raise InputError("JSON holds half a character (a lone surrogate)", where=where) from error
     except RecursionError as error:
         raise InputError("JSON is nested too deeply", where=where) from error
     except ValueError as error:
         raise InputError("not valid JSON", where=where, found=str(error)) from error
+    if _depth(value) > MAX_DEPTH:
+        raise InputError("JSON is nested too deeply", where=where, expected=f"at most {MAX_DEPTH} levels")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, counted up to MAX_DEPTH + 1."""
+    depth, level = 0, [value]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        parents = [item for item in level if isinstance(item, (dict, list))]
+        level = [child for p in parents for child in (p.values() if isinstance(p, dict) else p)]
+    return depth
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -76,18 +133,26 @@ def _no_constant(name: str) -> float:
 
 
 def read_text(path: Path, *, limit: int = MAX_JSON_BYTES) -> str:
-    """A text file's content; a missing, non-UTF-8 or oversized file raises InputError."""
+    """A text file's content; a missing, unreadable, non-UTF-8 or oversized file raises InputError."""
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise InputError("file too large", where=path, expected=f"at most {limit} bytes", found=size)
-        return path.read_bytes().decode("utf-8")
+        return _read_bytes(path, limit).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8 text", where=path, found=error.reason) from error
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
     except FileNotFoundError as error:
         raise InputError("file not found", where=path) from error
     except IsADirectoryError as error:
         raise InputError("expected a file, found a folder", where=path) from error
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8 text", where=path, found=error.reason) from error
+    except OSError as error:
+        raise InputError("cannot read this file", where=path, found=error.strerror) from error
+    if len(data) > limit:
+        raise InputError("file too large", where=path, expected=f"at most {limit} bytes")
+    return data
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
@@ -100,12 +165,12 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
 def read_sealed(path: Path, name: str) -> dict[str, Any]:
     """Read JSON that clay-eval sealed; any byte that was changed since raises IntegrityError."""
-    text = read_text(path)
+    data = _read_bytes(path, MAX_JSON_BYTES)
     try:
-        record = parse_json(text, path)
+        record = parse_json(data, path)
     except InputError as error:
         raise IntegrityError(error.what, where=error.where, found=error.found) from error
-    if not isinstance(record, dict) or not is_sealed(text, record):
+    if not isinstance(record, dict) or not is_sealed(data.decode("utf-8"), record):
         raise IntegrityError(
             "the file was changed or cut after it was written",
             where=path,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import ClayEvalError
-from .fingerprint import file_sha256
+from .fingerprint import file_sha256, fingerprint
 from .manifest import (
     LABELS,
     MANIFEST,
@@ -20,6 +21,7 @@ from .manifest import (
     read_manifest,
 )
 from .shards import ShardSample, read_shard
+from .validate import read_sealed
 
 _OWN = {MANIFEST, SETTINGS, ".lock"}
 
@@ -65,34 +67,62 @@ def verify_shards(
     for path in sorted(folder.iterdir()):
         if path.name not in listed and path.name not in _OWN:
             findings.faults.append(f"{path}: not in the manifest")
+    _check_origin(folder, manifest, findings)
     seen: dict[str, str] = {}
+    shards = []
     for entry in manifest["files"]:
-        _check_file(folder / entry["name"], entry, findings)
+        readable = _check_file(folder / entry["name"], entry, findings)
+        if readable and entry["name"].endswith(".tar"):
+            shards.append(entry)
         progress(entry["bytes"])
-    shards = [entry for entry in manifest["files"] if entry["name"].endswith(".tar")]
     rows = _rows(folder, shards, manifest, seen, findings, check_image)
     if not _labels_agree(folder / LABELS, label_columns(manifest["entities"]), rows):
         findings.faults.append(f"{folder / LABELS}: does not say what the shards say")
+    counts = Counter(seen.values())
     for entity, facts in manifest["entities"].items():
-        count = sum(1 for name in seen.values() if name == entity)
-        if count != facts["samples"]:
-            findings.faults.append(f"{entity}: {facts['samples']} samples expected, {count} found")
+        if counts[entity] != facts["samples"]:
+            findings.faults.append(f"{entity}: {facts['samples']} samples expected, {counts[entity]} found")
     findings.samples = len(seen)
     if findings.samples != manifest["samples"]:
         findings.faults.append(f"{folder}: {manifest['samples']} samples expected, {len(seen)} found")
     return findings
 
 
-def _check_file(path: Path, entry: dict[str, Any], findings: Findings) -> None:
+def _check_origin(folder: Path, manifest: dict[str, Any], findings: Findings) -> None:
+    """The manifest's own fingerprint, and the settings beside it."""
+    body = {name: manifest[name] for name in ("plan", "renderer", "files")}
+    if manifest["fingerprint"] != fingerprint(body):
+        findings.faults.append(f"{folder / MANIFEST}: its fingerprint is not that of its content")
+    if not (folder / SETTINGS).exists():
+        return
+    try:
+        settings = read_sealed(folder / SETTINGS, "render-settings")
+    except ClayEvalError as error:
+        findings.add(error)
+        return
+    for name in ("plan", "renderer"):
+        if settings[name] != manifest[name]:
+            findings.faults.append(f"{folder / SETTINGS}: another {name} than the manifest's")
+
+
+def _check_file(path: Path, entry: dict[str, Any], findings: Findings) -> bool:
+    """Whether it is a file that can be read; whether it is the right one is noted in `findings`."""
     if path.is_symlink() or not path.is_file():
         findings.faults.append(f"{path}: missing, or not a plain file")
-        return
+        return False
+    size = path.stat().st_size
     findings.files += 1
-    findings.bytes += path.stat().st_size
-    if path.stat().st_size != entry["bytes"]:
-        findings.faults.append(f"{path}: {entry['bytes']} bytes expected, {path.stat().st_size} found")
-    elif file_sha256(path) != entry["sha256"]:
+    findings.bytes += size
+    try:
+        sha256 = file_sha256(path)
+    except OSError as error:
+        findings.faults.append(f"{path}: cannot be read: {error.strerror}")
+        return False
+    if size != entry["bytes"]:
+        findings.faults.append(f"{path}: {entry['bytes']} bytes expected, {size} found")
+    elif sha256 != entry["sha256"]:
         findings.faults.append(f"{path}: its sha256 is not the manifest's")
+    return True
 
 
 def _rows(
@@ -114,6 +144,8 @@ def _rows(
                 if sample.key in seen:
                     findings.faults.append(f"{where}: this key stands in two shards")
                 _check_sample(sample, where, manifest, findings, check_image)
+                if sample.record.get("entity") != entry["entity"]:
+                    findings.faults.append(f"{where}: not of the entity {entry['entity']!r}")
                 seen[sample.key] = str(sample.record.get("entity"))
                 yield label_row(sample.key, path.name, {"labels": {}, "diversity": {}, **sample.record})
         except ClayEvalError as error:
@@ -140,13 +172,11 @@ def _check_sample(
 def _labels_agree(path: Path, columns: list[str], rows: Iterator[dict[str, str]]) -> bool:
     """Whether labels.csv holds exactly `rows`; consumes all of them either way."""
     agree = True
-    try:
-        stream = path.open("rb")
-    except OSError:
+    if not path.is_file():
         for _ in rows:
             pass
         return False
-    with stream:
+    with path.open("rb") as stream:
         try:
             for line in csv_lines(columns, rows):
                 agree = stream.read(len(line)) == line and agree

@@ -1,1 +1,63 @@
-"""The command line: one small file a sub-command."""
+"""The command line: one small file a sub-command; heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from clay_eval.schemas.errors import ClayEvalError
+
+from . import embed, entities, evaluate, plan, render, report, run, verify
+
+app = typer.Typer(
+    name="clay-eval",
+    help="Conditional image similarity: make labelled pictures, score CLAY and its rivals on them.",
+    epilog="Start here:  clay-eval run --out runs/demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+for module in (run, entities, plan, render, embed, evaluate, report, verify):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 done, 1 an unexpected fault, 2 bad input, 3 configuration changed, 4 data damaged, 5 folder in use,
+    6 disk full, 130 interrupted.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except ClayEvalError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("\nInterrupted. The same command continues where it was.\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 1))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: ClayEvalError) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    first, *rest = str(error).splitlines()
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), (first, "bold")))
+    for line in rest:
+        console.print(Text(line))

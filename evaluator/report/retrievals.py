@@ -82,7 +82,8 @@ def choose_retrievals(
                 "entity": entity,
                 "conditions": list(conditions),
                 "group": group(row),
-                "choice": f"{name} by {judge}'s AP",
+                "choice": name,
+                "chosen_by": judge,
                 "query": {"key": keys[row], "labels": _labels_of(labels, row)},
                 "methods": {
                     method: {

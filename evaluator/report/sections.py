@@ -32,13 +32,17 @@ def protocol(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(what, how) of the protocol, in words made from the report's settings."""
     settings = report["settings"]
     share = settings["query_share"]
+    grouped = any(f.get("group") for method in report["methods"].values() for f in method["fitted"])
     children = sorted(
-        {name for e in report["entities"].values() for name, a in e["attributes"].items() if a["parent"]}
+        f"{name} (by {a['parent']})"
+        for e in report["entities"].values()
+        for name, a in e["attributes"].items()
+        if a["parent"] and grouped
     )
     lines = [
         (
             "Split",
-            f"{percent(share)} % of each entity's images are queries, the rest is the database, "
+            f"{100 * share:g} % of each entity's images are queries, the rest is the database, "
             f"drawn with seed {settings['seed']}; the split is recorded in report.json.",
         ),
         (
@@ -71,7 +75,8 @@ def protocol(report: Mapping[str, Any]) -> list[tuple[str, str]]:
             2,
             (
                 "Dependent conditions",
-                f"For {', '.join(children)} each value of the parent condition is a database of its own.",
+                f"For {', '.join(children)} each value of the parent is a database of its own, where only its images are "
+                "ranked, unless the parent is asked for too; the mean is over these databases.",
             ),
         )
     return lines
@@ -109,7 +114,6 @@ def _entity(report: Mapping[str, Any], name: str, images: Mapping[str, str]) -> 
             attribute: {"values": len(a["values"]), "parent": a["parent"], "shares": shares(a["values"])}
             for attribute, a in entity["attributes"].items()
         },
-        "texts": report["inputs"]["texts"].get(name),
         "tables": [(title, table) for title, table in zip(_TABLE_TITLES, tables, strict=True) if table],
         "tracks": tracks(tables),
         "retrievals": _by_conditions([_retrieval(report, r, images) for r in shown]),

@@ -205,7 +205,13 @@ def fake_report(folder: Path) -> dict[str, Any]:
                 "target": f"clay_eval.evaluator.methods:{title}",
                 "parameters": {} if name == "raw" else {"n_components": 50},
                 "fitted": [
-                    {"entity": "demo-human", "conditions": ["age"], "group": None, "n_components": 22}
+                    {"entity": "demo-human", "conditions": ["age"], "group": None, "n_components": 22},
+                    {
+                        "entity": "demo-object",
+                        "conditions": ["subcategory"],
+                        "group": "category=bag",
+                        "n_components": 9,
+                    },
                 ],
             }
             for name, title in TITLES.items()
@@ -306,6 +312,8 @@ def test_every_score_and_notice_is_shown(made: tuple[dict[str, Any], Path], name
     )
     assert "41 % of their variance" in words
     assert report["fingerprint"] in words
+    assert "subcategory (by category)" in words
+    assert "9 to 22" in words
     for item in report["retrievals"]:
         for ranked in item["methods"].values():
             assert f"{100 * ranked['ap']:.1f}" in words

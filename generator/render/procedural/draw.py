@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import PIL
@@ -13,6 +13,7 @@ from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.samples import SampleSpec
 
+from . import humans, objects
 from .humans import ACTIONS, AGES, BACKGROUNDS, draw_human
 from .objects import COLORS, SUBCATEGORIES, draw_object
 
@@ -21,6 +22,12 @@ DRAWING_VERSION = 1
 
 _OBJECT = frozenset({"category", "subcategory", "color"})
 _HUMAN = frozenset({"age", "action", "background"})
+_OBJECT_DIVERSITY: Mapping[str, Collection[str]] = {
+    "viewpoint": objects.VIEWPOINTS,
+    "setting": objects.SETTINGS,
+    "light": objects.LIGHTS,
+    "framing": objects.FRAMINGS,
+}
 MIN_SIZE, MAX_SIZE = 64, 2048
 
 
@@ -56,17 +63,15 @@ class ProceduralRenderer:
         }
 
     def check(self, spec: EntitySpec) -> None:
-        """Raise InputError if a value of `spec` has no drawing."""
+        """Raise InputError if a value of `spec`, core or diversity, has no drawing."""
         names = frozenset(a.name for a in spec.attributes)
-        known: dict[str, set[str]]
+        known: dict[str, Collection[str]]
         if names == _OBJECT:
-            known = {
-                "category": set(SUBCATEGORIES),
-                "subcategory": {name for group in SUBCATEGORIES.values() for name in group},
-                "color": set(COLORS),
-            }
+            things = {name for group in SUBCATEGORIES.values() for name in group}
+            known = {"category": SUBCATEGORIES, "subcategory": things, "color": COLORS, **_OBJECT_DIVERSITY}
+            self._check_things(spec)
         elif names == _HUMAN:
-            known = {"age": set(AGES), "action": set(ACTIONS), "background": set(BACKGROUNDS)}
+            known = {"age": AGES, "action": ACTIONS, "background": BACKGROUNDS, **humans.DIVERSITY}
         else:
             raise InputError(
                 f"the procedural renderer cannot draw {spec.entity!r}",
@@ -75,14 +80,38 @@ class ProceduralRenderer:
                 found=sorted(names),
                 hint="plan demo-object or demo-human, or use another renderer",
             )
-        for attribute in spec.attributes:
-            unknown = [v for v in attribute.values if v not in known[attribute.name]]
+        given = {a.name: a.values for a in (*spec.attributes, *spec.diversity)}
+        if given.keys() != known.keys():
+            raise InputError(
+                "the procedural renderer needs other diversity attributes",
+                where=f"entity {spec.entity}",
+                expected=f"{sorted(known.keys() - names)}",
+                found=sorted(given.keys() - names),
+                hint="use another renderer for this entity",
+            )
+        for name, values in given.items():
+            unknown = [v for v in values if v not in known[name]]
             if unknown:
                 raise InputError(
-                    f"the procedural renderer cannot draw some values of {attribute.name!r}",
+                    f"the procedural renderer cannot draw some values of {name!r}",
                     where=f"entity {spec.entity}",
-                    expected=f"some of {sorted(known[attribute.name])}",
+                    expected=f"some of {sorted(known[name])}",
                     found=unknown,
+                    hint="use another renderer for this entity",
+                )
+
+    def _check_things(self, spec: EntitySpec) -> None:
+        """A sub-category is drawn under its own category only."""
+        subcategory = next(a for a in spec.attributes if a.name == "subcategory")
+        for category, values in subcategory.choices.items():
+            things = SUBCATEGORIES.get(str(category), ())
+            unknown = [v.name for v in values if v.name not in things]
+            if subcategory.parent != "category" or (things and unknown):
+                raise InputError(
+                    "the procedural renderer cannot draw these sub-categories",
+                    where=f"entity {spec.entity} at $.attributes, subcategory",
+                    expected=f"'category' as parent, and values as in {dict(SUBCATEGORIES)}",
+                    found=f"parent {subcategory.parent!r}, {category!r}: {unknown}",
                     hint="use another renderer for this entity",
                 )
 

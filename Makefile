@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/demo
+
+.PHONY: run venv test check benchmarks clean
+
+run: $(VENV)/.run  ## make the environment, run the demonstration, say where its report is
+	$(BIN)/clay-eval run --out $(OUT)
+
+venv: $(VENV)/.run  ## make the environment only
+
+test: $(VENV)/.dev  ## everything the tests need, then the tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.dev  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python tests/check_types.py
+
+benchmarks: $(VENV)/.dev  ## the README's figures, again on this machine
+	$(BIN)/python benchmarks/bench_transform.py
+	$(BIN)/python benchmarks/bench_scoring.py
+
+$(BIN)/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'clay-eval needs Python 3.11 or newer')"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

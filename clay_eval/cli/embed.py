@@ -1,0 +1,94 @@
+"""clay-eval embed"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .common import Json, Out, RunFolder, emit, progress_bar
+
+EPILOG = """
+**Example**
+
+    clay-eval embed --out runs/first
+
+    clay-eval embed --data my_pictures --encoder ViT-B-32:laion2b_s34b_b79k --device cuda --out runs/mine
+
+Features are kept in features/, a file a shard; those that are there and up to date are not computed again.
+"""
+
+
+class Precision(StrEnum):
+    """Number formats of the encoder."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Labelled pictures: shards, or a folder with labels.csv. Default: shards/ of --out."
+    ),
+]
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        help="embedded, MODEL:TAG or MODEL:FILE.safetensors of open_clip, a model folder, or hf-hub:ORG/NAME.",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Number format of the encoder.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a forward pass.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="embed", epilog=EPILOG)(embed)
+
+
+def embed(
+    out: Out,
+    data: Data = None,
+    encoder: EncoderOption = "embedded",
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
+    batch_size: BatchSize = 64,
+    json: Json = False,
+) -> None:
+    """Turn every picture into one vector, once."""
+    from clay_eval.evaluator.sources import open_source
+
+    folder = RunFolder(out)
+    source = open_source(data or folder.shards)
+    counts, identity = embed_source(folder, source, encoder, device, precision.value, batch_size)
+    record = {"encoder": identity, "computed": counts.computed, "reused": counts.reused}
+    emit(json, record, f"{counts.computed} pictures embedded, {counts.reused} were there: {folder.features}")
+
+
+def embed_source(
+    folder: RunFolder, source: Any, encoder: str, device: str, precision: str, batch_size: int
+) -> tuple[Any, dict[str, Any]]:
+    """Embed what the run's feature store lacks; return the counts and the encoder's identity."""
+    from clay_eval.evaluator.features import FeatureStore, open_encoder
+    from clay_eval.evaluator.features import embed as compute
+    from clay_eval.schemas.files import locked
+
+    total = sum(len(labels.keys) for labels in source.entities.values())
+    with locked(folder.features), progress_bar("embed", total) as advance:
+        store = FeatureStore(folder.features)
+        store.clean()
+        model = open_encoder(encoder, store, device, precision, batch_size)
+        last = 0
+
+        def report(done: int, _: int) -> None:
+            nonlocal last
+            advance(done - last)
+            last = done
+
+        return compute(source, model, store, batch_size, report), dict(model.identity)

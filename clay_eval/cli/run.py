@@ -1,0 +1,58 @@
+"""clay-eval run"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .common import Json, Out, RunFolder, Seed, emit
+from .embed import BatchSize, Device, EncoderOption, Precision, PrecisionOption
+from .evaluate import score, summary
+from .plan import make_plan
+from .render import ImageFormat, Size, draw
+
+EPILOG = """
+**Example**
+
+    clay-eval run --out runs/demo
+
+    clay-eval run --out runs/small --count 100 --entity demo-object --seed 7
+
+Plans, draws, embeds, evaluates and reports, all with the embedded defaults. Interrupted, the same command continues where
+it was; with other options it refuses and says what changed.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="run", epilog=EPILOG)(run)
+
+
+def run(
+    out: Out,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entity",
+            help="A shipped entity or an entity spec; may be repeated. Default: demo-object, demo-human.",
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 1000,
+    seed: Seed = 0,
+    size: Size = 128,
+    encoder: EncoderOption = "embedded",
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
+    batch_size: BatchSize = 64,
+    json: Json = False,
+) -> None:
+    """Do it all: plan, render, embed, evaluate, report."""
+    from clay_eval.evaluator.evaluation import EvaluationSettings
+
+    folder = RunFolder(out)
+    make_plan(folder, entity or ["demo-object", "demo-human"], count, seed, [])
+    draw(folder, size, ImageFormat.jpg.value)
+    settings = EvaluationSettings(seed=seed)
+    report = score(folder, None, {}, encoder, device, precision.value, batch_size, settings, [], False)
+    emit(json, report, *summary(report), f"report: {folder.report / 'report.html'}")

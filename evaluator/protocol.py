@@ -1,0 +1,218 @@
+"""Who is asked, against what, and what counts as found: splits, condition sets and retrieval tasks.
+
+A nested attribute (sub-category, whose parent is category) is retrieved parent value by parent value, each with
+its own database, unless the parent is itself among the conditions. Several conditions are met together: an
+image is relevant if it matches the query in all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from clay_eval.schemas.errors import InputError
+
+Index = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.int64]
+
+_SMALLEST_DATABASE = 2
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labels of images: row i of every list belongs to keys[i].
+
+    keys: unique names of the N images; labels: attribute -> N values; parents: attribute -> the attribute
+    that its values depend on.
+
+    Raises InputError for duplicate keys, lists of other lengths, empty values, and parents that are unknown or
+    form a cycle.
+    """
+
+    keys: Sequence[str]
+    labels: Mapping[str, Sequence[str]]
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require_unique(self.keys)
+        if not self.labels:
+            raise InputError("no attribute to retrieve by", where="labels", expected="one attribute or more")
+        for name, values in self.labels.items():
+            if len(values) != len(self.keys):
+                raise InputError(
+                    f"attribute {name!r} does not have one value an image",
+                    where=f"labels.{name}",
+                    expected=f"{len(self.keys)} values",
+                    found=f"{len(values)} values",
+                )
+            if not all(values):
+                row = next(i for i, value in enumerate(values) if not value)
+                raise InputError(
+                    f"an image has no value for {name!r}",
+                    where=f"labels.{name}, key {self.keys[row]!r}",
+                    expected="a value",
+                    found=repr(values[row]),
+                )
+        for name, parent in self.parents.items():
+            if name not in self.labels or parent not in self.labels:
+                raise InputError(
+                    "an attribute or its parent is unknown",
+                    where=f"parents.{name}",
+                    expected=f"two of {list(self.labels)}",
+                    found=f"{name!r} in {parent!r}",
+                )
+            self.ancestors(name)
+
+    def ancestors(self, attribute: str) -> list[str]:
+        """The parent of `attribute`, the parent's parent, and so on."""
+        chain = [attribute]
+        while chain[-1] in self.parents:
+            parent = self.parents[chain[-1]]
+            if parent in chain:
+                raise InputError(
+                    "attributes depend on each other in a circle", where="parents", found=[*chain, parent]
+                )
+            chain.append(parent)
+        return chain[1:]
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalGroup:
+    """A database of its own, and the queries put to it.
+
+    name: such as "category=shoes", None for the whole data; queries, database: row numbers; text_parents:
+    condition -> the parent's value that its texts must have, None where all texts count.
+    """
+
+    name: str | None
+    queries: Index
+    database: Index
+    text_parents: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalTask:
+    """Retrieval by `conditions`; images of equal `codes` (N,) are relevant to each other."""
+
+    conditions: tuple[str, ...]
+    groups: tuple[RetrievalGroup, ...]
+    codes: Codes
+    warnings: tuple[str, ...] = ()
+
+    def relevant_counts(self, group: RetrievalGroup) -> Codes:
+        """How many database images are relevant to each query of `group`, (queries,)."""
+        database = np.sort(self.codes[group.database])
+        wanted = self.codes[group.queries]
+        return np.searchsorted(database, wanted, "right") - np.searchsorted(database, wanted, "left")
+
+
+def split_queries(keys: Sequence[str], seed: int, query_share: float = 0.1) -> npt.NDArray[np.bool_]:
+    """Return (N,) bool, True for queries, False for the database.
+
+    The draw depends on the set of keys and the seed alone, not on the order of the keys. The share is met to
+    the nearest image, with one query and one database image at least.
+
+    Raises InputError for fewer than two keys, duplicate keys, and a share outside (0, 1).
+    """
+    _require_unique(keys)
+    if len(keys) < 2:
+        raise InputError("too few images to split", where="keys", expected="two or more", found=len(keys))
+    if not 0 < query_share < 1:
+        raise InputError(
+            "the share of queries must lie between 0 and 1",
+            where="query_share",
+            expected="0 < x < 1",
+            found=query_share,
+        )
+    count = min(max(math.floor(query_share * len(keys) + 0.5), 1), len(keys) - 1)
+    in_order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
+    drawn = np.random.Generator(np.random.PCG64(seed)).permutation(len(keys))[:count]
+    mask = np.zeros(len(keys), np.bool_)
+    mask[in_order[drawn]] = True
+    return mask
+
+
+def condition_sets(attributes: Iterable[str], largest: int | None = None) -> list[tuple[str, ...]]:
+    """All non-empty subsets of `attributes`, each in their order: singles first, then pairs, up to `largest`."""
+    names = tuple(attributes)
+    sizes = range(1, (len(names) if largest is None else min(largest, len(names))) + 1)
+    return [subset for size in sizes for subset in combinations(names, size)]
+
+
+def relevance_codes(labelled: Labelled, conditions: Sequence[str]) -> Codes:
+    """Return integers (N,) that are equal for two images exactly where all labels of `conditions` are."""
+    codes = np.zeros(len(labelled.keys), np.int64)
+    for name in conditions:
+        _, values = np.unique(np.asarray(labelled.labels[name]), return_inverse=True)
+        _, codes = np.unique(codes * (values.max(initial=0) + 1) + values, return_inverse=True)
+    return codes.astype(np.int64)
+
+
+def make_task(
+    labelled: Labelled, conditions: Sequence[str], is_query: npt.NDArray[np.bool_]
+) -> RetrievalTask:
+    """Return the task of retrieving by all `conditions`; is_query (N,) is from `split_queries`.
+
+    The data is divided by the values of every ancestor of a condition that is not a condition itself. Groups
+    with no query, or fewer than two database images, are left out, and a warning says so.
+
+    Raises InputError for unknown or repeated conditions, and where no group is left.
+    """
+    unknown = [name for name in conditions if name not in labelled.labels]
+    if unknown or not conditions or len(set(conditions)) < len(conditions):
+        raise InputError(
+            "conditions must be different attributes of the data",
+            where="conditions",
+            expected=f"some of {list(labelled.labels)}",
+            found=list(conditions),
+        )
+    above = {parent for name in conditions for parent in labelled.ancestors(name)} - set(conditions)
+    divided_by = [name for name in labelled.labels if name in above]
+    groups, warnings = [], []
+    for group in _groups(labelled, conditions, divided_by, is_query):
+        if not len(group.queries) or len(group.database) < _SMALLEST_DATABASE:
+            warnings.append(
+                f"{' + '.join(conditions)}: {group.name or 'the data'} left out, with {len(group.queries)} queries "
+                f"and {len(group.database)} database images"
+            )
+        else:
+            groups.append(group)
+    if not groups:
+        raise InputError(
+            f"too few images to retrieve by {' + '.join(conditions)}",
+            where="data",
+            expected=f"a query and {_SMALLEST_DATABASE} database images in one group at least",
+            found="; ".join(warnings),
+        )
+    return RetrievalTask(
+        tuple(conditions), tuple(groups), relevance_codes(labelled, conditions), tuple(warnings)
+    )
+
+
+def _groups(
+    labelled: Labelled, conditions: Sequence[str], divided_by: list[str], is_query: npt.NDArray[np.bool_]
+) -> Iterable[RetrievalGroup]:
+    codes = relevance_codes(labelled, divided_by)
+    for code in range(int(codes.max()) + 1):
+        members = np.flatnonzero(codes == code)
+        here = {name: labelled.labels[name][int(members[0])] for name in divided_by}
+        yield RetrievalGroup(
+            name=", ".join(f"{name}={value}" for name, value in here.items()) or None,
+            queries=members[is_query[members]],
+            database=members[~is_query[members]],
+            text_parents={name: here.get(labelled.parents.get(name, "")) for name in conditions},
+        )
+
+
+def _require_unique(keys: Sequence[str]) -> None:
+    if len(set(keys)) < len(keys):
+        seen: set[str] = set()
+        twice = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise InputError(
+            "a key stands twice", where="keys", expected="a key of its own for every image", found=repr(twice)
+        )

@@ -1,0 +1,151 @@
+import sys
+import types
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+
+from clay_eval import CLAY
+from clay_eval.evaluator import methods
+from clay_eval.evaluator.methods import FeatureMethod, describe, method_names, resolve_method
+from clay_eval.evaluator.methods.ip_composer import IPComposer
+from clay_eval.evaluator.methods.raw import Raw
+from clay_eval.schemas.errors import InputError
+
+
+@pytest.fixture
+def data():
+    generator = np.random.default_rng(0)
+    return generator.standard_normal((30, 12)) + 0.5, generator.standard_normal((7, 12)) + 0.5
+
+
+class Doubling:
+    """Someone else's method: imports nothing of ours."""
+
+    def __init__(self, factor=2.0):
+        self.factor = factor
+
+    def fit(self, database_features, text_features):
+        self.seen_ = np.int64(len(database_features))
+        self.table_ = np.zeros(3)
+        return self
+
+    def transform(self, features):
+        return features * self.factor
+
+
+class NoTransform:
+    def fit(self, database_features, text_features):
+        return self
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    module = types.ModuleType("someones_package")
+    module.Doubling, module.NoTransform, module.number = Doubling, NoTransform, 3
+    module.make_nothing = lambda: None
+    monkeypatch.setitem(sys.modules, "someones_package", module)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("raw", Raw), ("clay", CLAY), ("ip-composer", IPComposer)])
+def test_built_in_methods_come_through_the_door(name, kind, data):
+    resolved, factory = resolve_method(name)
+    method = factory()
+    assert resolved == name
+    assert type(method) is kind
+    assert isinstance(method, FeatureMethod)
+    assert factory() is not method
+    assert method.fit(*data) is method
+    rows = method.transform(data[0])
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-12)
+
+
+def test_options_reach_the_constructor():
+    assert resolve_method("clay", n_components=3, alignment="none")[1]().alignment == "none"
+    with pytest.raises(InputError, match="does not take") as caught:
+        resolve_method("raw", n_components=3)
+    assert "n_components" in str(caught.value)
+
+
+def test_a_class_by_its_path(plugin, data):
+    name, factory = resolve_method("someones_package:Doubling", factor=3.0)
+    assert name == "someones_package:Doubling"
+    np.testing.assert_array_equal(factory().fit(*data).transform(data[0]), data[0] * 3)
+
+
+def test_a_class_by_entry_point(plugin, monkeypatch):
+    point = EntryPoint("doubling", "someones_package:Doubling", methods.ENTRY_POINTS)
+    monkeypatch.setattr(
+        methods, "entry_points", lambda group: [point] if group == methods.ENTRY_POINTS else []
+    )
+    assert set(method_names()) == {"doubling", "raw", "clay", "ip-composer"}
+    assert isinstance(resolve_method("doubling")[1](), Doubling)
+
+
+def test_unknown_name_gets_the_nearest():
+    with pytest.raises(InputError, match="unknown method 'caly'") as caught:
+        resolve_method("caly")
+    assert "did you mean 'clay'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["no_such_package_x:Thing", "someones_package:Missing", ":CLAY", "clay_eval:", "someones_package:number"],
+)
+def test_what_cannot_be_imported_is_an_input_error(plugin, spec):
+    with pytest.raises(InputError):
+        resolve_method(spec)
+
+
+def test_a_class_of_another_shape_is_refused(plugin):
+    with pytest.raises(InputError, match="not a feature method"):
+        resolve_method("someones_package:NoTransform")
+    with pytest.raises(InputError, match="not a feature method"):
+        resolve_method("someones_package:make_nothing")[1]()
+
+
+def test_description_holds_parameters_and_fitted_scalars(data):
+    clay = CLAY(n_components=50).fit(*data)
+    assert describe(clay) == {
+        "n_components": 50,
+        "alignment": "householder",
+        "n_components_": 6,
+        "explained_": pytest.approx(1.0),
+    }
+    assert describe(CLAY(4)) == {"n_components": 4, "alignment": "householder"}
+    found = describe(Doubling(1.5).fit(*data))
+    assert found == {"factor": 1.5, "seen_": 30}
+    assert type(found["seen_"]) is int
+    assert describe(Raw()) == {}
+
+
+def test_raw_is_the_plain_cosine(data):
+    images, texts = data
+    rows = Raw().fit(images, texts).transform(images)
+    for i, j in ((0, 1), (3, 9)):
+        cosine = images[i] @ images[j] / np.linalg.norm(images[i]) / np.linalg.norm(images[j])
+        assert rows[i] @ rows[j] == pytest.approx(cosine)
+    assert Raw().transform(images.astype(np.float32)).dtype == np.float32
+    assert not Raw().transform(np.zeros((1, 4))).any()
+    with pytest.raises(InputError, match="finite"):
+        Raw().transform(np.full((1, 4), np.nan))
+
+
+def test_ip_composer_is_the_uncentred_projection(data):
+    images, texts = data
+    method = IPComposer(n_components=3).fit(images, texts * np.arange(1, 8)[:, None])
+    unit_texts = texts / np.linalg.norm(texts, axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(unit_texts.T @ unit_texts)
+    project = vectors[:, np.argsort(values)[-3:]] @ vectors[:, np.argsort(values)[-3:]].T
+    projected = images @ project
+    projected /= np.linalg.norm(projected, axis=1, keepdims=True)
+    z = method.transform(images)
+    np.testing.assert_allclose(z @ z.T, projected @ projected.T, atol=1e-12)
+    assert method.n_components_ == 3
+    assert IPComposer().n_components == 30
+    assert IPComposer().fit(images, texts).n_components_ == 7
+    assert IPComposer().fit(images, texts[:1]).n_components_ == 1
+    with pytest.raises(InputError, match="not fitted"):
+        IPComposer().transform(images)
+    with pytest.raises(InputError, match="width"):
+        IPComposer().fit(images, texts[:, 1:])
