@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ from clay_eval.schemas.errors import InputError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Float64Array = npt.NDArray[np.float64]
+
+_Float = TypeVar("_Float", bound=np.floating[Any])
 
 _CHUNK_ROWS = 4096
 
@@ -96,13 +98,13 @@ def require_finite(array: FloatArray, name: str, *, first_row: int = 0) -> None:
     )
 
 
-def unit_rows(array: FloatArray) -> FloatArray:
+def unit_rows(array: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
     """Return the rows of `array` (M, d), finite, divided by their lengths; rows of zeros stay zeros.
 
     Dividing by the largest entry first keeps rows of any magnitude from over- or underflowing.
     """
     largest = np.abs(array).max(axis=1, keepdims=True)
-    scaled = array / np.where(largest > 0, largest, 1)
+    scaled: npt.NDArray[_Float] = np.divide(array, np.where(largest > 0, largest, 1), dtype=array.dtype)
     lengths = np.sqrt(np.vecdot(scaled, scaled))[:, None]
     scaled /= np.where(lengths > 0, lengths, 1)
     return scaled

@@ -6,9 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionTexts, load_texts, shipped_texts, texts_from_values
 
+from .engine import TextFeatures, stack_texts
+from .protocol import RetrievalTask
 from .sources import Labels
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,7 @@ def texts_by_entity(
     plan: the plan folder of a run, or None. Raises InputError for files of entities that the data does not have, and for
     texts that lack one of the conditions.
     """
-    given = {texts.entity: texts for texts in map(load_texts, files)}
+    given = texts_from_files(files)
     if unknown := sorted(set(given) - set(entities)):
         raise InputError(
             "condition texts of an entity that the data does not have",
@@ -40,6 +44,45 @@ def texts_by_entity(
                 log.warning("%s: no text names these values of %s: %s", name, condition, ", ".join(missing[:10]))
         chosen[name] = texts
     return chosen
+
+
+def texts_from_files(files: Sequence[Path]) -> dict[str, ConditionTexts]:
+    """Entity -> the texts in one of `files`; two files for one entity raise InputError."""
+    given: dict[str, ConditionTexts] = {}
+    for file in files:
+        texts = load_texts(file)
+        if texts.entity in given:
+            raise InputError(
+                "two files of condition texts for one entity",
+                where=f"--texts {file}",
+                expected="one file an entity",
+                found=repr(texts.entity),
+            )
+        given[texts.entity] = texts
+    return given
+
+
+def require_several_texts(texts: ConditionTexts, labels: Labels, tasks: Sequence[RetrievalTask]) -> None:
+    """Raise InputError where a task would get fewer than two different texts: they span no subspace."""
+    encoded = {}
+    for name in labels.labels:
+        items = texts.condition(name)
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(item.text for item in items))}
+        rows = np.array([[numbers[item.text]] for item in items], np.float64)
+        encoded[name] = TextFeatures(rows, [item.parent for item in items] if name in labels.parents else None)
+    for task in tasks:
+        for group in task.groups:
+            stacked, _ = stack_texts(encoded, task, group)
+            if len(task.conditions) == 1 and len(np.unique(stacked)) < 2:
+                (name,) = task.conditions
+                raise InputError(
+                    f"the condition {name!r} has one text only" + (f" for {group.name}" if group.name else ""),
+                    where="condition texts",
+                    expected="two or more different texts, so that they span something",
+                    found=f"{len(stacked)} times one text" if len(stacked) > 1 else "one text",
+                    hint="give more with --texts FILE"
+                    + (f", or leave out --parent {name}={labels.parents[name]}" if group.name else ""),
+                )
 
 
 def _planned(plan: Path | None, entity: str) -> ConditionTexts | None:

@@ -27,10 +27,11 @@ from .arrays import (
 )
 from .methods import MethodFactory, describe
 from .methods.protocol import FeatureMethod
-from .metrics import Formula, Ties, chance_average_precision, mean_over_groups, retrieval_average_precision
+from .metrics import Ties, chance_average_precision, mean_over_groups, retrieval_average_precision
 from .protocol import Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task, split_queries
 from .results import GroupResult, QueryScore, Result
 from .statistics import bootstrap_interval
+from .ties import Formula
 
 
 @dataclass(frozen=True, eq=False)

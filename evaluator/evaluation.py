@@ -8,28 +8,32 @@ report/report.html, report.md, thumbnails/
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clay_eval.schemas.errors import IntegrityError
+from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed, write_text
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import parse_json, read_sealed, read_text
 
-from .condition_texts import texts_by_entity
+from .condition_texts import require_several_texts, texts_by_entity
 from .encoders import Encoder
-from .engine import Settings, TextFeatures, evaluate_features
+from .engine import Settings, TextFeatures, evaluate_features, plan_tasks
 from .features import FeatureStore
-from .methods import MethodFactory, describe, method_names, resolve_method
+from .methods import BUILT_IN, MethodFactory, describe, method_names, resolve_method
+from .methods.guard import guarded, plug_in_errors
 from .metrics import Formula, Ties
 from .protocol import Labelled, split_queries
 from .report.build import build_report, entity_record
 from .report.gallery import Gallery, show_entity, write_pictures
 from .report.pages import write_pages
+from .report.thumbnails import FOLDER as THUMBNAILS
 from .results import Result
 from .sources import ClayShards, ImageFolder, ImageSource, Labels
 
@@ -64,59 +68,129 @@ class EvaluationSettings:
 
     def factories(self) -> dict[str, MethodFactory]:
         """Method name -> factory; CLAY gets `n_components`, the others their own defaults."""
-        return {
-            name: resolve_method(
-                name, **({"n_components": self.n_components} if name in _COMPONENTS else {})
-            )[1]
-            for name in dict.fromkeys(self.methods)
-        }
+        factories = {}
+        for name in dict.fromkeys(self.methods):
+            options = {"n_components": self.n_components} if name in _COMPONENTS else {}
+            with plug_in_errors(name, "when it was imported"):
+                factory = resolve_method(name, **options)[1]
+            factories[name] = factory if name in BUILT_IN else guarded(name, factory)
+        return factories
 
 
-def evaluate_source(
+@dataclass(frozen=True)
+class Evaluation:
+    """What is to be scored: checked as far as it can be before a picture is embedded. Made by `prepare`.
+
+    plan: a run's plan folder, for titles and coverage. results: how many results there will be.
+    """
+
+    source: ImageSource
+    settings: EvaluationSettings
+    factories: Mapping[str, MethodFactory]
+    texts: Mapping[str, ConditionTexts]
+    plan: Path | None
+    results: int
+
+    def identity(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
+        """The `inputs` and `settings` of a report on features of the encoder of this identity."""
+        options = {**asdict(self.settings), "methods": list(self.factories)}
+        return {"inputs": _inputs(self.source, encoder, self.texts), "settings": options}
+
+    def finished(self, folder: Path, encoder: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The record in `folder`, if it is of the same inputs and settings; None if there is none.
+
+        Raises ConfigChangedError, with what differs, for a report of others.
+        """
+        if not (folder / REPORT).exists():
+            return None
+        before = read_report(folder)
+        now = self.identity(encoder)
+        refuse_changes(folder, {name: before[name] for name in now}, now)
+        return before
+
+
+def prepare(
     source: ImageSource,
-    encoder: Encoder,
-    store: FeatureStore,
-    folder: Path,
     settings: EvaluationSettings,
     *,
     texts: Sequence[Path] = (),
     plan: Path | None = None,
-    recorded: Mapping[str, Any] | None = None,
-    replace: bool = False,
-    progress: Callable[[int], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Evaluate `source` on the features in `store` and write the report to `folder`; return its record.
+) -> Evaluation:
+    """Find methods and texts, and check that there is something to retrieve.
 
-    texts: files of condition texts; plan: a run's plan folder, for its texts and coverage; recorded: what is kept in the
-    report without being part of its identity. A report of the same inputs and settings is kept and its pages are written
-    again; one of others raises ConfigChangedError unless `replace`. `progress` is called with 1 for every result.
+    texts: files of condition texts; plan: a run's plan folder, for its texts and coverage. Raises InputError, among others,
+    for methods that cannot be found, conditions with less than two texts, and queries without any relevant image.
     """
     factories = settings.factories()
     chosen = texts_by_entity(source.entities, texts, plan, settings.template)
-    inputs = _inputs(source, encoder, chosen)
-    options = {**asdict(settings), "methods": list(factories)}
+    results = 0
+    for name, labels in source.entities.items():
+        with _entity_named(name):
+            labelled = Labelled(labels.keys, labels.labels, labels.parents)
+            tasks = plan_tasks(labelled, settings.engine())
+            if set(factories) != {"raw"}:
+                require_several_texts(chosen[name], labels, tasks)
+            results += len(tasks) * len(factories)
+    return Evaluation(source, settings, factories, chosen, plan, results)
+
+
+def evaluate_source(
+    evaluation: Evaluation,
+    encoder: Encoder,
+    store: FeatureStore,
+    folder: Path,
+    *,
+    recorded: Callable[[], Mapping[str, Any]] = dict,
+    replace: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Score what `prepare` found on the features in `store`, write the report to `folder` and return its record.
+
+    recorded: makes what the report keeps without its being part of the report's identity. A report of the same inputs and
+    settings is kept and its pages are written again; one of others raises ConfigChangedError unless `replace`.
+    `progress` is called with 1 for every result.
+    """
     with locked(folder):
-        remove_leftovers(folder)
-        if (folder / REPORT).exists() and not replace:
-            before = read_report(folder)
-            now = {"inputs": inputs, "settings": options}
-            refuse_changes(folder, {name: before[name] for name in now}, now)
+        for place in (folder, folder / THUMBNAILS):
+            remove_leftovers(place)
+        before = None if replace else evaluation.finished(folder, encoder.identity)
+        if before is not None:
             write_pages(before, folder)
             return before
-        features = store.load(source, encoder.identity)
-        results: list[Result] = []
-        galleries: dict[str, Gallery] = {}
-        entities: dict[str, Any] = {}
-        coverage = _coverage(plan)
-        for name, labels in source.entities.items():
-            labelled = Labelled(labels.keys, labels.labels, labels.parents)
-            encoded = encode_texts(chosen[name], labels, store, encoder)
-            is_query = split_queries(labels.keys, settings.seed, settings.query_share)
+        report, per_query = _score(evaluation, encoder, store, folder, recorded, progress)
+        write_text(folder / PER_QUERY, per_query)
+        write_sealed(folder / REPORT, report)
+        report = read_report(folder)
+        write_pages(report, folder)
+        _remove_strays(folder, report)
+        return report
+
+
+def _score(
+    evaluation: Evaluation,
+    encoder: Encoder,
+    store: FeatureStore,
+    folder: Path,
+    recorded: Callable[[], Mapping[str, Any]],
+    progress: Callable[[int], None],
+) -> tuple[dict[str, Any], str]:
+    """The report's record and the content of the per-query file; of the folder only thumbnails are written."""
+    source, settings, plan = evaluation.source, evaluation.settings, evaluation.plan
+    features = store.load(source, encoder.identity)
+    results: list[Result] = []
+    galleries: dict[str, Gallery] = {}
+    entities: dict[str, Any] = {}
+    coverage = _coverage(plan)
+    for name, labels in source.entities.items():
+        labelled = Labelled(labels.keys, labels.labels, labels.parents)
+        encoded = encode_texts(evaluation.texts[name], labels, store, encoder)
+        is_query = split_queries(labels.keys, settings.seed, settings.query_share)
+        with _entity_named(name):
             found = evaluate_features(
                 features[name].matrix,
                 labelled,
                 encoded,
-                factories,
+                evaluation.factories,
                 entity=name,
                 encoder=str(encoder.identity["name"]),
                 settings=settings.engine(),
@@ -125,34 +199,62 @@ def evaluate_source(
             )
             results += found
             galleries[name] = show_entity(
-                name, labelled, is_query, features[name].matrix, encoded, factories, found, settings.seed
+                name,
+                labelled,
+                is_query,
+                features[name].matrix,
+                encoded,
+                evaluation.factories,
+                found,
+                settings.seed,
             )
-            queries = [key for key, query in zip(labels.keys, is_query, strict=True) if query]
-            entities[name] = entity_record(
-                _title(plan, name),
-                labels.labels,
-                queries,
-                parents=labels.parents,
-                coverage=coverage.get(name),
-            )
-        report = build_report(
-            title="Conditional image similarity",
-            inputs=inputs,
-            settings=options,
-            entities=entities,
-            results=results,
-            methods=_methods(factories, results),
-            per_query=_write_per_query(results, folder),
-            retrievals=[item for gallery in galleries.values() for item in gallery.retrievals],
-            maps=[item for gallery in galleries.values() for item in gallery.maps],
-            warnings=[w for result in results for w in result.warnings],
-            thumbnails=write_pictures(source, galleries, folder),
-            recorded=recorded,
+        queries = [key for key, query in zip(labels.keys, is_query, strict=True) if query]
+        entities[name] = entity_record(
+            _title(plan, name),
+            labels.labels,
+            queries,
+            parents=labels.parents,
+            coverage=coverage.get(name),
         )
-        write_sealed(folder / REPORT, report)
-        report = read_report(folder)
-        write_pages(report, folder)
-        return report
+    per_query, rows = _per_query(results)
+    report = build_report(
+        title="Conditional image similarity",
+        **evaluation.identity(encoder.identity),
+        entities=entities,
+        results=results,
+        methods=_methods(evaluation.factories, results),
+        per_query={
+            "file": PER_QUERY,
+            "sha256": hashlib.sha256(per_query.encode()).hexdigest(),
+            "rows": rows,
+        },
+        retrievals=[item for gallery in galleries.values() for item in gallery.retrievals],
+        maps=[item for gallery in galleries.values() for item in gallery.maps],
+        warnings=[w for result in results for w in result.warnings],
+        thumbnails=write_pictures(source, galleries, folder),
+        recorded=recorded(),
+    )
+    return report, per_query
+
+
+@contextmanager
+def _entity_named(entity: str) -> Iterator[None]:
+    """Say in an InputError which entity it is about."""
+    try:
+        yield
+    except InputError as error:
+        where = entity if error.where is None else f"{entity}: {error.where}"
+        raise InputError(
+            error.what, where=where, expected=error.expected, found=error.found, hint=error.hint
+        ) from error
+
+
+def _remove_strays(folder: Path, report: Mapping[str, Any]) -> None:
+    """Delete thumbnails of a report that was replaced."""
+    wanted = {folder / path for path in report["thumbnails"].values()}
+    for path in (folder / THUMBNAILS).glob("*.jpg"):
+        if path not in wanted:
+            path.unlink(missing_ok=True)
 
 
 def encode_texts(
@@ -181,7 +283,9 @@ def read_report(folder: Path) -> dict[str, Any]:
     return report
 
 
-def _inputs(source: ImageSource, encoder: Encoder, texts: Mapping[str, ConditionTexts]) -> dict[str, Any]:
+def _inputs(
+    source: ImageSource, encoder: Mapping[str, Any], texts: Mapping[str, ConditionTexts]
+) -> dict[str, Any]:
     ours = source if isinstance(source, ClayShards) else None
     kind = "shards" if ours else "folder" if isinstance(source, ImageFolder) else "webdataset"
     return {
@@ -206,7 +310,7 @@ def _inputs(source: ImageSource, encoder: Encoder, texts: Mapping[str, Condition
             }
             for name, item in texts.items()
         },
-        "encoder": dict(encoder.identity),
+        "encoder": dict(encoder),
     }
 
 
@@ -236,7 +340,8 @@ def _methods(factories: Mapping[str, MethodFactory], results: Sequence[Result]) 
     return described
 
 
-def _write_per_query(results: Sequence[Result], folder: Path) -> dict[str, Any]:
+def _per_query(results: Sequence[Result]) -> tuple[str, int]:
+    """The per-query file's content, and its number of rows without the header."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["entity", "method", "encoder", "conditions", "group", "query", "average_precision"])
@@ -257,8 +362,7 @@ def _write_per_query(results: Sequence[Result], folder: Path) -> dict[str, Any]:
                 ]
             )
             rows += 1
-    write_text(folder / PER_QUERY, stream.getvalue())
-    return {"file": PER_QUERY, "sha256": file_sha256(folder / PER_QUERY), "rows": rows}
+    return stream.getvalue(), rows
 
 
 def _coverage(plan: Path | None) -> dict[str, Any]:

@@ -35,6 +35,7 @@ Part = Callable[[int, int], Float64Array]
 _BLOCK_ENTRIES = 1 << 18
 _PRODUCT_BLOCKS = 8
 _TILE = 64
+_NEAR = 4
 _MOST_THREADS = 8
 
 
@@ -206,7 +207,8 @@ class _Scorer:
         counts = np.diff(bounds)
         rank = hits - np.repeat(starts, counts) + 1
         found = np.arange(1, len(hits) + 1) - np.repeat(bounds[:-1], counts)
-        precision = found / rank
+        precision = found.astype(np.float64)
+        precision /= rank
         if self.formula == "trapezoid":
             earlier = np.where(rank > 1, (found - 1) / np.maximum(rank - 1, 1), 1.0)
             precision = 0.5 * (precision + earlier)
@@ -229,8 +231,10 @@ class _Scorer:
         at = hits[mixed]
         start = at - rank[mixed] + 1
         key = flat[at].astype(np.int64)
-        first = first_not_below(flat, key - 1, start, at)
-        end = first_not_below(flat, key + 1, at, start + self.n)
+        # Most ties are short: look near by first.
+        near, far = np.maximum(at - _NEAR, start), np.minimum(at + _NEAR, start + self.n - 1)
+        first = first_not_below(flat, key - 1, np.where(flat[near] < key - 1, near, start), at)
+        end = first_not_below(flat, key + 1, at, np.where(flat[far] > key, far, start + self.n))
         relevant = end - at
         expected = expected_precision_sum(
             end - first, relevant, first - start, found[mixed] - 1, self.harmonic, self.formula
@@ -264,7 +268,7 @@ def _over_rows(worker: Callable[[], Part], rows: int, size: int) -> Float64Array
     """
     if rows <= size:
         return worker()(0, rows)
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     out = np.empty(rows)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

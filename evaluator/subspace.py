@@ -56,7 +56,8 @@ def log_map(points: Float64Array, base: Float64Array) -> Float64Array:
             expected="points less than half a turn from their mean",
         )
     stretch = np.divide(np.arctan2(sine, cosine), sine, out=np.ones_like(sine), where=sine > 0)
-    return tangent * stretch[:, None]
+    tangent *= stretch[:, None]
+    return tangent
 
 
 def principal_directions(rows: Float64Array, eps: float) -> tuple[Float64Array, Float64Array]:

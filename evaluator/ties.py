@@ -37,8 +37,13 @@ def expected_precision_sum(
     items, ranked above it (c and R of the module's formulas); harmonic: H_0 to at least max(before + n).
     """
     b = (r - 1) / np.maximum(n - 1, 1)
-    at = (found + 1 - b * (before + 1)) * (harmonic[before + n] - harmonic[before]) + b * n
-    if formula == "standard":
-        return r / n * at
-    above = (found - b * before) * (harmonic[before + n - 1] - harmonic[np.maximum(before - 1, 0)]) + b * n
-    return r / n * 0.5 * (at + np.where(before > 0, above, 1 + b * (n - 1)))
+    precisions: Float64Array = (found + 1 - b * (before + 1)) * (
+        harmonic[before + n] - harmonic[before]
+    ) + b * n
+    if formula == "trapezoid":
+        above = (found - b * before) * (
+            harmonic[before + n - 1] - harmonic[np.maximum(before - 1, 0)]
+        ) + b * n
+        precisions = 0.5 * (precisions + np.where(before > 0, above, 1 + b * (n - 1)))
+    precisions *= r / n
+    return precisions

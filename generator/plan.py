@@ -168,7 +168,10 @@ class Plan:
 
     def core_codes(self, start: int, stop: int) -> NDArray[np.uint16]:
         """(stop - start, core attributes): the position of each core value of samples start..stop."""
-        return self.combinations.codes[self.numbers[np.arange(start, stop) % len(self.numbers)]]
+        rows: NDArray[np.uint16] = self.combinations.codes[
+            self.numbers[np.arange(start, stop) % len(self.numbers)]
+        ]
+        return rows
 
     def __iter__(self) -> Iterator[SampleSpec]:
         block = 4096

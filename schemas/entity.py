@@ -191,6 +191,10 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
                 return
             seen.append(step)
             step = core[step].parent
+    for attribute in spec.ordered():
+        if attribute.parent is None:
+            continue
+        at = f"{where} at $.attributes[{spec.attributes.index(attribute)}]"
         for value in attribute.choices:
             if value not in core[attribute.parent].values:
                 yield InputError(

@@ -73,7 +73,7 @@ def _drain(stream: io.StringIO) -> bytes:
 def check_record(record: Mapping[str, Any], key: str, entities: Mapping[str, Any], where: str) -> None:
     """Raise IntegrityError if a sample's JSON lacks what the manifest says its entity has."""
     entity = record.get("entity")
-    if record.get("key") != key or entity not in entities:
+    if record.get("key") != key or not isinstance(entity, str) or entity not in entities:
         raise IntegrityError(
             "a sample's JSON does not belong to it",
             where=where,
@@ -81,10 +81,10 @@ def check_record(record: Mapping[str, Any], key: str, entities: Mapping[str, Any
             found=f"key {record.get('key')!r}, entity {entity!r}",
         )
     for field, names in (("labels", "attributes"), ("diversity", "diversity")):
-        labels = record.get(field)
+        labels: Any = record.get(field)
         names = entities[entity][names]
         whole = isinstance(labels, dict) and set(labels) == set(names)
-        if not whole or not all(isinstance(v, str) and v for v in labels.values()):
+        if not whole or not all(isinstance(labels[name], str) and labels[name] for name in names):
             raise IntegrityError(
                 f"a sample's {field} are not those of its entity", where=where, expected=names, found=labels
             )

@@ -102,12 +102,11 @@ def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
     seen: set[str] = set()
     with atomic_file(path) as stream:
         sink = _HashingStream(stream)
-        writer = TarWriter(sink, mtime=0, encoder=False, format="PAX_FORMAT")
-        for sample in samples:
-            _check_sample(path, sample, seen)
-            text = canonical_json(sample.record)
-            writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text.encode()})
-        writer.close()
+        with TarWriter(sink, mtime=0, encoder=False, format="PAX_FORMAT") as writer:
+            for sample in samples:
+                _check_sample(path, sample, seen)
+                text = canonical_json(sample.record)
+                writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text.encode()})
     return FileFacts(path.name, sink.bytes, sink.digest.hexdigest(), len(seen))
 
 
@@ -136,10 +135,8 @@ def read_shard(path: Path, *, strict: bool = True, limits: Limits | None = None)
     seen: set[str] = set()
     for key, extension, data in _members(path, strict, limits):
         if pending and key != pending["key"]:
-            yield _finish(path, pending, seen)
+            yield _finish(path, pending, seen, limits)
             pending = {}
-            if len(seen) > limits.samples:
-                raise IntegrityError("too many samples in one shard", where=path, expected=limits.samples)
         pending.setdefault("key", key)
         slot = "json" if extension == "json" else "image"
         if slot in pending:
@@ -150,15 +147,19 @@ def read_shard(path: Path, *, strict: bool = True, limits: Limits | None = None)
         if slot == "image":
             pending["extension"] = extension
     if pending:
-        yield _finish(path, pending, seen)
+        yield _finish(path, pending, seen, limits)
 
 
-def _finish(path: Path, pending: dict[str, Any], seen: set[str]) -> ShardSample:
+def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits) -> ShardSample:
     key = pending["key"]
     where = f"{path}: {key}"
     if key in seen:
         raise IntegrityError("a key stands twice in one shard", where=where)
     seen.add(key)
+    if len(seen) > limits.samples:
+        raise IntegrityError(
+            "too many samples in one shard", where=path, expected=f"at most {limits.samples}"
+        )
     for slot in ("image", "json"):
         if slot not in pending:
             raise IntegrityError(
@@ -188,7 +189,7 @@ def _members(path: Path, strict: bool, limits: Limits) -> Iterator[tuple[str, st
         try:
             with tarfile.open(fileobj=stream, mode="r:", tarinfo=_CheckedHeader) as tar:
                 while (member := tar.next()) is not None:
-                    tar.members.clear()
+                    tar.members.clear()  # type: ignore[attr-defined]  # or it keeps every header
                     if member.size < 0:
                         raise IntegrityError(
                             "a member has a negative length", where=f"{path}: {member.name!r}"

@@ -432,7 +432,7 @@ def test_a_damaged_encoder_record_is_written_anew(model_folder: Path, store: Fea
 def test_clean_removes_what_a_kill_left(store: FeatureStore, source: Pictures) -> None:
     encoder = PixelEncoder()
     embed(source, encoder, store)
-    leftover = store.encoder_folder(encoder.identity) / ".cat-0.safetensors.x.part"
+    leftover = store.encoder_folder(encoder.identity) / ".cat-0.safetensors.ab3_x9yz.part"
     leftover.write_bytes(b"half")
     store.clean()
     assert not leftover.exists()

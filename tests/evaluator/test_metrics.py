@@ -1,7 +1,7 @@
 """Average precision beside scikit-learn, the definition, and the mean over all orders of ties."""
 
 from fractions import Fraction
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def over_all_orders(scores, relevant, formula, ties):
     values = [
         by_definition([relevant[i] for i in order], formula)
         for order in permutations(range(len(scores)))
-        if all(scores[i] >= scores[j] for i, j in zip(order, order[1:], strict=False))
+        if all(scores[i] >= scores[j] for i, j in pairwise(order))
     ]
     return float(min(values) if ties == "pessimistic" else sum(values) / len(values))
 
