@@ -14,15 +14,34 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "CLAY": "clay_eval.evaluator.methods.clay",
-    "average_precision": "clay_eval.evaluator.metrics",
     "ClayEvalError": "clay_eval.schemas.errors",
+    "Labelled": "clay_eval.evaluator.protocol",
+    "TextFeatures": "clay_eval.evaluator.engine",
+    "average_precision": "clay_eval.evaluator.metrics",
+    "evaluate_features": "clay_eval.evaluator.engine",
+    "load_encoder": "clay_eval.evaluator.encoders",
+    "resolve_method": "clay_eval.evaluator.methods",
 }
 
-__all__ = ["CLAY", "ClayEvalError", "__version__", "average_precision"]
+__all__ = [
+    "CLAY",
+    "ClayEvalError",
+    "Labelled",
+    "TextFeatures",
+    "__version__",
+    "average_precision",
+    "evaluate_features",
+    "load_encoder",
+    "resolve_method",
+]
 
 if TYPE_CHECKING:
+    from clay_eval.evaluator.encoders import load_encoder
+    from clay_eval.evaluator.engine import TextFeatures, evaluate_features
+    from clay_eval.evaluator.methods import resolve_method
     from clay_eval.evaluator.methods.clay import CLAY
     from clay_eval.evaluator.metrics import average_precision
+    from clay_eval.evaluator.protocol import Labelled
     from clay_eval.schemas.errors import ClayEvalError
 
 

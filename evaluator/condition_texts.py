@@ -41,7 +41,9 @@ def texts_by_entity(
         for condition, column in labels.labels.items():
             known = {text.value for text in texts.condition(condition)}
             if missing := sorted(set(column) - known):
-                log.warning("%s: no text names these values of %s: %s", name, condition, ", ".join(missing[:10]))
+                log.warning(
+                    "%s: no text names these values of %s: %s", name, condition, ", ".join(missing[:10])
+                )
         chosen[name] = texts
     return chosen
 
@@ -69,14 +71,17 @@ def require_several_texts(texts: ConditionTexts, labels: Labels, tasks: Sequence
         items = texts.condition(name)
         numbers = {text: i for i, text in enumerate(dict.fromkeys(item.text for item in items))}
         rows = np.array([[numbers[item.text]] for item in items], np.float64)
-        encoded[name] = TextFeatures(rows, [item.parent for item in items] if name in labels.parents else None)
+        encoded[name] = TextFeatures(
+            rows, [item.parent for item in items] if name in labels.parents else None
+        )
     for task in tasks:
         for group in task.groups:
             stacked, _ = stack_texts(encoded, task, group)
             if len(task.conditions) == 1 and len(np.unique(stacked)) < 2:
                 (name,) = task.conditions
                 raise InputError(
-                    f"the condition {name!r} has one text only" + (f" for {group.name}" if group.name else ""),
+                    f"the condition {name!r} has one text only"
+                    + (f" for {group.name}" if group.name else ""),
                     where="condition texts",
                     expected="two or more different texts, so that they span something",
                     found=f"{len(stacked)} times one text" if len(stacked) > 1 else "one text",

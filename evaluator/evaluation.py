@@ -28,7 +28,7 @@ from .engine import Settings, TextFeatures, evaluate_features, plan_tasks
 from .features import FeatureStore
 from .methods import BUILT_IN, MethodFactory, describe, method_names, resolve_method
 from .methods.guard import guarded, plug_in_errors
-from .metrics import Formula, Ties
+from .metrics import Ties
 from .protocol import Labelled, split_queries
 from .report.build import build_report, entity_record
 from .report.gallery import Gallery, show_entity, write_pictures
@@ -36,6 +36,7 @@ from .report.pages import write_pages
 from .report.thumbnails import FOLDER as THUMBNAILS
 from .results import Result
 from .sources import ClayShards, ImageFolder, ImageSource, Labels
+from .ties import Formula
 
 REPORT = "report.json"
 PER_QUERY = "per_query.csv"

@@ -268,7 +268,7 @@ def _over_rows(worker: Callable[[], Part], rows: int, size: int) -> Float64Array
     """
     if rows <= size:
         return worker()(0, rows)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     out = np.empty(rows)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
 
-from clay_eval.schemas.errors import ClayEvalError
+from clay_eval.schemas.errors import ClayEvalError, StorageError
 
 from . import embed, entities, evaluate, plan, render, report, run, verify
 
@@ -23,12 +22,14 @@ app = typer.Typer(
 for module in (run, entities, plan, render, embed, evaluate, report, verify):
     module.register(app)
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line.
 
     Exit codes: 0 done, 1 an unexpected fault, 2 bad input, 3 configuration changed, 4 data damaged, 5 folder in use,
-    6 disk full, 130 interrupted.
+    6 disk full or a file that cannot be read or written, 130 interrupted, 141 nobody reads the output.
     """
     try:
         code = app(standalone_mode=False)
@@ -36,19 +37,22 @@ def main() -> None:
         _complain(error)
         sys.exit(error.exit_code)
     except typer.Exit as leave:
-        sys.exit(leave.exit_code)
+        code = leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("\nInterrupted. The same command continues where it was.\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        code = _INTERRUPTED
+    except OSError as error:
+        found = error.strerror or str(error)
+        _complain(StorageError("the system refused to read or write", where=error.filename, found=found))
+        sys.exit(StorageError.exit_code)
     except Exception as error:
+        # Errors of usage have another class in every version of typer; all can show themselves.
         show = getattr(error, "show", None)
         if show is None:
             raise
         show()
         sys.exit(getattr(error, "exit_code", 1))
+    if code == _INTERRUPTED:
+        sys.stderr.write("\nInterrupted. The same command continues where it was.\n")
     sys.exit(code if isinstance(code, int) else 0)
 
 

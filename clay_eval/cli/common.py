@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,16 +53,20 @@ def emit(as_json: bool, record: Mapping[str, Any], *lines: str) -> None:
     if as_json:
         import json
 
-        sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    else:
+        lines = (json.dumps(record, indent=2, ensure_ascii=False),)
+    try:
         for line in lines:
             sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        # Python flushes standard output once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from error
 
 
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that is advanced by the function it yields; a line at start and end where it is no terminal."""
+    """A bar on standard error that is advanced by the function it yields; where that is no terminal, one line."""
     from rich.console import Console
     from rich.logging import RichHandler
     from rich.progress import (

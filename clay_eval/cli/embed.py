@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .common import Json, Out, RunFolder, emit, progress_bar
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.encoders import Encoder
+    from clay_eval.evaluator.features import EmbedCounts
+    from clay_eval.evaluator.sources import ImageSource
 
 EPILOG = """
 **Example**
@@ -62,25 +67,42 @@ def embed(
     json: Json = False,
 ) -> None:
     """Turn every picture into one vector, once."""
-    from clay_eval.evaluator.sources import open_source
+    from clay_eval.evaluator.encoder_names import request
+    from clay_eval.schemas.files import locked
 
     folder = RunFolder(out)
-    source = open_source(data or folder.shards)
-    counts, identity = embed_source(folder, source, encoder, device, precision.value, batch_size)
-    record = {"encoder": identity, "computed": counts.computed, "reused": counts.reused}
+    source = open_data(folder, data)
+    request(encoder, precision.value)
+    with locked(folder.features):
+        counts, model = embed_source(folder, source, encoder, device, precision.value, batch_size)
+    record = {
+        "encoder": dict(model.identity),
+        "computed": counts.computed,
+        "reused": counts.reused,
+    }
     emit(json, record, f"{counts.computed} pictures embedded, {counts.reused} were there: {folder.features}")
 
 
+def open_data(folder: RunFolder, data: Path | None, **own: Any) -> ImageSource:
+    """Open the labelled pictures in `data`, or the run's own; `own` as in `open_source`."""
+    from clay_eval.evaluator.sources import open_source
+    from clay_eval.schemas.manifest import SETTINGS, read_manifest
+
+    place = data or folder.shards
+    if data is None or (place / SETTINGS).exists():
+        read_manifest(place)
+    return open_source(place, **own)
+
+
 def embed_source(
-    folder: RunFolder, source: Any, encoder: str, device: str, precision: str, batch_size: int
-) -> tuple[Any, dict[str, Any]]:
-    """Embed what the run's feature store lacks; return the counts and the encoder's identity."""
+    folder: RunFolder, source: ImageSource, encoder: str, device: str, precision: str, batch_size: int
+) -> tuple[EmbedCounts, Encoder]:
+    """Embed what the run's feature store lacks; return the counts and the encoder. Hold the store's lock meanwhile."""
     from clay_eval.evaluator.features import FeatureStore, open_encoder
     from clay_eval.evaluator.features import embed as compute
-    from clay_eval.schemas.files import locked
 
     total = sum(len(labels.keys) for labels in source.entities.values())
-    with locked(folder.features), progress_bar("embed", total) as advance:
+    with progress_bar("embed", total) as advance:
         store = FeatureStore(folder.features)
         store.clean()
         model = open_encoder(encoder, store, device, precision, batch_size)
@@ -91,4 +113,4 @@ def embed_source(
             advance(done - last)
             last = done
 
-        return compute(source, model, store, batch_size, report), dict(model.identity)
+        return compute(source, model, store, batch_size, report), model

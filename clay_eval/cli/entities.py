@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from .common import Json, emit
@@ -24,7 +26,7 @@ def entities(json: Json = False) -> None:
     from clay_eval.generator.plan import Plan
     from clay_eval.schemas.entity import load_entity, shipped_entities
 
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name in shipped_entities():
         plan = Plan(load_entity(name))
         rows[name] = {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .common import Json, Out, RunFolder, Seed, emit, progress_bar
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption, embed_source
+from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption, embed_source, open_data
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.evaluation import EvaluationSettings
 
 EPILOG = """
 **Examples**
@@ -133,10 +136,18 @@ def evaluate(
 def _parents(pairs: list[str]) -> dict[str, str] | None:
     from clay_eval.schemas.errors import InputError
 
+    parents: dict[str, str] = {}
     for pair in pairs:
-        if pair.count("=") != 1 or not all(pair.split("=")):
-            raise InputError("cannot read this", where="--parent", expected="CHILD=PARENT", found=pair)
-    return dict(pair.split("=") for pair in pairs) or None  # type: ignore[misc]
+        child, _, parent = pair.partition("=")
+        if not child or not parent or "=" in parent or child in parents:
+            raise InputError(
+                "cannot read this, or a second parent" if child in parents else "cannot read this",
+                where="--parent",
+                expected="CHILD=PARENT, once a CHILD",
+                found=repr(pair),
+            )
+        parents[child] = parent
+    return parents or None
 
 
 def score(
@@ -147,32 +158,41 @@ def score(
     device: str,
     precision: str,
     batch_size: int,
-    settings: Any,
+    settings: EvaluationSettings,
     texts: list[Path],
     replace: bool,
 ) -> dict[str, Any]:
-    """Verify and embed the data, evaluate it, and write report.json and its pages."""
-    from clay_eval.evaluator.evaluation import evaluate_source
-    from clay_eval.evaluator.features import FeatureStore, open_encoder
-    from clay_eval.evaluator.sources import open_source
+    """Verify and embed the data, evaluate it, and write report.json and its pages.
 
-    source = open_source(data or folder.shards, **own)
-    embed_source(folder, source, encoder, device, precision, batch_size)
+    All that can be refused is refused before anything is computed or written.
+    """
+    from clay_eval.evaluator.encoder_names import request
+    from clay_eval.evaluator.encoders import choose_device, load_encoder
+    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
+    from clay_eval.evaluator.features import FeatureStore
+    from clay_eval.schemas.files import locked
+
+    source = open_data(folder, data, **own)
+    evaluation = prepare(source, settings, texts=texts, plan=folder.plan if data is None else None)
+    asked = request(encoder, precision)
     store = FeatureStore(folder.features)
-    model = open_encoder(encoder, store, device, precision, batch_size)
-    with progress_bar("evaluate", None) as advance:
-        return evaluate_source(
-            source,
-            model,
-            store,
-            folder.report,
-            settings,
-            texts=texts,
-            plan=folder.plan if data is None else None,
-            recorded={"device": getattr(model, "device", device), "batch_size": batch_size},
-            replace=replace,
-            progress=advance,
+    if (folder.report / REPORT).exists() and not replace:
+        known = store.known(asked)
+        evaluation.finished(
+            folder.report, known or load_encoder(encoder, device, precision, batch_size).identity
         )
+    with locked(folder.features):
+        _, model = embed_source(folder, source, encoder, device, precision, batch_size)
+        with progress_bar("evaluate", evaluation.results) as advance:
+            return evaluate_source(
+                evaluation,
+                model,
+                store,
+                folder.report,
+                recorded=lambda: {"device": choose_device(device), "batch_size": batch_size},
+                replace=replace,
+                progress=advance,
+            )
 
 
 def summary(report: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,15 +67,16 @@ def plan(
 
 def make_plan(
     folder: RunFolder, entities: list[str], count: int | None, seed: int, texts: list[Path]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Load specs and texts, and write the plan."""
+    from clay_eval.evaluator.condition_texts import texts_from_files
     from clay_eval.generator.planning import PlanRequest, write_plan
     from clay_eval.schemas.entity import load_entity
     from clay_eval.schemas.errors import InputError
-    from clay_eval.schemas.texts import load_texts, shipped_texts
+    from clay_eval.schemas.texts import shipped_texts
 
     specs = [load_entity(name) for name in entities]
-    given = {t.entity: t for t in map(load_texts, texts)}
+    given = texts_from_files(texts)
     if unknown := sorted(set(given) - {s.entity for s in specs}):
         raise InputError(
             "condition texts of an entity that is not planned",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,7 @@ def render(
     )
 
 
-def draw(folder: RunFolder, size: int, image_format: str = "jpg", shard_size: int = 256) -> dict[str, object]:
+def draw(folder: RunFolder, size: int, image_format: str = "jpg", shard_size: int = 256) -> dict[str, Any]:
     """Render the run's plan."""
     from clay_eval.generator.planning import read_plan_record
     from clay_eval.generator.render.procedural import ProceduralRenderer

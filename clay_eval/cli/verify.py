@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clay_eval.schemas.errors import ClayEvalError, IntegrityError
+from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 
 from .common import Json, RunFolder, emit, progress_bar
+
+if TYPE_CHECKING:
+    from clay_eval.schemas.verify import Findings
 
 EPILOG = """
 **Example**
@@ -19,7 +24,7 @@ EPILOG = """
     clay-eval verify runs/first/shards --no-decode --json
 
 Rehashes every file, recounts every sample, reads every picture. Exit code 0 if all is well, 4 if anything is damaged,
-missing or extra; every fault is listed.
+missing or extra; every fault is listed. A run on your own data has no shards: its features and report are checked.
 """
 
 
@@ -35,21 +40,26 @@ def verify(
 ) -> None:
     """Check that shards (and the plan, features and report of a run) are whole and fit together."""
     from clay_eval.schemas.manifest import MANIFEST, SETTINGS
-    from clay_eval.schemas.verify import verify_shards
+    from clay_eval.schemas.verify import Findings, verify_shards
 
     run = RunFolder(folder)
     is_run = not any((folder / name).exists() for name in (MANIFEST, SETTINGS))
+    there = [p.name for p in (run.plan, run.shards, run.features, run.report) if p.exists()]
+    if is_run and not there:
+        raise InputError(
+            "nothing to verify here",
+            where=folder,
+            expected="a run folder (plan/, shards/, features/, report/) or a shards folder (manifest.json)",
+            found="no such folder" if not folder.exists() else "none of these",
+        )
     place = run.shards if is_run else folder
-    if decode:
-        from clay_eval.evaluator.images import decode_image
-    with progress_bar("verify", None) as advance:
-        findings = verify_shards(place, decode_image if decode else None, advance)
-        if is_run and findings.ok:
-            for check in (_check_plan, _check_features, _check_report):
-                try:
-                    check(run)
-                except ClayEvalError as error:
-                    findings.add(error)
+    # A plan with results must have shards; results alone are of pictures that lie elsewhere.
+    has_shards = place.exists() or (run.plan.exists() and len(there) > 1)
+    check_image = _image_check() if decode else None
+    with progress_bar("verify", _bytes(place)) as advance:
+        findings = verify_shards(place, check_image, advance) if has_shards else Findings()
+        if is_run:
+            _verify_run(run, findings)
     record = {
         "folder": str(folder),
         "ok": findings.ok,
@@ -59,21 +69,50 @@ def verify(
         "faults": findings.faults,
     }
     verdict = "all is well" if findings.ok else f"{len(findings.faults)} faults"
-    summary = f"{place}: {findings.samples} samples, {findings.files} files, {verdict}"
-    emit(json, record, *findings.faults, summary)
+    counted = f"{place}: {findings.samples} samples, {findings.files} files"
+    if not has_shards:
+        counted = f"{folder}: no shards here, checked {', '.join(there)}"
+    emit(json, record, *findings.faults, f"{counted}, {verdict}")
     if not findings.ok:
         raise typer.Exit(IntegrityError.exit_code)
 
 
-def _check_plan(run: RunFolder) -> None:
+def _image_check() -> Callable[[bytes, str], Any]:
+    from clay_eval.evaluator.images import decode_image
+
+    return decode_image
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+
+def _verify_run(run: RunFolder, findings: Findings) -> None:
+    """Check plan, features and report; whether they belong to the shards only where those are whole."""
+    from clay_eval.schemas.manifest import MANIFEST, read_manifest
+
+    manifest = read_manifest(run.shards) if findings.ok and (run.shards / MANIFEST).exists() else None
+    for check in (_check_plan, _check_features, _check_report):
+        with _listed(findings):
+            check(run, manifest, findings)
+
+
+@contextmanager
+def _listed(findings: Findings) -> Iterator[None]:
+    try:
+        yield
+    except ClayEvalError as error:
+        findings.add(error)
+
+
+def _check_plan(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
     """The plan is whole, and the one that the shards were made from."""
     from clay_eval.generator.planning import read_plan_record
-    from clay_eval.schemas.manifest import read_manifest
 
     if not run.plan.exists():
         return
-    plan, manifest = read_plan_record(run.plan), read_manifest(run.shards)
-    if plan["fingerprint"] != manifest["plan"] or plan["samples"] != manifest["samples"]:
+    plan = read_plan_record(run.plan)
+    if manifest and (plan["fingerprint"], plan["samples"]) != (manifest["plan"], manifest["samples"]):
         raise IntegrityError(
             "the shards were not made from this plan",
             where=run.shards,
@@ -82,31 +121,59 @@ def _check_plan(run: RunFolder) -> None:
         )
 
 
-def _check_features(run: RunFolder) -> None:
-    """Every encoder's features are whole and up to date."""
+def _check_features(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
+    """Every file of features is whole and holds numbers."""
+    from clay_eval.evaluator.feature_files import read_features
+    from clay_eval.evaluator.features import ENCODER_FILE, FeatureStore
+
+    store = FeatureStore(run.features)
+    known = {store.encoder_folder(identity): identity for identity in store.identities()}
+    for path in sorted(run.features.glob(f"*/{ENCODER_FILE}")):
+        if path.parent not in known:
+            findings.faults.append(f"{path}: not what clay-eval wrote")
+    for folder, identity in known.items():
+        for path in sorted(folder.glob("*.safetensors")):
+            with _listed(findings):
+                _require_finite(path, read_features(path, identity).features)
+
+
+def _require_finite(path: Path, features: Any) -> None:
+    import numpy as np
+
+    if not np.isfinite(features).all():
+        raise IntegrityError("NaN or infinite values in the features", where=path)
+
+
+def _check_report(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
+    """The report is whole; if it is of shards and there are some here, it is of these, and of the features here."""
+    from clay_eval.evaluator.evaluation import REPORT, read_report
     from clay_eval.evaluator.features import FeatureStore
     from clay_eval.evaluator.sources import open_source
 
-    store = FeatureStore(run.features)
-    identities = store.identities()
-    source = open_source(run.shards) if identities else None
-    for identity in identities:
-        store.load(source, identity)
-
-
-def _check_report(run: RunFolder) -> None:
-    """The report is whole and speaks of these shards."""
-    from clay_eval.evaluator.evaluation import read_report
-    from clay_eval.schemas.manifest import read_manifest
-
-    if not run.report.exists():
+    if not (run.report / REPORT).exists():
         return
-    report, manifest = read_report(run.report), read_manifest(run.shards)
-    found = report["inputs"]["data"]["fingerprint"]
-    if found != manifest["fingerprint"]:
+    report = read_report(run.report)
+    for path in report["thumbnails"].values():
+        if not (run.report / path).is_file():
+            findings.faults.append(f"{run.report / path}: missing")
+    data = report["inputs"]["data"]
+    if manifest is None or data["kind"] != "shards":
+        return
+    entities = list(report["entities"])
+    source = open_source(run.shards, entities[0] if len(entities) == 1 < len(manifest["entities"]) else None)
+    if data["fingerprint"] != source.fingerprint:
         raise IntegrityError(
             "the report was made from other shards",
             where=run.report,
-            expected=manifest["fingerprint"],
-            found=found,
+            expected=source.fingerprint,
+            found=data["fingerprint"],
         )
+    store = FeatureStore(run.features)
+    for unit in source.units():
+        path = store.unit_path(report["inputs"]["encoder"], unit)
+        if not path.is_file():
+            findings.faults.append(f"{path}: missing")
+        elif not any(str(path) in fault for fault in findings.faults):
+            with _listed(findings):
+                if store.read_unit(report["inputs"]["encoder"], unit) is None:
+                    findings.faults.append(f"{path}: not the features of the shard {unit.name}")

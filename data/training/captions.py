@@ -43,13 +43,13 @@ def caption(
     """(text, the attributes it mentions with their values)."""
     names = [a.name for a in spec.attributes]
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.4:
         mentioned = [rng.choice(names)]
-    elif kind < 0.75:
+    elif kind < 0.6:
         mentioned = rng.sample(names, 2)
     else:
         mentioned = list(names)
-    extras = rng.sample(list(diversity), rng.choice((0, 0, 1, 2)) if kind >= 0.5 else 0)
+    extras = rng.sample(list(diversity), rng.randint(0, len(diversity))) if kind >= 0.5 else []
     if kind < 0.06:
         mentioned, extras = [], [rng.choice(list(diversity))]
     chosen = {name: labels[name] for name in mentioned}

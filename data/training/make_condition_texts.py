@@ -1,10 +1,12 @@
-"""Write the condition texts of the shipped entity specs: every value in every phrasing, nothing else named.
+"""Write the condition texts of the shipped entity specs: every value in several wordings, nothing else varied.
 
     python data/training/make_condition_texts.py            # writes prompts/conditions/*.json
     python data/training/make_condition_texts.py --check    # exit code 1 if a file differs from what would be written
 
-The phrasings are the same for each value of a condition, so wording is orthogonal to value. The first is
-the paper's template, "a photo of {c}".
+Each text is the paper's template, "a photo of {c}", around a carrier that is the same for all values of its
+condition. The variety comes from `wordings.json` (entity -> condition -> [parent value ->] value ->
+wordings, the plain one first). An entity that is not in there gets its spec's own phrases in
+`DEMO_PHRASINGS`: the embedded encoder knows no other words.
 """
 
 from __future__ import annotations
@@ -13,107 +15,125 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from clay_eval.schemas.entity import Attribute, EntitySpec, Value, load_entity
-from clay_eval.schemas.texts import parse_texts
+from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.texts import TEMPLATE, parse_texts
 
 LOG = logging.getLogger(__name__)
 FOLDER = Path(__file__).resolve().parents[2] / "prompts" / "conditions"
+WORDINGS = Path(__file__).with_name("wordings.json")
 DATE = "2026-11-23"
+ENTITIES = ("clay-object", "clay-human", "demo-object", "demo-human")
+DEMO_PHRASINGS = ("a photo of {x}",)
 
-DEMO_PHRASINGS = (
-    "a photo of {x}",
-    "a picture of {x}",
-    "an image of {x}",
-    "a drawing of {x}",
-    "this is {x}",
-    "there is {x}",
-    "here is {x}",
-    "{x}",
-)
-PHRASINGS = (
-    "a photo of {x}",
-    "a photograph of {x}",
-    "a picture of {x}",
-    "an image of {x}",
-    "a snapshot of {x}",
-    "a photo showing {x}",
-    "a photograph showing {x}",
-    "a picture showing {x}",
-    "an image showing {x}",
-    "a photo that shows {x}",
-    "a picture that shows {x}",
-    "this is a photo of {x}",
-    "this is a picture of {x}",
-    "here is a photo of {x}",
-    "here is a picture of {x}",
-    "the photo shows {x}",
-    "the picture shows {x}",
-    "this is {x}",
-    "there is {x}",
-    "{x}",
-)
-ENTITIES = {
-    "clay-object": PHRASINGS,
-    "clay-human": PHRASINGS,
-    "demo-object": DEMO_PHRASINGS,
-    "demo-human": DEMO_PHRASINGS,
+# What a wording is put into: {a} is the wording after "a" or "an", {c} the wording alone. A value that is no
+# thing of its own needs a noun to hold on to: one that says nothing of any other attribute.
+CARRIERS = {
+    "color": "{a} object",
+    "action": "a person {c}",
+    "background": "a person with {a} in the background",
 }
-# A value that is no noun needs one to hold on to: one that says nothing of any other attribute.
-CARRIERS = {"color": "{c} object", "action": "a person {c}", "background": "a person {c}"}
-# In a prompt these follow, or are followed by, another value, so their phrases are no noun phrases.
+# The same for a spec's phrases, which bring their own articles and prepositions, or else get the former here.
+PHRASE_CARRIERS = {"color": "{c} object", "action": "a person {c}", "background": "a person {c}"}
 NAMED_WITH_ARTICLE = ("color", "subcategory")
 
 
 def with_article(noun: str) -> str:
-    """`noun` after "a" or "an", by its first letter (no shipped value needs more than that)."""
+    """`noun` after "a" or "an", by its first letter (no shipped wording needs more than that)."""
     return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def subject(attribute: Attribute, value: Value) -> str:
-    """What a text is about, e.g. "a red object", "a sneaker", "a person on a beach"."""
+def worded(attribute: Attribute, wording: str) -> str:
+    """The text of one wording, e.g. "a photo of a crimson object"."""
+    carrier = CARRIERS.get(attribute.name, "{a}")
+    return TEMPLATE.replace("{c}", carrier.replace("{a}", with_article(wording)).replace("{c}", wording))
+
+
+def phrased(attribute: Attribute, value: Value) -> list[str]:
+    """The texts of a value as its spec says it, in each of `DEMO_PHRASINGS`."""
     said = with_article(value.name) if attribute.name in NAMED_WITH_ARTICLE else value.phrase
-    return CARRIERS.get(attribute.name, "{c}").replace("{c}", said)
+    subject = PHRASE_CARRIERS.get(attribute.name, "{c}").replace("{c}", said)
+    return [phrasing.replace("{x}", subject) for phrasing in DEMO_PHRASINGS]
 
 
-def condition(attribute: Attribute, phrasings: tuple[str, ...]) -> list[dict[str, str]]:
-    """The texts of one condition: value by value, each in every phrasing."""
+def wordings_of(attribute: Attribute, entries: Mapping[str, Any]) -> dict[tuple[str | None, str], list[str]]:
+    """(parent value or None, value) -> its wordings, in the order of the spec.
+
+    entries: the attribute's part of wordings.json. Raises InputError unless it has exactly the attribute's values
+    and as many wordings for each.
+    """
+    where = f"{WORDINGS} at {attribute.name}"
+    groups = {None: entries} if attribute.parent is None else entries
+    found = {(parent, value): list(w) for parent, values in groups.items() for value, w in values.items()}
+    expected = [(parent, value.name) for parent, values in attribute.choices.items() for value in values]
+    if set(found) != set(expected):
+        raise InputError(
+            "the wordings are not those of the spec's values",
+            where=where,
+            expected="every value of the spec and no other",
+            found=f"these in one of the two only: {sorted(set(found) ^ set(expected), key=str)}",
+        )
+    if len({len(w) for w in found.values()}) != 1:
+        raise InputError(
+            "some values have more wordings than others",
+            where=where,
+            expected="the same number for each value",
+            found={value: len(w) for (_, value), w in found.items()},
+        )
+    return {key: found[key] for key in expected}
+
+
+def condition(attribute: Attribute, entries: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """The texts of one condition, value by value; from the spec's phrases where `entries` is None."""
+    if entries is None:
+        texts = {
+            (p, v.name): phrased(attribute, v) for p, values in attribute.choices.items() for v in values
+        }
+    else:
+        found = wordings_of(attribute, entries)
+        texts = {key: [worded(attribute, w) for w in wordings] for key, wordings in found.items()}
     return [
-        {"text": phrasing.replace("{x}", subject(attribute, value)), "value": value.name}
-        | ({"parent": parent} if parent is not None else {})
-        for parent, values in attribute.choices.items()
-        for value in values
-        for phrasing in phrasings
+        {"text": text, "value": value} | ({"parent": parent} if parent is not None else {})
+        for (parent, value), said in texts.items()
+        for text in said
     ]
 
 
-def record(spec: EntitySpec, phrasings: tuple[str, ...]) -> dict[str, object]:
-    """The condition texts of `spec`, as in schemas/condition-texts.schema.json."""
-    made: dict[str, object] = {
+def record(spec: EntitySpec, wordings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The condition texts of `spec`, as in schemas/condition-texts.schema.json.
+
+    wordings: the entity's part of wordings.json, or None to use the spec's phrases.
+    """
+    said = f"{len(DEMO_PHRASINGS)} phrasing(s) a value" if wordings is None else "several wordings a value"
+    made: dict[str, Any] = {
         "schema": "clay-eval/condition-texts/1",
         "entity": spec.entity,
         "origin": {
             "author": "clay-eval contributors",
             "method": "template",
-            "instruction": f"{len(phrasings)} phrasings a value, by data/training/make_condition_texts.py",
+            "instruction": f"{TEMPLATE}, {said}, by data/training/make_condition_texts.py",
             "date": DATE,
         },
-        "conditions": {a.name: condition(a, phrasings) for a in spec.attributes},
+        "conditions": {
+            a.name: condition(a, None if wordings is None else wordings.get(a.name, {}))
+            for a in spec.attributes
+        },
     }
     parse_texts(made, f"texts made for {spec.entity}")
     return made
 
 
-def dump(made: dict[str, object]) -> str:
+def dump(made: Mapping[str, Any]) -> str:
     """JSON with one text a line."""
-    conditions = made["conditions"]
-    assert isinstance(conditions, dict)
     blocks = [
         f"    {json.dumps(name)}: [\n"
         + ",\n".join(f"      {json.dumps(text, ensure_ascii=False)}" for text in texts)
         + "\n    ]"
-        for name, texts in conditions.items()
+        for name, texts in made["conditions"].items()
     ]
     head = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in made.items() if k != "conditions"]
     return "{\n" + ",\n".join(head) + ',\n  "conditions": {\n' + ",\n".join(blocks) + "\n  }\n}\n"
@@ -121,9 +141,8 @@ def dump(made: dict[str, object]) -> str:
 
 def contents() -> dict[str, str]:
     """File name -> what stands in it, for every shipped entity."""
-    return {
-        f"{name}.json": dump(record(load_entity(name), phrasings)) for name, phrasings in ENTITIES.items()
-    }
+    wordings: dict[str, Any] = json.loads(WORDINGS.read_text("utf-8"))
+    return {f"{name}.json": dump(record(load_entity(name), wordings.get(name))) for name in ENTITIES}
 
 
 def main(arguments: list[str] | None = None) -> int:

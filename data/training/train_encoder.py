@@ -1,7 +1,7 @@
 """Train the embedded demonstration encoder: a small CLIP, from scratch, on procedural pictures and varied captions.
 
     python data/training/pictures.py --out checkpoints/pool --count 24000
-    python data/training/train_encoder.py --pool checkpoints/pool --work checkpoints/encoder --steps 6000
+    python data/training/train_encoder.py --pool checkpoints/pool --work checkpoints/encoder
 
 Stopped at any time, the same command continues from the last checkpoint. A tenth of the attribute combinations is never
 drawn for training (labels.split_combinations). The loss is CLIP's symmetric cross-entropy with targets spread evenly
@@ -32,7 +32,7 @@ CONFIG = {
     "model_cfg": {
         "embed_dim": 128,
         "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 24, "patch_size": None},
-        "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 2},
+        "text_cfg": {"context_length": 48, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 2},
     },
     "preprocess_cfg": {
         "mean": [0.5, 0.5, 0.5],
@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)

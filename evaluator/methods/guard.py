@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from traceback import extract_tb
 from typing import Any
 
@@ -35,7 +35,8 @@ def guarded(name: str, factory: Callable[[], FeatureMethod]) -> Callable[[], Fea
     def make() -> FeatureMethod:
         with plug_in_errors(name, "when it was made"):
             method = factory()
-            for step in ("fit", "transform"):
+        for step in ("fit", "transform"):
+            with suppress(AttributeError):  # a class with __slots__ stays as it is
                 setattr(method, step, _guarded_step(name, step, getattr(method, step)))
         return method
 

@@ -59,7 +59,7 @@ def two_d_map(features: FloatArray, seed: int) -> npt.NDArray[np.float64]:
     if len(rows) < 4:
         return _to_square(start)
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     tsne = TSNE(
         n_components=2,

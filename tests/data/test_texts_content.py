@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from clay_eval.schemas.entity import Attribute, load_entity
+from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText, shipped_texts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,12 @@ SAYS_NOTHING = {
     *("object", "person", "piece"),
 }
 CONDITIONS = [(e, a.name) for e in ENTITIES for a in load_entity(e).attributes]
+WORDED = [(e, c) for e, c in CONDITIONS if e.startswith("clay-")]
+FRAMES = {
+    "color": r"a photo of an? (.+) object",
+    "action": r"a photo of a person (.+)",
+    "background": r"a photo of a person with an? (.+) in the background",
+}
 
 
 def words(text: str) -> set[str]:
@@ -34,6 +41,17 @@ def texts(entity: str, condition: str) -> tuple[ConditionText, ...]:
     shipped = shipped_texts(entity)
     assert shipped is not None
     return shipped.condition(condition)
+
+
+def wording(condition: str, text: str) -> str:
+    """What `text` says inside the frame that all texts of its condition share; "" if it is not in that frame."""
+    found = re.fullmatch(FRAMES.get(condition, r"a photo of an? (.+)"), text)
+    return found[1] if found else ""
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether `phrase` stands in `text` as whole words, of which a hyphenated one is one."""
+    return re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", text, re.IGNORECASE) is not None
 
 
 @pytest.fixture(scope="module")
@@ -68,34 +86,58 @@ def test_every_value_equally_often_under_its_parent_and_no_other(entity: str, co
 def test_texts_are_many_and_distinct(entity: str, condition: str) -> None:
     found = [t.text for t in texts(entity, condition)]
     assert len({t.casefold() for t in found}) == len(found)
-    per_parent = Counter(t.parent for t in texts(entity, condition))
     if entity.startswith("clay-"):
-        assert min(per_parent.values()) >= 100
-    else:
-        per_value = Counter((t.parent, t.value) for t in texts(entity, condition))
-        assert all(6 <= n <= 12 for n in per_value.values())
+        assert len({frozenset(words(t)) for t in found}) == len(found), "the same words in another order"
+        assert len(found) >= 100
+        assert min(Counter(t.parent for t in texts(entity, condition)).values()) >= 15
 
 
-@pytest.mark.parametrize(("entity", "condition"), CONDITIONS)
-def test_wording_is_orthogonal_to_value(entity: str, condition: str) -> None:
-    """Take away what a value's texts share, the value itself, and the same phrasings are left for all."""
+@pytest.mark.parametrize("entity", ["clay-object", "clay-human"])
+def test_no_wording_serves_two_conditions(entity: str) -> None:
+    found = [wording(c, t.text).casefold() for c in attributes(entity) for t in texts(entity, c)]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(("entity", "condition"), WORDED)
+def test_every_text_is_the_papers_template_around_the_conditions_carrier(entity: str, condition: str) -> None:
+    for text in texts(entity, condition):
+        found = wording(condition, text.text)
+        assert found, text
+        assert not words(found) & {"photo", "picture", "image", "drawing", "background"}, text
+
+
+@pytest.mark.parametrize(("entity", "condition"), [c for c in CONDITIONS if c not in WORDED])
+def test_phrasing_is_orthogonal_to_value(entity: str, condition: str, script: ModuleType) -> None:
+    """Take away the value and the same phrasings, one at least, are left for all; the first is the paper's."""
     by_value: dict[tuple[str | None, str], list[str]] = defaultdict(list)
     for text in texts(entity, condition):
         by_value[text.parent, text.value].append(text.text)
-    left = {}
-    for key, found in by_value.items():
-        subject = min(found, key=len)
-        assert f"a photo of {subject}" in found
-        left[key] = {t.replace(subject, "{x}") for t in found}
-    assert len({frozenset(phrasings) for phrasings in left.values()}) == 1
+    assert script.DEMO_PHRASINGS[0] == "a photo of {x}"
+    for found in by_value.values():
+        subject = found[0].removeprefix("a photo of ")
+        assert [t.replace(subject, "{x}") for t in found] == list(script.DEMO_PHRASINGS)
+
+
+@pytest.mark.parametrize(("entity", "condition"), WORDED)
+def test_first_wording_is_the_plain_one(entity: str, condition: str) -> None:
+    first: dict[tuple[str | None, str], str] = {}
+    for text in texts(entity, condition):
+        first.setdefault((text.parent, text.value), text.text)
+    for parent, values in attributes(entity)[condition].choices.items():
+        for value in values:
+            found = wording(condition, first[parent, value.name])
+            noun = re.sub(r"^an? ", "", value.phrase)
+            plain = {value.name, noun, f"{value.name} person"}
+            assert found in plain, (found, value)
 
 
 @pytest.mark.parametrize(("entity", "condition"), CONDITIONS)
 def test_no_text_names_a_value_of_another_attribute(entity: str, condition: str) -> None:
     """Whole names and, more strictly, single words of names and phrases; a sub-category may imply its parent."""
     others = [a for n, a in attributes(entity).items() if n != condition]
+    implied = {v.name: words(v.phrase) for a in others for group in a.choices.values() for v in group}
     for text in texts(entity, condition):
-        own = words(text.value) | words(text.parent or "")
+        own = words(text.value) | words(text.parent or "") | implied.get(text.parent or "", set())
         for attribute in others:
             for group in attribute.choices.values():
                 for value in group:
@@ -114,6 +156,49 @@ def test_no_text_names_a_rival_value_or_breaks_grammar(entity: str, condition: s
         assert not re.search(r"\ba [aeio]|\ba u(?!ni)|\ban [^aeiou]|\ba an?\b|\s\s|[{}]", text.text), text
 
 
+@pytest.mark.parametrize(("entity", "condition"), WORDED)
+def test_no_text_holds_a_wording_of_a_rival_value_or_of_another_attribute(
+    entity: str, condition: str
+) -> None:
+    """Wording by wording: "crimson" in no text but red's; a sub-category may imply its parent."""
+    everything = [(c, t, wording(c, t.text).casefold()) for c in attributes(entity) for t in texts(entity, c)]
+    for text in texts(entity, condition):
+        own = wording(condition, text.text).casefold()
+        for other, foreign, said in everything:
+            same = (other, foreign.parent, foreign.value) == (condition, text.parent, text.value)
+            implied = other != condition and foreign.value == text.parent
+            if said in own and not same and not implied:
+                assert not says(own, said), (text, foreign)
+
+
+def test_wordings_must_be_those_of_the_spec_and_equally_many(script: ModuleType) -> None:
+    age = attributes("demo-human")["age"]
+    fine = {
+        "child": ["child", "kid"],
+        "adult": ["adult", "grown-up"],
+        "elderly": ["elderly person", "pensioner"],
+    }
+    assert [t["text"] for t in script.condition(age, fine)][:3] == [
+        "a photo of a child",
+        "a photo of a kid",
+        "a photo of an adult",
+    ]
+    with pytest.raises(InputError, match="not those of the spec"):
+        script.condition(age, {k: v for k, v in fine.items() if k != "adult"})
+    with pytest.raises(InputError, match="more wordings"):
+        script.condition(age, fine | {"adult": ["adult"]})
+
+
+def test_demo_texts_follow_the_phrasings(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load_entity("demo-human")
+    monkeypatch.setattr(script, "DEMO_PHRASINGS", ("a photo of {x}", "here is {x}"))
+    made = script.record(spec, None)["conditions"]["background"]
+    assert [t["text"] for t in made][:2] == ["a photo of a person on a beach", "here is a person on a beach"]
+    assert Counter(t["value"] for t in made) == dict.fromkeys(
+        attributes("demo-human")["background"].values, 2
+    )
+
+
 def test_committed_files_are_what_the_script_makes(script: ModuleType) -> None:
     made = script.contents()
     assert sorted(made) == sorted(f"{e}.json" for e in ENTITIES)
@@ -129,5 +214,5 @@ def test_check_notices_a_stale_and_a_missing_file(
     assert script.main([]) == 0
     assert script.main(["--check"]) == 0
     stale = tmp_path / "demo-human.json"
-    stale.write_text(stale.read_text("utf-8").replace("this is", "that is", 1), "utf-8")
+    stale.write_text(stale.read_text("utf-8").replace("a photo of", "that is", 1), "utf-8")
     assert script.main(["--check"]) == 1
