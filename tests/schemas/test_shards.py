@@ -414,3 +414,14 @@ def test_the_json_is_canonical(tmp_path: Path) -> None:
         member = tar.extractfile("a.json")
         assert member is not None
         assert member.read().decode() == canonical_json({"a": 2, "b": 1})
+
+
+def test_a_folder_has_no_content_whatever_length_it_claims(tmp_path: Path) -> None:
+    good = foreign(tmp_path / "g.tar", ("a.jpg", b"1"), ("a.json", b"{}"), end=False).read_bytes()
+    folder = with_size("x/", b"%011o\0" % 4096, tarfile.DIRTYPE)
+    path = tmp_path / "f.tar"
+    path.write_bytes(good + folder + bytes(2 * BLOCK))
+    assert keys(path, strict=False) == ["a"]
+    path.write_bytes(good + folder + b"hidden".ljust(4096, b"x") + bytes(2 * BLOCK))
+    with pytest.raises(IntegrityError):
+        keys(path, strict=False)

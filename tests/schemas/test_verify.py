@@ -252,3 +252,10 @@ def test_findings_flatten_errors_to_a_line() -> None:
     findings = Findings()
     findings.add(ClayEvalError("a", where="b", expected="c\nd"))
     assert findings.faults == ["a where: b expected: c d"]
+
+
+def test_a_surplus_row_is_noticed_although_all_hashes_fit(folder: Path) -> None:
+    with (folder / "labels.csv").open("a") as stream:
+        stream.write("cat-9,cat,cat-test-00001.tar,red,dim\n")
+    refresh(folder)
+    assert faults(folder) == f"{folder / 'labels.csv'}: does not say what the shards say"
