@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
-from clay_eval.schemas.software import versions
 
 from .encoder_names import EncoderName, parse_name, resolve_tag
 
@@ -274,11 +273,6 @@ def slug(identity: Mapping[str, Any]) -> str:
     parts = [str(identity.get(key) or "") for key in ("name", "pretrained", "precision")]
     readable = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(filter(None, parts))).strip("-.")[:80]
     return f"{readable or 'encoder'}-{fingerprint(dict(identity))[:12]}"
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that compute features; recorded beside an identity, not in it."""
-    return versions("open_clip_torch", "torch", "torchvision", "pillow")
 
 
 def _preprocessing(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.files import differences, remove_leftovers, write_sealed
 from clay_eval.schemas.fingerprint import SEAL, fingerprint, is_sealed
+from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
 from .encoder_names import request
-from .encoders import Encoder, OpenClipEncoder, library_versions, load_encoder, slug
+from .encoders import Encoder, OpenClipEncoder, load_encoder, slug
 from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
 from .images import decode_image
 from .sources import ImageSource, Unit
@@ -84,7 +85,7 @@ class FeatureStore:
             "schema": ENCODER_SCHEMA,
             "identity": dict(encoder.identity),
             "request": dict(asked),
-            "versions": library_versions(),
+            "versions": versions("open_clip_torch", "torch", "torchvision", "pillow"),
         }
         path = self.encoder_folder(encoder.identity) / ENCODER_FILE
         if _read_encoder_record(path) != record:

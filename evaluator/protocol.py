@@ -159,7 +159,7 @@ def make_task(
     """Return the task of retrieving by all `conditions`; is_query (N,) is from `split_queries`.
 
     The data is divided by the values of every ancestor of a condition that is not a condition itself. Groups
-    with no query, or fewer than two database images, are left out, and a warning says so.
+    with no query, fewer than two database images, or only one value are left out, and a warning says so.
 
     Raises InputError for unknown or repeated conditions, and where no group is left.
     """
@@ -173,15 +173,14 @@ def make_task(
         )
     above = {parent for name in conditions for parent in labelled.ancestors(name)} - set(conditions)
     divided_by = [name for name in labelled.labels if name in above]
+    codes = relevance_codes(labelled, conditions)
     groups, warnings = [], []
     for group in _groups(labelled, conditions, divided_by, is_query):
-        if not len(group.queries) or len(group.database) < _SMALLEST_DATABASE:
-            warnings.append(
-                f"{' + '.join(conditions)}: {group.name or 'the data'} left out, with {len(group.queries)} queries "
-                f"and {len(group.database)} database images"
-            )
-        else:
+        left_out = _reason_to_leave_out(group, codes)
+        if left_out is None:
             groups.append(group)
+        else:
+            warnings.append(f"{' + '.join(conditions)}: {group.name or 'the data'} left out, {left_out}")
     if not groups:
         raise InputError(
             f"too few images to retrieve by {' + '.join(conditions)}",
@@ -189,9 +188,16 @@ def make_task(
             expected=f"a query and {_SMALLEST_DATABASE} database images in one group at least",
             found="; ".join(warnings),
         )
-    return RetrievalTask(
-        tuple(conditions), tuple(groups), relevance_codes(labelled, conditions), tuple(warnings)
-    )
+    return RetrievalTask(tuple(conditions), tuple(groups), codes, tuple(warnings))
+
+
+def _reason_to_leave_out(group: RetrievalGroup, codes: Codes) -> str | None:
+    if not len(group.queries) or len(group.database) < _SMALLEST_DATABASE:
+        return f"with {len(group.queries)} queries and {len(group.database)} database images"
+    everyone = np.concatenate([group.queries, group.database])
+    if group.name is not None and len(np.unique(codes[everyone])) < 2:
+        return "with one value only: there is nothing to tell apart"
+    return None
 
 
 def _groups(

@@ -16,12 +16,13 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 TINY_MODEL = {
     "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None},
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
 MAIN = "from clay_eval.cli import main; main()"
@@ -60,16 +61,22 @@ def _logging_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Run `clay-eval ARGUMENTS` in this process: torch is loaded once for all tests."""
+    """Run `clay-eval ARGUMENTS` in this process: torch is loaded once for all tests, and maps get few iterations."""
+    from clay_eval.cli import main
+    from clay_eval.evaluator.report import maps
 
     def call(*arguments: object) -> Outcome:
-        from clay_eval.cli import main
-
         before = sys.argv
         sys.argv = ["clay-eval", *map(str, arguments)]
         out, err = io.StringIO(), io.StringIO()
         try:
-            with _logging_kept(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
+            with (
+                _logging_kept(),
+                redirect_stdout(out),
+                redirect_stderr(err),
+                patch.object(maps, "_ITERATIONS", 250),
+                pytest.raises(SystemExit) as left,
+            ):
                 main()
         finally:
             sys.argv = before

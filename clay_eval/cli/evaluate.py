@@ -167,7 +167,7 @@ def score(
     All that can be refused is refused before anything is computed or written.
     """
     from clay_eval.evaluator.encoder_names import request
-    from clay_eval.evaluator.encoders import choose_device, load_encoder
+    from clay_eval.evaluator.encoders import load_encoder
     from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
     from clay_eval.evaluator.features import FeatureStore
     from clay_eval.schemas.files import locked
@@ -189,10 +189,19 @@ def score(
                 model,
                 store,
                 folder.report,
-                recorded=lambda: {"device": choose_device(device), "batch_size": batch_size},
+                recorded=lambda: _recorded(device, batch_size),
                 replace=replace,
                 progress=advance,
             )
+
+
+def _recorded(device: str, batch_size: int) -> dict[str, Any]:
+    """What can move a number by rounding, and is no part of a report's identity."""
+    import torch
+
+    from clay_eval.evaluator.encoders import choose_device
+
+    return {"device": choose_device(device), "batch_size": batch_size, "threads": torch.get_num_threads()}
 
 
 def summary(report: dict[str, Any]) -> list[str]:

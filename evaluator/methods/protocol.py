@@ -34,7 +34,9 @@ class FeatureMethod(Protocol):
 def describe(method: object) -> dict[str, Scalar]:
     """Return the constructor's parameters of `method`, and its fitted attributes that are single values."""
     names = [name for name in inspect.signature(type(method)).parameters if hasattr(method, name)]
-    fitted = [name for name in vars(method) if name.endswith("_") and not name.startswith("_")]
+    fitted = [
+        name for name in getattr(method, "__dict__", {}) if name.endswith("_") and not name.startswith("_")
+    ]
     values = {name: _scalar(getattr(method, name)) for name in names + fitted}
     return {name: value for name, value in values.items() if value is not NotImplemented}
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
 SCHEMA = "clay-eval/report/1"
@@ -29,18 +28,7 @@ RESULT_FIELDS = (
     "queries",
     "queries_without_relevant",
 )
-_PACKAGES = ("clay-eval", "numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
-
-
-def software_versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
-    """Versions of Python and of the installed `packages` that can move a number or a picture."""
-    versions = {"python": platform.python_version()}
-    for name in packages:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+_PACKAGES = ("numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
 
 
 def entity_record(
@@ -96,7 +84,7 @@ def build_report(
         {
             "schema": SCHEMA,
             "title": title,
-            "software": software_versions() if software is None else software,
+            "software": versions(*_PACKAGES) if software is None else software,
             "inputs": inputs,
             "settings": settings,
             "recorded": recorded or {},

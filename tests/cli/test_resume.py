@@ -1,9 +1,12 @@
-"""Killed, interrupted, or run again with other options: the same command continues, another one is refused."""
+"""Killed, interrupted, out of space or in use, the same command continues; one with other options is refused."""
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+Cli = Callable[..., Any]
 Hashes = Callable[[Path], dict[str, str]]
 DEATH = """
 import fnmatch, os, pathlib, signal
@@ -193,3 +197,85 @@ def test_unfinished_shards_are_not_scored(
     cli("embed", "--out", a_run, *options).refused(2, "not finished")
     cli("evaluate", "--data", a_run / "shards", "--out", a_run / "new", *options).refused(2, "not finished")
     assert not (a_run / "new").exists()
+
+
+def test_a_folder_in_use_by_another_process(cli: Cli, a_run: Path, run_options: list[str]) -> None:
+    program = (
+        "import sys; from pathlib import Path; from clay_eval.schemas.files import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    for stage in ("plan", "shards", "features", "report"):
+        holder = subprocess.Popen(
+            [sys.executable, "-c", program, a_run / stage], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        outcome = cli("run", "--out", a_run, *run_options)
+        outcome.refused(5, "another run is working", str(a_run / stage), "--out")
+        holder.communicate(b"")
+    assert cli("run", "--out", a_run, *run_options).code == 0
+
+
+@pytest.mark.parametrize("stage", ["plan", "shards", "features", "report"])
+def test_a_full_disk(
+    cli: Cli,
+    object_run: Path,
+    run_options: list[str],
+    tmp_path: Path,
+    hashes: Hashes,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    command = ["run", "--out", tmp_path / "run", "--entity", "demo-object", *run_options]
+    flush = os.fsync
+
+    def full(handle: int) -> None:
+        if f"/run/{stage}/" in str(Path(f"/proc/self/fd/{handle}").readlink()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        outcome = cli(*command)
+    outcome.refused(6, "disk is full", f"{tmp_path}/run/{stage}", "continues where it was")
+    assert not list((tmp_path / "run").rglob("*.part"))
+    whole = hashes(tmp_path / "run")
+    assert whole.items() <= hashes(object_run).items()
+    assert not [file for file in whole if file.startswith(stage)]
+
+
+def test_files_that_may_not_grow(start: Callable[..., Any], tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))"
+    process = start("plan", "demo-object", "--out", tmp_path / "run", before=limit)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 6, err
+    assert "disk is full" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "plan" / "plan.jsonl").exists()
+    assert not list((tmp_path / "run").rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["plan", "demo-object"], ["run"], ["evaluate", "--data", "DATA", "--encoder", "ENCODER"]],
+)
+def test_an_output_that_cannot_be_a_folder(
+    cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_path: Path, command: list[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("precious")
+    given = {"DATA": own_folder, "ENCODER": tiny_encoder}
+    arguments = [given.get(word, word) for word in command]
+    cli(*arguments, "--out", file).refused(6, "cannot write here", str(file))
+    cli(*arguments, "--out", "/proc/clay-eval").refused(6, "/proc/clay-eval")
+    assert file.read_text() == "precious"
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "plan").write_text("precious")
+    (tmp_path / "half" / "features").write_text("precious")
+    cli(*arguments, "--out", tmp_path / "half").refused(2, "not a folder")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is forbidden to root")
+def test_an_output_that_may_not_be_written(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    cli("plan", "demo-object", "--out", tmp_path / "closed").refused(6, "cannot write here")

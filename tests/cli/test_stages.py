@@ -180,7 +180,9 @@ def test_lost_shards_and_features_are_made_again(
     assert hashes(a_run) == before
 
 
-@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the embedded encoder's weights are not in data/embedded/encoder")
+@pytest.mark.skipif(
+    not WEIGHTS.is_file(), reason="the embedded encoder's weights are not in data/embedded/encoder"
+)
 def test_the_embedded_encoder_is_the_default(cli: Callable[..., Any], a_run: Path) -> None:
     outcome = cli("evaluate", "--out", a_run, "--replace", "--draws", 20, "--json")
     assert outcome.code == 0, outcome.err

@@ -138,6 +138,17 @@ def test_groups_that_are_too_small_are_left_out_with_a_warning():
         make_task(data, ("color",), np.arange(len(data.keys)) > 0)
 
 
+def test_a_group_with_one_value_is_left_out():
+    species, breeds = ["cat"] * 10 + ["dog"] * 10, ["siamese"] * 10 + ["poodle", "boxer"] * 5
+    data = Labelled([f"k{i}" for i in range(20)], {"species": species, "breed": breeds}, {"breed": "species"})
+    task = make_task(data, ("breed",), np.arange(20) % 5 == 0)
+    assert [group.name for group in task.groups] == ["species=dog"]
+    assert "species=cat left out, with one value only" in task.warnings[0]
+    assert [group.name for group in make_task(data, ("species", "breed"), np.arange(20) % 5 == 0).groups] == [
+        None
+    ]
+
+
 @pytest.mark.parametrize("conditions", [(), ("size",), ("color", "color")])
 def test_unknown_and_repeated_conditions_are_refused(conditions):
     with pytest.raises(InputError, match="conditions"):

@@ -73,7 +73,7 @@ def test_every_value_of_the_shipped_spec_can_be_drawn() -> None:
     attributes = {a["name"]: a for a in spec["attributes"]}
     drawn = {category: list(things) for category, things in SUBCATEGORIES.items()}
     assert drawn == attributes["subcategory"]["values_by_parent"]
-    assert list(COLORS) == attributes["color"]["values"]
+    assert list(COLORS) == [value["name"] for value in attributes["color"]["values"]]
     assert {d["name"]: [v["name"] for v in d["values"]] for d in spec["diversity"]} == {
         name: list(values) for name, values in DIVERSITY.items()
     }
