@@ -1,6 +1,6 @@
 """mypy --strict over an installed copy of the packages: import names and folders differ, so sources alone do not resolve.
 
-    python tests/check_types.py
+python tests/check_types.py
 """
 
 from __future__ import annotations

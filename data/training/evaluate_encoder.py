@@ -64,7 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--encoder", default="embedded")
     parser.add_argument("--count", type=int, default=1000, help="pictures an entity and part")
-    parser.add_argument("--size", type=int, default=64, help="size the pictures are kept at, before preprocessing")
+    parser.add_argument(
+        "--size", type=int, default=64, help="size the pictures are kept at, before preprocessing"
+    )
     options = parser.parse_args()
     encoder = load_encoder(options.encoder, device="cpu")
     report = {

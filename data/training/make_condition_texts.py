@@ -28,7 +28,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "prompts" / "conditions"
 WORDINGS = Path(__file__).with_name("wordings.json")
 DATE = "2026-11-23"
 ENTITIES = ("clay-object", "clay-human", "demo-object", "demo-human")
-DEMO_PHRASINGS = ("a photo of {x}",)
+DEMO_PHRASINGS = ("a photo of {x}", "a picture of {x}")
 
 # What a wording is put into: {a} is the wording after "a" or "an", {c} the wording alone. A value that is no
 # thing of its own needs a noun to hold on to: one that says nothing of any other attribute.

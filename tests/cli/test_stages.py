@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib import resources
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ CONDITIONS = {
     "demo-object": ("category", "subcategory", "color"),
     "demo-human": ("age", "action", "background"),
 }
-WEIGHTS = resources.files("clay_eval.data.embedded.encoder").joinpath("open_clip_model.safetensors")
 
 Hashes = Callable[[Path], dict[str, str]]
 
@@ -180,9 +178,6 @@ def test_lost_shards_and_features_are_made_again(
     assert hashes(a_run) == before
 
 
-@pytest.mark.skipif(
-    not WEIGHTS.is_file(), reason="the embedded encoder's weights are not in data/embedded/encoder"
-)
 def test_the_embedded_encoder_is_the_default(cli: Callable[..., Any], a_run: Path) -> None:
     outcome = cli("evaluate", "--out", a_run, "--replace", "--draws", 20, "--json")
     assert outcome.code == 0, outcome.err
