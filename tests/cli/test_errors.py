@@ -212,7 +212,7 @@ def test_texts_of_something_else(cli: Cli, own_folder: Path, tiny_encoder: Path,
     outcome.refused(2, "no texts for the condition 'shape'", "things")
 
 
-def test_a_value_alone_under_its_parent_has_one_text(
+def test_a_value_alone_under_its_parent_is_left_out_and_said_so(
     cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     given = rows(own_folder)
@@ -220,7 +220,12 @@ def test_a_value_alone_under_its_parent_has_one_text(
     table = "\n".join(f"{row},{kind}" for row, kind in zip(given, kinds, strict=True))
     (own_folder / "labels.csv").write_text(table + "\n")
     outcome = evaluate(cli, own_folder, tmp_path / "out", tiny_encoder, "--parent", "kind=shape")
-    outcome.refused(2, "'kind'", "one text only for shape=disc", "--parent kind=shape")
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
+    assert any("shape=disc left out, with one value only" in warning for warning in report["warnings"])
+    fitted = [f["group"] for f in report["methods"]["clay"]["fitted"] if f["conditions"] == ["kind"]]
+    assert fitted
+    assert "shape=disc" not in fitted
 
 
 def test_pictures_that_are_all_the_same(
