@@ -106,7 +106,8 @@ class Evaluation:
             return None
         before = read_report(folder)
         now = self.identity(encoder)
-        refuse_changes(folder, {name: before[name] for name in now}, now)
+        hint = "use the same options, choose another --out, or let clay-eval evaluate --replace this report"
+        refuse_changes(folder, {name: before[name] for name in now}, now, hint)
         return before
 
 

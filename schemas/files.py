@@ -138,12 +138,17 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
     return [] if before == now else [f"{path}: {before!r} -> {now!r}"]
 
 
-def refuse_changes(where: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+_OTHER_FOLDER = "use the same options to continue it, or choose another --out"
+
+
+def refuse_changes(
+    where: Path, before: dict[str, Any], now: dict[str, Any], hint: str = _OTHER_FOLDER
+) -> None:
     """Raise ConfigChangedError that says what changed, if the settings of the work in `where` differ from `now`."""
     changed = differences(before, now)
     if changed:
         raise ConfigChangedError(
             "this folder holds work made with another configuration:\n    " + "\n    ".join(changed),
             where=where,
-            hint="use the same options to continue it, or choose another --out",
+            hint=hint,
         )
