@@ -20,10 +20,9 @@ def headline(report: Mapping[str, Any]) -> str:
 
 
 def comparison(report: Mapping[str, Any], *, several: bool) -> str | None:
-    """One sentence on single conditions, or on combinations of them; None if nothing of the kind was scored.
+    """A sentence on single conditions, or on combinations of them; None if nothing of the kind was scored.
 
-    CLAY and raw are compared over the results both have. CLAY wins a condition clearly if its interval lies above raw's,
-    and loses it clearly if below; a mean ahead without a clear win is not called a win.
+    It speaks of CLAY against raw, and then of another method if one is ahead of CLAY.
     """
     results = [
         r for r in report["results"] if (len(r["conditions"]) > 1) == several and r["value"] is not None
@@ -33,6 +32,15 @@ def comparison(report: Mapping[str, Any], *, several: bool) -> str | None:
     pairs = _pairs(results)
     if not pairs:
         return _leader(report, results, several)
+    return " ".join(filter(None, [_against_raw(pairs, several), _rival(report, results, several)]))
+
+
+def _against_raw(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], several: bool) -> str:
+    """CLAY and raw over the results both have.
+
+    CLAY wins a condition clearly if its interval lies above raw's, and loses it clearly if below; a mean ahead without a
+    clear win is not called a win.
+    """
     clay, raw = mean([c["value"] for c, _ in pairs]) or 0.0, mean([r["value"] for _, r in pairs]) or 0.0
     chance = mean([c["chance"] for c, _ in pairs])
     wins = sum(_above(c, r) for c, r in pairs)
@@ -81,6 +89,25 @@ def _above(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _count(n: int, several: bool) -> str:
     noun = "combination" if several else "single condition"
     return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _means(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Method -> mean value, for the methods that were scored on all places that any was."""
+    values: dict[str, dict[object, float]] = {}
+    for result in results:
+        values.setdefault(result["method"], {})[_place(result)] = result["value"]
+    places = {_place(result) for result in results}
+    return {method: sum(v.values()) / len(v) for method, v in values.items() if v.keys() == places}
+
+
+def _rival(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]], several: bool) -> str | None:
+    """A sentence on the best other method, where its mean is above CLAY's in the tables' one decimal."""
+    means = _means(results)
+    best = max(means, key=lambda method: means[method], default=CLAY)
+    if best in (CLAY, RAW) or CLAY not in means or round(100 * (means[best] - means[CLAY]), 1) <= 0:
+        return None
+    where = " on combinations" if several else ""
+    return f"{method_title(report, best)} is ahead of CLAY{where}, with a mean of {percent(means[best])}."
 
 
 def _leader(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]], several: bool) -> str:

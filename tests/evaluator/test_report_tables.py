@@ -124,6 +124,15 @@ def test_the_headline_claims_a_win_only_if_every_interval_says_so() -> None:
     assert "clearly better on 2 of 3, clearly worse on none" in ahead
 
 
+def test_the_headline_names_a_rival_that_is_ahead_of_clay() -> None:
+    won = [result("clay", (c,), 0.8) for c in "ab"] + [result("raw", (c,), 0.3) for c in "ab"]
+    rival = [result("ip-composer", (c,), 0.9) for c in "ab"]
+    assert summary.headline(report(*won, *rival)).endswith("is ahead of CLAY, with a mean of 90.0.")
+    level = [result("ip-composer", (c,), 0.8003) for c in "ab"]
+    assert "ahead of CLAY" not in summary.headline(report(*won, *level))
+    assert "ahead of CLAY" not in summary.headline(report(*won, rival[0]))
+
+
 def test_the_headline_is_honest_when_clay_loses_or_nothing_is_clear() -> None:
     lost = [result("clay", (c,), 0.2) for c in "ab"] + [result("raw", (c,), 0.5) for c in "ab"]
     assert summary.headline(report(*lost)).startswith(
