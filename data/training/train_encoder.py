@@ -24,6 +24,7 @@ import numpy as np
 import open_clip
 import torch
 from captions import caption
+from loop import learning_rate, load_checkpoint, options_of, save_checkpoint, set_learning_rate
 from safetensors.torch import save_file
 
 from clay_eval.schemas.entity import EntitySpec, load_entity
@@ -113,11 +114,6 @@ def loss_of(model: Any, images: torch.Tensor, tokens: torch.Tensor, fits: torch.
     return (by_image + by_text) / 2
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up over 200 steps, then a cosine to zero."""
-    return peak * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
 def save(folder: Path, model: torch.nn.Module) -> None:
     """Write the folder that open_clip loads."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,22 +133,14 @@ def train(options: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(
         [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}], lr=options.lr
     )
-    checkpoint, first = options.work / "checkpoint.pt", 0
-    options.work.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-        log.info("continuing at step %d", first)
+    first = load_checkpoint(options.work, model, optimizer)
     model.train()
     began, recent = time.perf_counter(), []
     for step in range(first, options.steps):
         rng = random.Random(f"{options.seed}|{step}")
         torch.manual_seed(options.seed * 1_000_003 + step)
         images, texts, fits = batch(entities, options.batch, rng)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.lr)
+        set_learning_rate(optimizer, learning_rate(step, options.steps, options.lr, warm_up=200))
         loss = loss_of(model, images.contiguous(memory_format=torch.channels_last), tokenize(texts), fits)
         optimizer.zero_grad()
         loss.backward()
@@ -166,10 +154,7 @@ def train(options: argparse.Namespace) -> None:
             log.info("step %d loss %.4f, %.2f s a step", step + 1, sum(recent) / len(recent), seconds)
             recent = []
         if (step + 1) % 250 == 0 or step + 1 == options.steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            temporary = checkpoint.with_suffix(".part")
-            torch.save(state, temporary)
-            temporary.replace(checkpoint)
+            save_checkpoint(options.work, model, optimizer, step + 1)
             save(options.work / "encoder", model)
 
 
@@ -184,17 +169,7 @@ def _model_arguments() -> dict[str, Any]:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pool", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1600)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    train(options)
+    train(options_of(__doc__, steps=1600, batch=256, lr=2e-3))
 
 
 if __name__ == "__main__":
