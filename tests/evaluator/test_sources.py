@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
 import re
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,18 +55,6 @@ def clay_shards(folder: Path, per_shard: int = 3) -> Path:
     return folder
 
 
-def foreign_shard(path: Path, samples: list[tuple[str, dict[str, object]]], extra: bool = True) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
-        for i, (key, record) in enumerate(samples):
-            members = [("png", picture(i)), ("json", json.dumps(record).encode())]
-            for extension, data in [*members, ("txt", b"caption")] if extra else members:
-                info = tarfile.TarInfo(f"{key}.{extension}")
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-    return path
-
-
 def image_folder(folder: Path, table: str | bytes | None = None) -> Path:
     (folder / "sub").mkdir(parents=True)
     for i, name in enumerate(("a.png", "b.PNG", "sub/a.png", "sub/c d.png")):
@@ -80,20 +66,21 @@ def image_folder(folder: Path, table: str | bytes | None = None) -> Path:
     return folder
 
 
-MAKERS: dict[str, Callable[[Path], Path]] = {
-    "clay": clay_shards,
-    "foreign": lambda folder: (
-        foreign_shard(
-            folder / "x.tar", [(f"d/{i}", {"labels": {"a": i % 2, "b": i % 3}}) for i in range(6)]
-        ).parent
-    ),
-    "folder": image_folder,
-}
+@pytest.fixture
+def makers(foreign_shard: Callable[..., Path]) -> dict[str, Callable[[Path], Path]]:
+    samples = [(f"d/{i}", {"labels": {"a": i % 2, "b": i % 3}}) for i in range(6)]
+    return {
+        "clay": clay_shards,
+        "foreign": lambda folder: foreign_shard(folder / "x.tar", samples).parent,
+        "folder": image_folder,
+    }
 
 
-@pytest.mark.parametrize("kind", MAKERS)
-def test_what_every_source_promises(kind: str, tmp_path: Path) -> None:
-    source = open_source(MAKERS[kind](tmp_path / "in"))
+@pytest.mark.parametrize("kind", ["clay", "foreign", "folder"])
+def test_what_every_source_promises(
+    kind: str, makers: dict[str, Callable[[Path], Path]], tmp_path: Path
+) -> None:
+    source = open_source(makers[kind](tmp_path / "in"))
     assert isinstance(source, ImageSource)
     for entity, labels in source.entities.items():
         units = [unit for unit in source.units() if unit.entity == entity]
@@ -108,7 +95,7 @@ def test_what_every_source_promises(kind: str, tmp_path: Path) -> None:
             assert all(data.startswith(b"\x89PNG") for _, data in read)
         assert pictures(source, entity, [labels.keys[-1]]) == {labels.keys[-1]: dict(read)[labels.keys[-1]]}
     assert len({unit.name for unit in source.units()}) == len(source.units())
-    again = open_source(MAKERS[kind](tmp_path / "elsewhere" / "in"))
+    again = open_source(makers[kind](tmp_path / "elsewhere" / "in"))
     assert again.fingerprint == source.fingerprint
     assert again.units() == source.units()
 
@@ -170,77 +157,6 @@ def test_shards_that_change_in_use(tmp_path: Path) -> None:
     flip(tmp_path / "shards" / "cat-test-00000.tar", 700)
     with pytest.raises(IntegrityError, match="changed while it was in use"):
         next(source.images(source.units()[0]))
-
-
-def test_foreign_labels_object(tmp_path: Path) -> None:
-    records = [
-        {"labels": {"Count": 3, "big": True, "hue": " red "}},
-        {"labels": {"Count": 4, "big": False, "hue": "x"}},
-    ]
-    foreign_shard(tmp_path / "My Data" / "a-000.tar", list(zip(["0001", "0002"], records, strict=True)))
-    foreign_shard(
-        tmp_path / "My Data" / "a-001.tar", list(zip(["0001", "tr/0003"], records, strict=True)), extra=False
-    )
-    source = open_source(tmp_path / "My Data", parents={"hue": "Count"})
-    (labels,) = source.entities.values()
-    assert labels.entity == "my-data"
-    assert labels.labels == {"count": ("3", "4") * 2, "big": ("true", "false") * 2, "hue": ("red", "x") * 2}
-    assert labels.parents == {"hue": "count"}
-    assert labels.keys[1] == "s0002"
-    assert labels.keys[3] == "tr-0003"
-    assert labels.keys[0].startswith("s0001-")
-    assert labels.keys[2].startswith("s0001-")
-    assert [unit.name for unit in source.units()] == ["a-000", "a-001"]
-    one = open_source(tmp_path / "My Data" / "a-000.tar", entity="mine")
-    assert list(one.entities) == ["mine"]
-
-
-def test_foreign_top_level_scalars(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    samples: list[tuple[str, dict[str, object]]] = [
-        (str(i), {"url": f"u{i}", "shape": i % 2, "width": 64, "note": None, "box": [1], "score": 0.5})
-        for i in range(4)
-    ]
-    foreign_shard(tmp_path / "a.tar", samples)
-    (labels,) = open_source(tmp_path).entities.values()
-    assert labels.labels == {"shape": ("0", "1", "0", "1")}
-    assert "'url'" in caplog.text
-    assert "'width'" in caplog.text
-    (chosen,) = open_source(tmp_path, conditions=["shape", "url"]).entities.values()
-    assert list(chosen.labels) == ["shape", "url"]
-    with pytest.raises(InputError, match="same value for 'width'"):
-        open_source(tmp_path, conditions=["width"])
-    with pytest.raises(InputError, match="a label is missing"):
-        open_source(tmp_path, conditions=["note"])
-
-
-@pytest.mark.parametrize(
-    ("records", "message"),
-    [
-        ([{"labels": {"a": "x"}}, {"labels": {"b": "x"}}], r"1.*label 'a'"),
-        ([{"labels": {"a": "x"}}, {"labels": {"a": "y", "b": "x"}}], "other samples do not have"),
-        ([{"labels": {"a": "x"}}, {"a": "y"}], "some samples have no labels"),
-        ([{"labels": {"a": "x"}}, {"labels": {"a": None}}], "a label is missing"),
-        ([{"labels": {"a": "x"}}, {"labels": {"a": ["y"]}}], "a label is missing"),
-        ([{"labels": {"a": "x"}}, {"labels": {"a": "x"}}], "same value for 'a'"),
-        ([{"labels": {"1": "x"}}, {"labels": {"1": "y"}}], "name of a condition"),
-        ([{"labels": {}}, {"labels": {}}], "no condition"),
-        ([{"x": [1]}, {"x": [2]}], "no condition"),
-        ([], "no sample"),
-    ],
-)
-def test_foreign_labels_that_make_no_sense(
-    tmp_path: Path, records: list[dict[str, object]], message: str
-) -> None:
-    foreign_shard(tmp_path / "a.tar", [(str(i), record) for i, record in enumerate(records)])
-    with pytest.raises(InputError, match=message):
-        open_source(tmp_path)
-
-
-def test_cut_foreign_shard(tmp_path: Path) -> None:
-    path = foreign_shard(tmp_path / "a.tar", [(str(i), {"a": i % 2}) for i in range(6)])
-    path.write_bytes(path.read_bytes()[:4000])
-    with pytest.raises(IntegrityError):
-        open_source(tmp_path)
 
 
 def test_image_folder(tmp_path: Path) -> None:
@@ -389,7 +305,7 @@ def test_nothing_there(tmp_path: Path) -> None:
         open_source(tmp_path / "in", conditions=["nope"])
 
 
-def test_a_foreign_manifest_is_not_ours(tmp_path: Path) -> None:
+def test_a_foreign_manifest_is_not_ours(foreign_shard: Callable[..., Path], tmp_path: Path) -> None:
     folder = image_folder(tmp_path / "in")
     (folder / "manifest.json").write_text('{"name": "an app"}')
     assert isinstance(open_source(folder), ImageFolder)
@@ -415,8 +331,3 @@ def test_any_table_reads_or_is_a_clear_error(
     (folder / "labels.csv").write_bytes(stream.getvalue().encode("utf-8", "replace"))
     with pytest.raises(ClayEvalError):
         open_source(folder)
-
-
-def test_unit_hash_of_foreign_shards_is_the_files(tmp_path: Path) -> None:
-    path = foreign_shard(tmp_path / "a.tar", [(str(i), {"a": i % 2}) for i in range(4)])
-    assert open_source(tmp_path).units()[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
