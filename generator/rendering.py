@@ -36,6 +36,7 @@ from clay_eval.schemas.validate import read_sealed
 
 from .planning import SAMPLES, read_plan_record
 from .render.base import Renderer
+from .render.metadata import METADATA_VERSION, save_options, xmp_packet
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,15 @@ def shard_tasks(plan: Path, shard_size: int) -> Iterator[ShardTask]:
             numbers[entity] += 1
 
 
-def encode_image(image: Image.Image, image_format: str) -> bytes:
-    """The picture as it is stored; the same pixels give the same bytes under one version of Pillow."""
+def encode_image(image: Image.Image, image_format: str, packet: bytes) -> bytes:
+    """The picture as it is stored, with the XMP `packet` inside and no other metadata.
+
+    The same pixels and packet give the same bytes under one version of Pillow.
+    """
+    options = IMAGE_FORMATS[image_format]
+    bare = Image.frombytes(image.mode, image.size, image.tobytes())
     stream = io.BytesIO()
-    image.save(stream, **IMAGE_FORMATS[image_format])
+    bare.save(stream, **options, **save_options(options["format"], packet))
     return stream.getvalue()
 
 
@@ -98,6 +104,7 @@ def render_shard(task: ShardTask, renderer: Renderer, folder: Path, options: Ren
 
 
 def _drawn(task: ShardTask, renderer: Renderer, options: RenderOptions) -> Iterator[ShardSample]:
+    packet = xmp_packet(renderer.identity)
     for start in range(0, len(task.samples), options.batch_size):
         batch = task.samples[start : start + options.batch_size]
         images = renderer.render(batch)
@@ -116,7 +123,7 @@ def _drawn(task: ShardTask, renderer: Renderer, options: RenderOptions) -> Itera
                     expected="RGB",
                     found=image.mode,
                 )
-            data = encode_image(image, options.image_format)
+            data = encode_image(image, options.image_format, packet)
             yield ShardSample(sample.key, options.image_format, data, _record(sample, renderer))
 
 
@@ -190,7 +197,7 @@ def render_plan(
             "plan": plan["fingerprint"],
             "renderer": renderer.identity,
             "shard_size": options.shard_size,
-            "image": dict(IMAGE_FORMATS[options.image_format]),
+            "image": {**IMAGE_FORMATS[options.image_format], "xmp": METADATA_VERSION},
         }
     )
     with locked(folder):

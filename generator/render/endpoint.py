@@ -1,0 +1,232 @@
+"""An OpenAI-style images endpoint as a renderer: a fleet behind SGLang, vLLM-Omni and the like, or a hosted model.
+
+Requests carry `seed` and `negative_prompt` beside OpenAI's own fields, as these servers take them. The key and the URL are
+in no record and no message: the same model behind another address is the same renderer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from clay_eval.evaluator.images import decode_image
+from clay_eval.schemas.entity import EntitySpec
+from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.samples import SampleSpec
+
+URL_VARIABLE = "OPENAI_BASE_URL"
+KEY_VARIABLE = "OPENAI_API_KEY"
+_SHOWN = 200
+_ALWAYS_BASE64 = "gpt-image"
+
+
+@dataclass(frozen=True)
+class EndpointOptions:
+    """Where the server is and how it is asked.
+
+    base_url, api_key: None takes OPENAI_BASE_URL and OPENAI_API_KEY; servers without keys need none. size: pixels.
+    steps, guidance: sent as num_inference_steps and guidance_scale; None leaves them to the server.
+    extras: whether to send fields that OpenAI's own service does not know (seed, negative_prompt, steps, guidance).
+    concurrency: requests at a time. timeout: seconds a request. retries: after 408, 409, 429, 5xx and lost connections.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    size: int = 1024
+    steps: int | None = None
+    guidance: float | None = None
+    extras: bool = True
+    concurrency: int = 4
+    timeout: float = 300.0
+    retries: int = 5
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.concurrency < 1 or self.timeout <= 0 or self.retries < 0:
+            raise InputError(
+                "size, concurrency and timeout are positive, retries not negative",
+                where="--size, --concurrency, --timeout, --retries",
+                found=f"{self.size}, {self.concurrency}, {self.timeout}, {self.retries}",
+            )
+        if not self.extras and (self.steps is not None or self.guidance is not None):
+            raise InputError("steps and guidance are extra fields", where="--no-extras, --steps, --guidance")
+
+
+class EndpointRenderer:
+    """Asks a server for each picture; a failed request names its sample. Close it to close its connections."""
+
+    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
+        from openai import OpenAI
+
+        options = options or EndpointOptions()
+        url = options.base_url or os.environ.get(URL_VARIABLE)
+        if not url or not url.startswith(("http://", "https://")):
+            raise InputError(
+                "where is the images endpoint?",
+                where=f"--base-url, or {URL_VARIABLE}",
+                expected="a URL such as http://localhost:8000/v1",
+                found=url and url.partition("@")[2],
+            )
+        self._options = options
+        self._model = model
+        self._key = options.api_key or os.environ.get(KEY_VARIABLE)
+        self._client = OpenAI(
+            base_url=url,
+            api_key=self._key or "none",
+            timeout=options.timeout,
+            max_retries=options.retries,
+        )
+        self.identity: dict[str, Any] = {
+            "type": "endpoint",
+            "model": model,
+            "size": options.size,
+            "steps": options.steps,
+            "guidance": options.guidance,
+            "seed": options.extras,
+            "negative_prompt": options.extras,
+        }
+
+    def check(self, spec: EntitySpec) -> None:
+        """Whatever has a prompt can be asked for."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def render(self, samples: Sequence[SampleSpec]) -> list[Image.Image]:
+        """One RGB picture a sample, `concurrency` requests at a time.
+
+        Raises ClayEvalError that names the sample for a request that failed for good and for an answer that is no picture
+        of the size asked for. Requests not yet sent are then not sent.
+        """
+        with ThreadPoolExecutor(self._options.concurrency) as threads:
+            waiting = [threads.submit(self._one, sample) for sample in samples]
+            try:
+                return [future.result() for future in waiting]
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _one(self, sample: SampleSpec) -> Image.Image:
+        image = decode_image(self._bytes(sample), sample.key)
+        wanted = (self._options.size, self._options.size)
+        if image.size != wanted:
+            raise ClayEvalError(
+                "the server sent a picture of another size",
+                where=sample.key,
+                expected="{} x {}".format(*wanted),
+                found=f"{image.width} x {image.height}",
+                hint="use a --size that the model can make",
+            )
+        return image
+
+    def _bytes(self, sample: SampleSpec) -> bytes:
+        """The encoded picture that the server sends for a sample."""
+        answer = self._ask(sample)
+        data = getattr(answer, "data", None)
+        first = data[0] if isinstance(data, list) and data else None
+        encoded, url = getattr(first, "b64_json", None), getattr(first, "url", None)
+        if encoded is None and isinstance(url, str) and url.startswith("data:"):
+            encoded = url.partition(",")[2]
+        if encoded is None and url:
+            raise ClayEvalError(
+                "the server sent a link instead of a picture, and links are not followed",
+                where=sample.key,
+                expected="b64_json",
+                hint="have the server answer with response_format b64_json",
+            )
+        if not isinstance(encoded, str) or not encoded:
+            raise ClayEvalError(
+                "the server's answer holds no picture",
+                where=sample.key,
+                expected="data[0].b64_json",
+                found=self._shown(_text(answer)),
+                hint="--base-url must lead to an OpenAI-style API, usually ending in /v1",
+            )
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise ClayEvalError(
+                "the server's picture is not base64", where=sample.key, found=self._shown(encoded)
+            ) from error
+
+    def _ask(self, sample: SampleSpec) -> Any:
+        from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, OpenAIError
+
+        try:
+            return self._client.images.generate(**self._request(sample))
+        except APITimeoutError as error:
+            raise ClayEvalError(
+                "the server did not answer in time",
+                where=sample.key,
+                expected=f"within {self._options.timeout:g} s, {self._options.retries + 1} times",
+                hint="a longer --timeout, or a lower --concurrency",
+            ) from error
+        except APIConnectionError as error:
+            raise ClayEvalError(
+                "the server cannot be reached",
+                where=sample.key,
+                found=self._shown(f"{error.__cause__ or error}"),
+                hint="see that it runs, and --base-url",
+            ) from error
+        except APIStatusError as error:
+            raise ClayEvalError(
+                "the server refuses this request" if error.status_code < 500 else "the server keeps failing",
+                where=sample.key,
+                found=self._shown(f"HTTP {error.status_code}: {error.message}"),
+                hint=_WAYS_OUT.get(error.status_code, "run the same command again to go on from here"),
+            ) from error
+        except (APIError, OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ClayEvalError(
+                "the server's answer cannot be read",
+                where=sample.key,
+                expected="JSON as of OpenAI's images endpoint",
+                found=self._shown(str(error)),
+            ) from error
+
+    def _request(self, sample: SampleSpec) -> dict[str, Any]:
+        options = self._options
+        request: dict[str, Any] = {
+            "model": self._model,
+            "prompt": sample.prompt,
+            "n": 1,
+            "size": f"{options.size}x{options.size}",
+        }
+        if not self._model.startswith(_ALWAYS_BASE64):
+            request["response_format"] = "b64_json"
+        if options.extras:
+            extras = {
+                "seed": sample.seed,
+                "negative_prompt": sample.negative_prompt or None,
+                "num_inference_steps": options.steps,
+                "guidance_scale": options.guidance,
+            }
+            request["extra_body"] = {name: value for name, value in extras.items() if value is not None}
+        return request
+
+    def _shown(self, text: str) -> str:
+        """The beginning of what a server said, on one line, without the key."""
+        if self._key:
+            text = text.replace(self._key, "***")
+        return " ".join(text.split())[:_SHOWN]
+
+
+_WAYS_OUT: Mapping[int, str] = {
+    400: "a server that knows no seed or negative prompt needs --no-extras; a refused prompt needs other words",
+    401: f"set {KEY_VARIABLE}",
+    403: f"see what {KEY_VARIABLE} may do",
+    404: "see --model and --base-url; the URL usually ends in /v1",
+    422: "a server that knows no seed or negative prompt needs --no-extras",
+    429: "a lower --concurrency; run the same command again to go on from here",
+}
+
+
+def _text(answer: object) -> str:
+    return answer if isinstance(answer, str) else repr(answer)
