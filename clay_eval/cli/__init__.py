@@ -29,7 +29,8 @@ def main() -> None:
     """Run the command line.
 
     Exit codes: 0 done, 1 an unexpected fault, 2 bad input, 3 configuration changed, 4 data damaged, 5 folder in use,
-    6 disk full or a file that cannot be read or written, 130 interrupted, 141 nobody reads the output.
+    6 disk full or a file that cannot be read or written, 7 a language model's server, answers or budget, 130 interrupted,
+    141 nobody reads the output.
     """
     try:
         code = app(standalone_mode=False)

@@ -1,0 +1,145 @@
+"""What `clay-eval plan --llm` does before planning: find the server, draft, report; no sub-command of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .common import RunFolder, progress_bar
+
+if TYPE_CHECKING:
+    from clay_eval.generator.llm.client import Server
+    from clay_eval.generator.llm.drafting import Draft, DraftOptions
+    from clay_eval.generator.llm.meter import Limits
+
+DEFAULT_URL = "https://api.openai.com/v1"
+STEPS = 6
+_TEMPERATURE = 0.7
+_MAX_TOKENS = 4000
+
+
+@dataclass(frozen=True)
+class LlmOptions:
+    """Which model to ask (see `clay-eval plan --help`), and the seed that goes with the questions."""
+
+    llm: str
+    model: str | None
+    key_file: Path | None
+    seed: int
+
+
+def draft_plans(
+    folder: RunFolder, sources: list[str], llm: LlmOptions, limits: Limits, options: DraftOptions
+) -> tuple[list[Draft], dict[str, Any]]:
+    """Draft each of `sources` (a sentence, a partial spec, a shipped entity) and write it to plan/llm/.
+
+    Returns the drafts and a record of what was written, what it cost and what fell short.
+    """
+    from clay_eval.generator.llm.asking import Asker
+    from clay_eval.generator.llm.client import ChatClient
+    from clay_eval.generator.llm.drafting import draft, write_draft
+    from clay_eval.generator.llm.local import MAX_TOKENS
+    from clay_eval.generator.llm.store import CallStore
+    from clay_eval.schemas.files import locked, remove_leftovers
+
+    place = folder.plan / "llm"
+    read = [_source(text) for text in sources]
+    tokens = MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS
+    parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
+    drafts, files = [], {}
+    with _server(llm) as server, locked(place):
+        for part in (place, place / "calls"):
+            remove_leftovers(part)
+        client = ChatClient(server, limits)
+        try:
+            asker = Asker(client, CallStore(place / "calls"), parameters)
+            with progress_bar("draft", STEPS * len(read)) as advance:
+                for source in read:
+                    drafts.append(draft(asker, source, options, advance))
+                    files[drafts[-1].spec.entity] = write_draft(drafts[-1], place)
+        finally:
+            client.close()
+    usage = client.meter.usage
+    record = {
+        "model": server.model,
+        "format": asker.rung,
+        "cost": {**vars(usage), "text": str(usage)},
+        "files": files,
+        "notes": {d.spec.entity: list(d.notes) for d in drafts},
+    }
+    return drafts, record
+
+
+def quality_of(drafts: list[Draft], encoder: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Entity -> condition -> number of texts, rank and share of variance between values, by `encoder`."""
+    from clay_eval.evaluator.encoders import load_encoder
+    from clay_eval.evaluator.text_quality import text_quality
+
+    model = load_encoder(encoder)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for drafted in drafts:
+        found[drafted.spec.entity] = {}
+        for name, texts in drafted.texts.conditions.items():
+            quality = text_quality(model.encode_texts([t.text for t in texts]), [t.value for t in texts])
+            figures = {"texts": len(texts), "rank": quality.rank, "between_share": quality.between_share}
+            found[drafted.spec.entity][name] = figures
+    return found
+
+
+def _source(text: str) -> str | dict[str, Any]:
+    """A sentence as it is; the record of a shipped entity, or of a partial spec in a JSON file."""
+    from clay_eval.schemas.entity import load_entity, shipped_entities
+    from clay_eval.schemas.errors import InputError
+    from clay_eval.schemas.validate import parse_json, read_text
+
+    if text in shipped_entities():
+        return dict(load_entity(text).record)
+    if not text.endswith(".json"):
+        return text
+    record = parse_json(read_text(Path(text)), text)
+    if not isinstance(record, dict):
+        raise InputError("not a partial entity spec", where=text, expected="a JSON object")
+    return record
+
+
+@contextmanager
+def _server(llm: LlmOptions) -> Iterator[Server]:
+    """The server that `--llm` names."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    from clay_eval.generator.llm.client import Server
+    from clay_eval.generator.llm.local import local_server
+    from clay_eval.schemas.errors import InputError
+    from clay_eval.schemas.validate import read_text
+
+    if llm.llm == "local":
+        if llm.model:
+            raise InputError("the local model is the only one there", where="--model", found=llm.model)
+        with local_server() as server:
+            yield server
+        return
+    url = (os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL) if llm.llm == "env" else llm.llm
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise InputError(
+            "not a server", where="--llm", expected="local, env, or an http(s) URL", found=llm.llm
+        )
+    model = llm.model or os.environ.get("OPENAI_MODEL")
+    if not model:
+        raise InputError("no model is named", where="--model", expected="a model that the server knows")
+    key = (
+        read_text(llm.key_file, limit=1 << 16).strip()
+        if llm.key_file
+        else os.environ.get("OPENAI_API_KEY", "")
+    )
+    # Passwords and tokens in a URL must not get into records.
+    label = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    yield Server(url, model, label, key)

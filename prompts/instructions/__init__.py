@@ -1,0 +1,1 @@
+"""Instructions for language models; `$name` stands for what the planner fills in."""
