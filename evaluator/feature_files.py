@@ -19,6 +19,10 @@ from clay_eval.schemas.fingerprint import canonical_json
 FEATURES_SCHEMA = "clay-eval/features/1"
 
 
+_LENGTH = 8
+_ALIGNMENT = 8
+
+
 class DamagedFeaturesError(IntegrityError):
     """A features file that is cut, altered, or not one of ours; the features can be computed again."""
 
@@ -37,7 +41,10 @@ class FeatureFile:
 
 
 def write_features(path: Path, identity: Mapping[str, Any], file: FeatureFile) -> None:
-    """Write `file` atomically. The header holds schema, encoder, unit_sha256, entity and a sha256 over the tensors."""
+    """Write `file` atomically; the same content gives the same bytes.
+
+    The header holds schema, encoder, unit_sha256, entity, and a sha256 over these and the tensors.
+    """
     from safetensors.numpy import save
 
     keys = np.frombuffer(_join(file.keys), dtype=np.uint8)
@@ -47,11 +54,13 @@ def write_features(path: Path, identity: Mapping[str, Any], file: FeatureFile) -
         "encoder": canonical_json(dict(identity)),
         "unit_sha256": file.stamp,
         "entity": file.entity,
-        "content_sha256": _digest(features, keys),
     }
+    metadata["content_sha256"] = _digest(features, keys, metadata)
     data = save({"features": features, "keys": keys}, metadata=metadata)
+    length = int.from_bytes(data[:_LENGTH], "little")
     with atomic_file(path) as stream:
-        stream.write(data)
+        stream.write(_header(json.loads(data[_LENGTH : _LENGTH + length])))
+        stream.write(data[_LENGTH + length :])
 
 
 def read_features(path: Path, identity: Mapping[str, Any]) -> FeatureFile:
@@ -68,6 +77,7 @@ def read_features(path: Path, identity: Mapping[str, Any]) -> FeatureFile:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        whole = _has_our_header(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise DamagedFeaturesError("the features file is cut or damaged", where=path, found=error) from error
     if metadata.get("schema") != FEATURES_SCHEMA:
@@ -91,7 +101,7 @@ def read_features(path: Path, identity: Mapping[str, Any]) -> FeatureFile:
             found={name: f"{tensor.shape} {tensor.dtype}" for name, tensor in tensors.items()},
         )
     finite = bool(np.isfinite(features).all())
-    if finite and metadata.get("content_sha256") != _digest(features, keys):
+    if finite and not (whole and metadata.get("content_sha256") == _digest(features, keys, metadata)):
         raise DamagedFeaturesError("the features were changed after they were written", where=path)
     names = _split(keys, path)
     if len(names) != len(features):
@@ -119,8 +129,23 @@ def _check_encoder(path: Path, metadata: Mapping[str, str], identity: Mapping[st
     )
 
 
-def _digest(features: NDArray[np.float32], keys: NDArray[np.uint8]) -> str:
-    digest = hashlib.sha256(f"{features.shape}".encode())
+def _header(record: Mapping[str, Any]) -> bytes:
+    """A safetensors header with its length, keys sorted: the library itself writes them in random order."""
+    text = canonical_json(record).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(_LENGTH, "little") + text
+
+
+def _has_our_header(path: Path) -> bool:
+    with path.open("rb") as stream:
+        length = stream.read(_LENGTH)
+        text = stream.read(int.from_bytes(length, "little"))
+    return length + text == _header(json.loads(text))
+
+
+def _digest(features: NDArray[np.float32], keys: NDArray[np.uint8], metadata: Mapping[str, str]) -> str:
+    rest = {name: value for name, value in metadata.items() if name != "content_sha256"}
+    digest = hashlib.sha256(f"{features.shape}{canonical_json(rest)}".encode())
     digest.update(np.ascontiguousarray(features).data)
     digest.update(np.ascontiguousarray(keys).data)
     return digest.hexdigest()

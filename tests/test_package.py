@@ -94,6 +94,7 @@ def expected_in_wheel(sources: Path) -> set[str]:
         "clay_eval.data.embedded.encoder": ["*.json", "*.safetensors", "*.md"],
         "clay_eval.data.entities": ["*.json"],
         "clay_eval.evaluator.report.templates": ["*.html", "*.md", "*.css"],
+        "clay_eval.prompts.instructions": ["*.md"],
         "clay_eval.prompts.conditions": ["*.json"],
         "clay_eval.schemas": ["*.json"],
         "clay_eval": ["py.typed"],
