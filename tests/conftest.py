@@ -223,3 +223,14 @@ def own_folder(drawn: list[tuple[str, str, Any]], tmp_path: Path) -> Path:
     with (folder / "labels.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads cost tiny models far more than they bring, the more so where cores are shared."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

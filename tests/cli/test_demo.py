@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from labels import split_combinations
 
 from clay_eval.evaluator.encoders import load_encoder
 from clay_eval.evaluator.images import decode_image
+from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.texts import shipped_texts
-
-TRAINING = Path(__file__).resolve().parents[2] / "data" / "training"
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +45,6 @@ def test_the_page_says_that_these_are_demonstration_models_and_drawings(demo: Pa
 
 
 def test_the_encoder_reads_combinations_that_it_was_never_trained_on(demo: Path) -> None:
-    sys.path.insert(0, str(TRAINING))
-    try:
-        from labels import split_combinations
-    finally:
-        sys.path.remove(str(TRAINING))
-    from clay_eval.schemas.entity import load_entity
-
     encoder = load_encoder("embedded", device="cpu")
     wanted = {
         "category": 0.95,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+import tiny_pipelines
 from PIL import Image
 
 from clay_eval.schemas.samples import read_plan
@@ -36,25 +35,13 @@ DiffusionRenderer.render = slowly
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost tiny models far more than they bring, the more so where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny Stable Diffusion."""
-    path = Path(__file__).parents[1] / "tiny_pipelines.py"
-    spec = importlib.util.spec_from_file_location("tiny_pipelines", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Path(module.save("sd", tmp_path_factory.mktemp("pipelines") / "tiny-sd"))
+    return Path(tiny_pipelines.save("sd", tmp_path_factory.mktemp("pipelines") / "tiny-sd"))
 
 
 @pytest.fixture

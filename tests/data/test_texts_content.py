@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import ModuleType
 
+import make_condition_texts
 import pytest
 
 from clay_eval.schemas.entity import Attribute, load_entity
@@ -56,13 +56,7 @@ def says(text: str, phrase: str) -> bool:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    path = ROOT / "data" / "training" / "make_condition_texts.py"
-    spec = importlib.util.spec_from_file_location("make_condition_texts", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return make_condition_texts
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import faulty_llm as faulty
 import pytest
 
 from clay_eval.generator.llm.answers import array, extract_object, schema_problems, strict_object, words
@@ -19,19 +17,6 @@ from clay_eval.generator.llm.meter import Limits
 from clay_eval.generator.llm.store import CallStore
 from clay_eval.schemas.errors import InputError, IntegrityError
 
-
-def _load() -> ModuleType:
-    path = Path(__file__).parents[1] / "faulty_llm.py"
-    spec = importlib.util.spec_from_file_location("faulty_llm", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["faulty_llm"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-faulty = _load()
 SCHEMA = strict_object({"phrases": array(words(40), 2, 4)})
 GOOD = '{"phrases": ["a photo of", "a picture of"]}'
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import time
 from email.utils import formatdate
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import faulty_llm as faulty
 import pytest
 
 from clay_eval.generator.llm.client import ChatClient, Server
@@ -22,18 +19,6 @@ KEY = "sk-very-secret-1234"
 MESSAGES = [{"role": "user", "content": "hello"}]
 
 
-def _load() -> ModuleType:
-    path = Path(__file__).parents[1] / "faulty_llm.py"
-    spec = importlib.util.spec_from_file_location("faulty_llm", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["faulty_llm"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-faulty = _load()
 GOOD = faulty.completion("hi")
 
 

@@ -6,12 +6,11 @@ import importlib.util
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import faulty_llm as faulty
 import pytest
 
 from clay_eval.generator.planning import read_plan_record
@@ -26,20 +25,6 @@ VALUES = {
 }
 CHOICES = ("--values", "3", "--phrasings", "3", "--texts-per-condition", "12", "--date", "2026-11-23")
 Cli = Callable[..., Any]
-
-
-def _load() -> ModuleType:
-    path = Path(__file__).parents[1] / "faulty_llm.py"
-    spec = importlib.util.spec_from_file_location("faulty_llm", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["faulty_llm"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-faulty = _load()
 
 
 def sensible(body: dict[str, Any]) -> dict[str, Any]:
