@@ -104,3 +104,17 @@ def _person(spec: EntitySpec, chosen: Mapping[str, str], rng: random.Random) -> 
     if "background" in chosen:
         words.append(_phrase(spec, "background", chosen["background"]))
     return " ".join(words)
+
+
+def prompt(
+    spec: EntitySpec, labels: Mapping[str, str], diversity: Mapping[str, str], rng: random.Random
+) -> str:
+    """What someone may ask a renderer for: the entity's own template, or a freer caption with every core label."""
+    names = [a.name for a in spec.attributes]
+    if rng.random() < 0.5:
+        values = {name: _phrase(spec, name, value) for name, value in {**labels, **diversity}.items()}
+        return spec.prompt.format(**values)
+    core = _object(spec, labels, rng) if "color" in names else _person(spec, labels, rng)
+    chosen = rng.sample(list(diversity), rng.randint(0, len(diversity)))
+    extras = [_phrase(spec, name, diversity[name]) for name in chosen]
+    return ", ".join([f"{rng.choice(PREFIXES)} {core}".strip(), *extras])

@@ -39,7 +39,9 @@ def save_checkpoint(work: Path, model: torch.nn.Module, optimizer: torch.optim.O
     temporary.replace(work / "checkpoint.pt")
 
 
-def options_of(description: str | None, *, steps: int, batch: int, lr: float) -> argparse.Namespace:
+def options_of(
+    description: str | None, *, steps: int, batch: int, lr: float, seed: int = 0
+) -> argparse.Namespace:
     """The command line that all training scripts have."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--pool", type=Path, required=True, help="what pictures.py wrote")
@@ -47,7 +49,7 @@ def options_of(description: str | None, *, steps: int, batch: int, lr: float) ->
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--lr", type=float, default=lr)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=seed)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -114,20 +114,20 @@ def loss_of(model: Any, images: torch.Tensor, tokens: torch.Tensor, fits: torch.
     return (by_image + by_text) / 2
 
 
-def save(folder: Path, model: torch.nn.Module) -> None:
+def save(folder: Path, model: torch.nn.Module, config: dict[str, Any]) -> None:
     """Write the folder that open_clip loads."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     save_file({k: v.contiguous() for k, v in half.items()}, folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def train(options: argparse.Namespace) -> None:
-    """Run the training loop from the newest checkpoint to the end."""
+def train(options: argparse.Namespace, config: dict[str, Any], name: str) -> None:
+    """Run the training loop from the newest checkpoint to the end; leave an open_clip folder in `work`/`name`."""
     torch.manual_seed(options.seed)
     entities = load_pool(options.pool)
-    model = open_clip.CLIP(**_model_arguments())
-    tokenize = open_clip.SimpleTokenizer(context_length=CONFIG["model_cfg"]["text_cfg"]["context_length"])
+    model = open_clip.CLIP(**config["model_cfg"])
+    tokenize = open_clip.SimpleTokenizer(context_length=config["model_cfg"]["text_cfg"]["context_length"])
     decay = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -155,21 +155,12 @@ def train(options: argparse.Namespace) -> None:
             recent = []
         if (step + 1) % 250 == 0 or step + 1 == options.steps:
             save_checkpoint(options.work, model, optimizer, step + 1)
-            save(options.work / "encoder", model)
-
-
-def _model_arguments() -> dict[str, Any]:
-    config = CONFIG["model_cfg"]
-    return {
-        "embed_dim": config["embed_dim"],
-        "vision_cfg": config["vision_cfg"],
-        "text_cfg": config["text_cfg"],
-    }
+            save(options.work / name, model, config)
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(options_of(__doc__, steps=1600, batch=256, lr=2e-3))
+    train(options_of(__doc__, steps=1600, batch=256, lr=2e-3), CONFIG, "encoder")
 
 
 if __name__ == "__main__":

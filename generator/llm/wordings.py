@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -55,6 +56,8 @@ def draft_texts(asker: Asker, spec: EntitySpec, texts: int, date: str | None, no
         conditions[attribute.name] = items
         if len(items) < texts:
             notes.append(f"{attribute.name}: {len(items)} different texts, {texts} were asked for")
+        if note := uneven(items):
+            notes.append(f"{attribute.name}: {note}")
     origin: dict[str, Any] = {
         "author": "clay-eval",
         "method": "llm",
@@ -69,6 +72,18 @@ def draft_texts(asker: Asker, spec: EntitySpec, texts: int, date: str | None, no
     }
     parse_texts(record, "the drafted condition texts")
     return record
+
+
+def uneven(items: Sequence[Mapping[str, str]]) -> str | None:
+    """What to say of a condition whose values have very different numbers of texts; None if they do not.
+
+    The subspace of a condition is fitted to its texts, so values with more of them weigh more.
+    """
+    counts = Counter((item.get("parent"), item["value"]) for item in items)
+    (_, most), (least_key, least) = counts.most_common()[0], counts.most_common()[-1]
+    if most <= 2 * least:
+        return None
+    return f"a value has between {least} ({least_key[1]}) and {most} texts; values with more weigh more"
 
 
 def merge(found: Sequence[tuple[Place, Sequence[str]]]) -> list[dict[str, str]]:

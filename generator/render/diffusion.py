@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -26,6 +26,7 @@ from clay_eval.schemas.samples import SampleSpec
 
 from .diffusion_loading import (
     DTYPES,
+    Source,
     check_folder,
     find_pipeline,
     folder_digests,
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 OFFLOAD = ("none", "model", "sequential")
 MAX_SIZE = 4096
 _LIBRARIES = ("diffusers", "transformers", "torch")
+_Renderer = TypeVar("_Renderer", bound="DiffusionRenderer")
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -92,16 +94,21 @@ def load_diffusion(
     Raises InputError for whatever cannot be found, trusted, loaded or placed; IntegrityError for damaged weights.
     """
     options = options or DiffusionOptions()
+    source = find_pipeline(model, revision, options.trust_remote_code)
+    return open_diffusion(source, options, DiffusionRenderer)
+
+
+def open_diffusion(source: Source, options: DiffusionOptions, kind: type[_Renderer]) -> _Renderer:
+    """Load the pipeline of a folder into a renderer of this `kind`, on its device; raises what `load_diffusion` does."""
     device = choose_device(options.device)
     _check_offload(options.offload, device)
     dtype = options.dtype
     if dtype == "auto":
         dtype = "bf16" if device.startswith("cuda") else "fp32"
-    source = find_pipeline(model, revision, options.trust_remote_code)
     index = check_folder(source.folder, options.trust_remote_code)
     facts = {"model": source.name, "revision": source.revision, **folder_digests(source.folder, index)}
     pipeline = load_pipeline(source.folder, index, dtype, options.trust_remote_code)
-    renderer = DiffusionRenderer(pipeline, options, {**facts, "dtype": dtype})
+    renderer = kind(pipeline, options, {**facts, "dtype": dtype})
     _place(pipeline, device, options)
     return renderer
 

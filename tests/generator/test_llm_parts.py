@@ -14,7 +14,7 @@ from clay_eval.generator.llm.exclusion_table import exclusions_csv, exclusions_m
 from clay_eval.generator.llm.lexical import distinct, named, names
 from clay_eval.generator.llm.outline import outline_problems, read_sentence, slug, usable_values
 from clay_eval.generator.llm.phrasing import core_problems, plain_core, prompt_problems, spec_prompt_problems
-from clay_eval.generator.llm.wordings import merge, rivals_of, usable_wordings, wordings_wanted
+from clay_eval.generator.llm.wordings import merge, rivals_of, uneven, usable_wordings, wordings_wanted
 from clay_eval.schemas.entity import load_entity, parse_entity
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import shipped_texts
@@ -197,6 +197,14 @@ def test_wordings() -> None:
         {"text": "a photo of blue", "value": "blue"},
         {"text": "a photo of sky", "value": "blue"},
     ]
+
+
+def test_uneven_conditions_are_noted() -> None:
+    items = [{"text": f"a photo of {n}", "value": "red"} for n in range(5)]
+    assert uneven([*items, *({"text": f"b {n}", "value": "blue"} for n in range(3))]) is None
+    assert "between 2 (blue) and 5 texts" in str(
+        uneven([*items, {"text": "b", "value": "blue"}, {"text": "c", "value": "blue"}])
+    )
 
 
 def test_the_shipped_texts_would_pass() -> None:

@@ -1,0 +1,139 @@
+"""How often the embedded diffusion pipeline draws what it is asked for, before and after the alignment filter.
+
+    python data/training/evaluate_pipeline.py --count 1000
+    python data/training/evaluate_pipeline.py --count 200 --pipeline checkpoints/denoiser/pipeline --steps 16 --guidance 4
+
+Draws `count` samples of each demonstration entity as `clay-eval plan` deals them. A label is read back if, among the
+values of its attribute, the one whose texts are nearest is the label, for the embedded encoder: it had no part in
+training the pipeline, and the filter asks another model. Prints shares by attribute and of samples with every label right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from evaluate_encoder import value_vectors
+from pictures import ENTITIES
+from PIL import Image
+
+from clay_eval.evaluator.encoders import Encoder, load_encoder
+from clay_eval.generator.alignment.base import Judge
+from clay_eval.generator.alignment.loading import load_judge
+from clay_eval.generator.plan import Plan
+from clay_eval.generator.render.base import Renderer
+from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
+from clay_eval.generator.render.embedded import load_embedded
+from clay_eval.generator.shard_work import attempt_seed
+from clay_eval.schemas.entity import EntitySpec, load_entity
+from clay_eval.schemas.samples import SampleSpec
+
+BATCH = 8
+
+
+@dataclass
+class Drawn:
+    """Samples with their pictures and whether each label was read back, (N, attributes) bool."""
+
+    samples: list[SampleSpec]
+    images: list[Image.Image]
+    right: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+
+def draw(renderer: Renderer, samples: Sequence[SampleSpec]) -> list[Image.Image]:
+    """One picture a sample."""
+    starts = range(0, len(samples), BATCH)
+    return [image for s in starts for image in renderer.render(samples[s : s + BATCH])]
+
+
+def read_back(
+    encoder: Encoder, spec: EntitySpec, samples: Sequence[SampleSpec], images: list[Image.Image]
+) -> np.ndarray:
+    """(N, attributes) bool: is each core label the one that the encoder reads?"""
+    features = encoder.encode_images(images)
+    columns = []
+    for attribute in spec.attributes:
+        values, vectors = value_vectors(encoder, spec.entity, attribute.name)
+        read = (features @ vectors.T).argmax(1)
+        columns.append([values[i] == s.labels[attribute.name] for i, s in zip(read, samples, strict=True)])
+    return np.array(columns).T
+
+
+def filtered(
+    renderer: Renderer, judge: Judge, samples: Sequence[SampleSpec], images: list[Image.Image], attempts: int
+) -> tuple[list[SampleSpec], list[Image.Image], int]:
+    """(accepted samples, their pictures, how many were accepted at the first try)."""
+    waiting, pictures = list(samples), images
+    kept: list[tuple[SampleSpec, Image.Image]] = []
+    first = 0
+    for attempt in range(1, attempts + 1):
+        verdicts = judge.judge(waiting, pictures)
+        kept += [(s, p) for s, p, v in zip(waiting, pictures, verdicts, strict=True) if v.accepted]
+        first = first or len(kept)
+        waiting = [s for s, v in zip(waiting, verdicts, strict=True) if not v.accepted]
+        if not waiting or attempt == attempts:
+            break
+        again = [replace(s, seed=attempt_seed(s.seed, attempt + 1)) for s in waiting]
+        pictures = draw(renderer, again)
+    return [s for s, _ in kept], [p for _, p in kept], first
+
+
+def shares(spec: EntitySpec, right: np.ndarray) -> dict[str, float]:
+    """Share of right labels in per cent, by attribute, and of samples with all labels right."""
+    found = {a.name: float(column.mean()) for a, column in zip(spec.attributes, right.T, strict=True)}
+    return {
+        name: round(100 * share, 1) for name, share in {**found, "all": float(right.all(1).mean())}.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pipeline", help="a folder; default: the one that is shipped")
+    parser.add_argument("--judge", help="an encoder to filter with; none: before the filter only")
+    parser.add_argument("--count", type=int, default=1000, help="samples an entity")
+    parser.add_argument("--attempts", type=int, default=3)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--guidance", type=float)
+    parser.add_argument("--sheet", help="write a contact sheet of the first pictures to this file")
+    options = parser.parse_args()
+    settings = DiffusionOptions(steps=options.steps, guidance=options.guidance, device="cpu")
+    renderer = load_diffusion(options.pipeline, settings) if options.pipeline else load_embedded(settings)
+    encoder = load_encoder("embedded", device="cpu")
+    report = {}
+    sheet: list[Image.Image] = []
+    for entity in ENTITIES:
+        spec = load_entity(entity)
+        samples = list(Plan(spec, count=options.count))
+        began = time.perf_counter()
+        images = draw(renderer, samples)
+        seconds = (time.perf_counter() - began) / len(samples)
+        sheet += images[:48]
+        facts = {
+            "before": shares(spec, read_back(encoder, spec, samples, images)),
+            "seconds a picture": seconds,
+        }
+        if options.judge:
+            judge = load_judge(options.judge, device="cpu")
+            judge.prepare(spec)
+            kept, pictures, first = filtered(renderer, judge, samples, images, options.attempts)
+            facts["after"] = shares(spec, read_back(encoder, spec, kept, pictures))
+            facts["accepted at first"] = first / len(samples)
+            facts["accepted"] = len(kept) / len(samples)
+        report[entity] = facts
+    if options.sheet:
+        size = sheet[0].width
+        whole = Image.new("RGB", (12 * size, -(-len(sheet) // 12) * size))
+        for n, image in enumerate(sheet):
+            whole.paste(image, (n % 12 * size, n // 12 * size))
+        whole.save(options.sheet)
+    json.dump(report, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

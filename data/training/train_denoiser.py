@@ -1,0 +1,232 @@
+"""Train the embedded diffusion pipeline: a text encoder and a denoiser, from scratch, on latents of procedural pictures.
+
+    python data/training/pictures.py --out checkpoints/pool --count 24000
+    python data/training/pictures.py --out checkpoints/pool-held-out --count 2667 --part held-out
+    python data/training/train_denoiser.py --pool checkpoints/pool --work checkpoints/denoiser
+
+Stopped at any time, the same command continues from the last checkpoint. The autoencoder is data/training/autoencoder/vae,
+or what train_autoencoder.py wrote. The objective is rectified flow (Liu et al., arXiv:2209.03003): for a latent x, noise e
+and a time t in 0..1, the denoiser sees (1 - t) x + t e and predicts e - x. A tenth of the prompts is emptied, for
+classifier-free guidance. What is kept is the running average of the weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from captions import prompt
+from diffusers import (
+    AutoencoderTiny,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.models.attention_processor import AttnProcessor
+from loop import learning_rate, load_checkpoint, options_of, save_checkpoint, set_learning_rate
+from pictures import ENTITIES
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from clay_eval.schemas.entity import EntitySpec, load_entity
+
+VAE = Path(__file__).parent / "autoencoder" / "vae"
+LENGTH = 48
+EMPTY_SHARE = 0.1
+AVERAGE = 0.999
+log = logging.getLogger("train")
+
+
+class Model(torch.nn.Module):
+    """The two networks that are trained together, and the running average of their weights."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=vocabulary,
+                hidden_size=128,
+                intermediate_size=512,
+                projection_dim=128,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=LENGTH,
+                bos_token_id=0,
+                eos_token_id=1,
+                pad_token_id=1,
+            )
+        )
+        self.denoiser = UNet2DConditionModel(
+            sample_size=16,
+            in_channels=12,
+            out_channels=12,
+            block_out_channels=(64, 128),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            layers_per_block=1,
+            cross_attention_dim=128,
+            attention_head_dim=4,
+            norm_num_groups=16,
+            resnet_time_scale_shift="scale_shift",
+            addition_embed_type="text",
+            addition_embed_type_num_heads=4,
+        )
+        self.denoiser.set_attn_processor(
+            AttnProcessor()
+        )  # faster than a fused kernel for so few pixels on a processor
+
+    def forward(self, latents: torch.Tensor, times: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """Noisy latents (B, 12, 16, 16), times (B,) in 0..1, tokens (B, LENGTH): the predicted e - x."""
+        states = self.text(input_ids=tokens).last_hidden_state
+        return self.denoiser(latents, times * 1000, encoder_hidden_states=states, return_dict=False)[0]
+
+
+def make_tokenizer(entities: dict[str, EntitySpec], records: dict[str, list[Any]]) -> CLIPTokenizer:
+    """CLIP's tokenizer with a vocabulary learnt from the captions."""
+    rng = random.Random("tokenizer")
+    texts = [
+        prompt(spec, r["labels"], r["diversity"], rng)
+        for e, spec in entities.items()
+        for r in records[e][:4000]
+    ]
+    base = CLIPTokenizer(vocab={"<|startoftext|>": 0, "<|endoftext|>": 1}, merges=[])
+    tokenizer = base.train_new_from_iterator(texts, vocab_size=1024, show_progress=False)
+    tokenizer.model_max_length = LENGTH
+    return tokenizer
+
+
+def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """(B, LENGTH) token numbers, as the pipeline makes them."""
+    encoded = tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
+    return encoded.input_ids
+
+
+@torch.no_grad()
+def latents_of(vae: AutoencoderTiny, pixels: np.ndarray) -> torch.Tensor:
+    """(N, 12, 16, 16) float16 latents of (N, 64, 64, 3) uint8 pictures."""
+    parts = []
+    for start in range(0, len(pixels), 256):
+        rows = torch.from_numpy(np.array(pixels[start : start + 256])).permute(0, 3, 1, 2)
+        parts.append(vae.encode(rows.float().div(127.5).sub(1)).latents.half())
+    return torch.cat(parts)
+
+
+def load_latents(
+    pools: list[Path], work: Path, vae: AutoencoderTiny
+) -> tuple[dict[str, torch.Tensor], dict[str, list[Any]]]:
+    """(latents, labels) by entity; latents are computed once and kept in `work`."""
+    work.mkdir(parents=True, exist_ok=True)
+    latents, records = {}, {}
+    for entity in ENTITIES:
+        path = work / f"{entity}.latents.pt"
+        if not path.exists():
+            rows = torch.cat([latents_of(vae, np.load(p / f"{entity}.npy", mmap_mode="r")) for p in pools])
+            torch.save(rows, path.with_suffix(".part"))
+            path.with_suffix(".part").replace(path)
+        latents[entity] = torch.load(path, weights_only=True)
+        records[entity] = [r for p in pools for r in json.loads((p / f"{entity}.json").read_text())]
+    return latents, records
+
+
+def text_of(spec: EntitySpec, record: Any, rng: random.Random) -> str:
+    """A prompt for a picture; for a tenth nothing, or the entity's negative prompt, from which guidance leads away."""
+    if rng.random() < EMPTY_SHARE:
+        return rng.choice(("", spec.negative_prompt))
+    return prompt(spec, record["labels"], record["diversity"], rng)
+
+
+def save(folder: Path, model: Model, vae: AutoencoderTiny, tokenizer: CLIPTokenizer, scale: float) -> None:
+    """Write the folder that diffusers loads, in float16."""
+    vae.register_to_config(scaling_factor=scale)
+    scheduler = DPMSolverMultistepScheduler(
+        num_train_timesteps=1000,
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=1.0,
+        solver_order=2,
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=model.text,
+        tokenizer=tokenizer,
+        unet=model.denoiser,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    copy.deepcopy(pipeline).to(torch.float16).save_pretrained(folder, safe_serialization=True)
+
+
+def train(options: Any) -> None:
+    """Run from the newest checkpoint to the end; leave a diffusers pipeline folder in `work`/pipeline."""
+    torch.manual_seed(options.seed)
+    entities = {e: load_entity(e) for e in ENTITIES}
+    vae = AutoencoderTiny.from_pretrained(VAE).float().eval()
+    pools = [options.pool, options.pool.with_name(options.pool.name + "-held-out")]
+    latents, records = load_latents(pools, options.work, vae)
+    tokenizer = make_tokenizer(entities, records)
+    scale = 1 / float(torch.cat([rows[:2000] for rows in latents.values()]).float().std())
+    model = Model(len(tokenizer))
+    average = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
+    )
+    both = torch.nn.ModuleDict({"model": model, "average": average})
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.01, betas=(0.9, 0.99))
+    first = load_checkpoint(options.work, both, optimizer)
+    log.info(
+        "%.2f M weights, %d tokens, scale %.3f",
+        sum(p.numel() for p in model.parameters()) / 1e6,
+        len(tokenizer),
+        scale,
+    )
+    model.train()
+    forward = torch.compile(model)
+    began, recent = time.perf_counter(), []
+    for step in range(first, options.steps):
+        rng = random.Random(f"{options.seed}|{step}")
+        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
+        rows, texts = [], []
+        for i in range(options.batch):
+            entity = ENTITIES[i % len(ENTITIES)]
+            n = rng.randrange(len(records[entity]))
+            record = records[entity][n]
+            rows.append(latents[entity][n])
+            texts.append(text_of(entities[entity], record, rng))
+        clean = torch.stack(rows).float() * scale
+        noise = torch.randn(clean.shape, generator=generator)
+        times = torch.randn(len(rows), generator=generator).sigmoid()
+        spread = times[:, None, None, None]
+        noisy = (1 - spread) * clean + spread * noise
+        set_learning_rate(optimizer, learning_rate(step, options.steps, options.lr, warm_up=200))
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = forward(noisy, times, tokens_of(tokenizer, texts))
+        loss = (predicted.float() - (noise - clean)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        average.update_parameters(model)
+        recent.append(loss.item())
+        if (step + 1) % 50 == 0:
+            seconds = (time.perf_counter() - began) / (step + 1 - first)
+            log.info("step %d loss %.4f, %.3f s a step", step + 1, sum(recent) / len(recent), seconds)
+            recent = []
+        if (step + 1) % 500 == 0 or step + 1 == options.steps:
+            save_checkpoint(options.work, both, optimizer, step + 1)
+            save(options.work / "pipeline", average.module, vae, tokenizer, scale)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(options_of(__doc__, steps=12000, batch=48, lr=1e-3))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The embedded diffusion pipeline: a small model, trained on this project's own drawings, that comes with the package."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from clay_eval.schemas.entity import EntitySpec
+from clay_eval.schemas.errors import IntegrityError
+
+from .diffusion import DiffusionOptions, DiffusionRenderer, open_diffusion
+from .diffusion_loading import INDEX, Source
+from .procedural import ProceduralRenderer
+
+EMBEDDED = "embedded"
+STEPS = 12
+GUIDANCE = 3.0
+
+
+class EmbeddedRenderer(DiffusionRenderer):
+    """Renders with the embedded pipeline, which knows what the drawing code can draw and nothing else."""
+
+    def check(self, spec: EntitySpec) -> None:
+        """Raise InputError for an entity with values that the pipeline never saw."""
+        ProceduralRenderer(self.size).check(spec)
+
+
+def load_embedded(options: DiffusionOptions | None = None) -> EmbeddedRenderer:
+    """Load the embedded pipeline; steps and guidance that are not given are the ones its model card was measured with.
+
+    Raises IntegrityError if its files are missing or damaged.
+    """
+    options = options or DiffusionOptions()
+    options = replace(
+        options,
+        steps=options.steps or STEPS,
+        guidance=GUIDANCE if options.guidance is None else options.guidance,
+    )
+    folder = Path(str(resources.files("clay_eval.data.embedded") / "pipeline"))
+    if not (folder / INDEX).is_file():
+        raise IntegrityError(
+            "the embedded diffusion pipeline is missing from this installation",
+            where=folder,
+            hint="install clay-eval again",
+        )
+    return open_diffusion(Source(folder, EMBEDDED, None), options, EmbeddedRenderer)
