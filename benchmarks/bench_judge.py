@@ -98,6 +98,7 @@ def main() -> None:
             + ", ".join(f"{name} {value}" for name, value in zip(names, middle[1:], strict=True))
             + "\n"
         )
+        out.flush()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from .metrics import Ties
 from .protocol import Labelled, split_queries
 from .report.build import build_report, entity_record
 from .report.gallery import Gallery, show_entity, write_pictures
+from .report.judged import judged_by_itself
 from .report.pages import write_pages
 from .report.thumbnails import FOLDER as THUMBNAILS
 from .results import Result
@@ -232,7 +233,10 @@ def _score(
         },
         retrievals=[item for gallery in galleries.values() for item in gallery.retrievals],
         maps=[item for gallery in galleries.values() for item in gallery.maps],
-        warnings=[w for result in results for w in result.warnings],
+        warnings=[
+            *judged_by_itself(source.judge if isinstance(source, ClayShards) else None, encoder.identity),
+            *(warning for result in results for warning in result.warnings),
+        ],
         thumbnails=write_pictures(source, galleries, folder),
         recorded=recorded(),
     )

@@ -100,6 +100,7 @@ class ClayShards:
         self.fingerprint: str = manifest["fingerprint"]
         self.renderer: str = manifest["renderer"]["type"]
         self.plan: str = manifest["plan"]
+        self.judge: Mapping[str, Any] | None = manifest["filter"]["judge"]
         self.specs: Mapping[str, str] = {n: facts["spec"] for n, facts in manifest["entities"].items()}
         if entity is not None and entity not in manifest["entities"]:
             raise InputError(
