@@ -1,0 +1,196 @@
+"""The contact sheets: one page for a whole shards folder, with its data inside and its pictures beside it.
+
+review/index.html            the page: no server, no network, no framework
+review/pictures-<id>/        thumbnails and larger pictures, made for one manifest
+
+Everything that comes from shards is data in the page, never markup: JSON in a script element that is not run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.files import locked, remove_leftovers, storage_errors, write_text
+from clay_eval.schemas.manifest import read_manifest
+
+from .decisions import last_by_hand
+from .gather import Seen, counted, read_all
+from .journal import refuse_unfinished
+from .thumbnails import Shown, Sides, write_pictures
+
+PAGE = "index.html"
+_PICTURES = "pictures-"
+_MAX_TEXT = 4000
+_INVISIBLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_SCRIPTS = ("marks.js", "sheets.js", "page.js")
+
+
+@dataclass(frozen=True)
+class ReviewPage:
+    """What was made: the page, how many pictures it shows, how many of them are quarantined or cannot be shown."""
+
+    page: Path
+    pictures: int
+    quarantined: int
+    unreadable: int
+
+
+def write_review(
+    shards: Path,
+    folder: Path,
+    sides: Sides | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ReviewPage:
+    """Make the contact sheets of a finished shards folder in `folder`; what was there of other shards goes.
+
+    `progress` is called with 1 for every picture. Raises InputError if the shards are not finished, IntegrityError if
+    they are damaged or decisions are half applied to them, BusyError if the sheets are being made already.
+    """
+    sides = sides or Sides()
+    if not 16 <= sides.small <= sides.large <= 4096:
+        raise InputError(
+            "sizes of pictures that cannot be used",
+            where="--thumbnail, --large",
+            expected="16 <= thumbnail <= large <= 4096",
+            found=f"{sides.small}, {sides.large}",
+        )
+    refuse_unfinished(shards)
+    manifest = read_manifest(shards)
+    with locked(folder), storage_errors(folder):
+        remove_leftovers(folder)
+        name = _PICTURES + hashlib.sha256(f"{manifest['seal']} {sides}".encode()).hexdigest()[:16]
+        building = folder / ".building"
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        data = _Data(manifest)
+        for shown in write_pictures(data.note(read_all(shards, manifest)), building, sides):
+            data.shown.append(shown)
+            progress(1)
+        shutil.rmtree(folder / name, ignore_errors=True)
+        building.rename(folder / name)
+        write_text(folder / PAGE, render_page(data.table(name), data.details))
+        for old in folder.glob(f"{_PICTURES}*"):
+            if old.name != name:
+                shutil.rmtree(old, ignore_errors=True)
+    unreadable = sum(shown.fault is not None for shown in data.shown)
+    accepted, quarantined = counted(manifest)
+    return ReviewPage(folder / PAGE, accepted + quarantined, quarantined, unreadable)
+
+
+class _Data:
+    """Collects, picture by picture, what the page shows: a table for the sheets, details for the enlarged view."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self.manifest = manifest
+        self.entities = list(manifest["entities"])
+        self.strings: dict[str, int] = {}
+        self.rows: list[list[Any]] = []
+        self.details: list[list[Any]] = []
+        self.reasons: dict[int, list[str]] = {}
+        self.failed: dict[int, str] = {}
+        self.shown: list[Shown] = []
+
+    def note(self, samples: Iterator[Seen]) -> Iterator[tuple[str, bytes]]:
+        """Pass the pictures on to be decoded; remember what is said of them."""
+        for seen in samples:
+            record = seen.sample.record
+            facts = self.manifest["entities"][record["entity"]]
+            labels = [self._number(record["labels"][name]) for name in facts["attributes"]]
+            self.rows.append([seen.sample.key, self.entities.index(record["entity"]), *labels])
+            rejected = [_text(line) for line in _list(record.get("rejected"))]
+            if seen.quarantined:
+                self.reasons[len(self.rows) - 1] = rejected
+                failed = _list(record.get("failed")) or ["other"]
+                self.failed[len(self.rows) - 1] = "by hand" if last_by_hand(record) else _text(failed[-1])
+            self.details.append(
+                [
+                    _text(record.get("prompt", "")),
+                    self._number(_text(record.get("negative_prompt", ""))),
+                    [self._number(_text(record["diversity"][name])) for name in facts["diversity"]],
+                    _text(record.get("seed", "")),
+                    _text(record.get("attempt", "")),
+                    _scores(record.get("scores")),
+                    rejected,
+                    self._number(seen.shard),
+                ]
+            )
+            yield f"{seen.shard}: {seen.sample.key}", seen.sample.image
+
+    def table(self, pictures: str) -> dict[str, Any]:
+        """What the sheets need of all pictures at once."""
+        return {
+            "manifest": self.manifest["fingerprint"],
+            "pictures": pictures,
+            "entities": [
+                {"name": name, "attributes": facts["attributes"], "diversity": facts["diversity"]}
+                for name, facts in self.manifest["entities"].items()
+            ],
+            "strings": list(self.strings),
+            "rows": self.rows,
+            "reasons": self.reasons,
+            "failed": self.failed,
+            "sizes": [[s.width, s.height, int(s.large)] for s in self.shown],
+            "faults": {n: s.fault for n, s in enumerate(self.shown) if s.fault is not None},
+        }
+
+    def _number(self, text: str) -> int:
+        return self.strings.setdefault(_text(text), len(self.strings))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    """Text without control characters and without those that turn the direction of writing, of bounded length."""
+    return _INVISIBLE.sub(" ", str(value))[:_MAX_TEXT]
+
+
+def _scores(value: Any) -> dict[str, float]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {_text(k): round(v, 4) for k, v in pairs if isinstance(v, (int, float)) and math.isfinite(v)}
+
+
+def render_page(table: Mapping[str, Any], details: list[list[Any]]) -> str:
+    """The page as one HTML document; `table` and `details` as `_Data` makes them.
+
+    Its policy lets nothing run but its own script (by hash), and nothing be fetched but pictures beside it.
+    """
+    script = "\n".join(map(_template, _SCRIPTS))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("review.html").render(
+        style=_template("review.css"),
+        script=script,
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; script-src 'sha256-{digest}'",
+        table=_embedded(table),
+        details=_embedded(details),
+    )
+
+
+def _embedded(value: Any) -> str:
+    """JSON that can stand in a script element: no character in it can end the element or begin another."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def _template(name: str) -> str:
+    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")

@@ -1,0 +1,89 @@
+"""Pictures for the contact sheets: a small one for the sheet, a larger one to look closer, as plain JPEG files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clay_eval.evaluator.images import decode_image
+from clay_eval.schemas.errors import ClayEvalError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_A_FOLDER = 1000
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Longest sides in pixels: on the sheet, and enlarged."""
+
+    small: int = 160
+    large: int = 768
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What became of a picture: its size in pixels, whether there is a larger file, or why it cannot be shown."""
+
+    width: int = 0
+    height: int = 0
+    large: bool = False
+    fault: str | None = None
+
+
+def small_path(number: int) -> str:
+    """Path of a picture's thumbnail, relative to the pictures' folder; keys differ in case, file systems may not."""
+    return f"{number // _A_FOLDER}/{number % _A_FOLDER}.jpg"
+
+
+def large_path(number: int) -> str:
+    """Path of its larger picture."""
+    return f"{number // _A_FOLDER}/{number % _A_FOLDER}-large.jpg"
+
+
+def write_pictures(images: Iterable[tuple[str, bytes]], folder: Path, sides: Sides) -> Iterator[Shown]:
+    """Decode (name, encoded bytes), write the files of number 0, 1, ... into `folder`; yield what became of each.
+
+    Sizes are checked before any pixel is decoded. The larger file is left out where the small one holds all pixels.
+    """
+    with ThreadPoolExecutor() as pool:
+        numbered = enumerate(images)
+        while chunk := list(islice(numbered, _AT_ONCE)):
+            for number, _ in chunk:
+                (folder / small_path(number)).parent.mkdir(parents=True, exist_ok=True)
+            yield from pool.map(lambda item: _write(item[0], item[1], folder, sides), chunk)
+
+
+def _write(number: int, named: tuple[str, bytes], folder: Path, sides: Sides) -> Shown:
+    name, data = named
+    try:
+        image = decode_image(data, name)
+    except ClayEvalError as error:
+        return Shown(fault=error.what)
+    width, height = image.size
+    large = sides.large > sides.small < max(width, height)
+    if large:
+        image = _fitted(image, sides.large)
+        (folder / large_path(number)).write_bytes(_jpeg(image, 88))
+    (folder / small_path(number)).write_bytes(_jpeg(_fitted(image, sides.small), 82))
+    return Shown(width, height, large)
+
+
+def _fitted(image: Image, side: int) -> Image:
+    from PIL import Image as Pillow
+
+    image.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+    return image
+
+
+def _jpeg(image: Image, quality: int) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
