@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -47,6 +47,9 @@ ENCODER_FILE = "encoder.json"
 ENCODER_SCHEMA = "clay-eval/encoder/1"
 _NORM_TOLERANCE = 1e-3
 _THREADS = min(8, os.cpu_count() or 1)
+
+Engine = Callable[[Iterable[Unit]], Iterator[Unit]]
+"""Gets units embedded and written to the store, in whatever order and place; yields each when it is."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class LazyEncoder:
     def _encoder(self) -> Encoder:
         if self._loaded is None:
             encoder = self._load()
-            _refuse_another(self.identity, encoder.identity, "the encoder that was loaded now")
+            refuse_another(self.identity, encoder.identity, "the encoder that was loaded now")
             self._loaded = encoder
         return self._loaded
 
@@ -223,31 +226,63 @@ def embed(
     encoder: Encoder,
     store: FeatureStore,
     batch_size: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    engine: Engine | None = None,
 ) -> EmbedCounts:
     """Compute the features of `source` that the store lacks or has stale; a killed run loses one unit at most.
 
-    progress is called with the pictures done so far (reused ones included) and all pictures. Raises InputError for
-    features of another encoder, IntegrityError for values that are not finite; a damaged file is computed again.
+    progress is called with the pictures done so far (reused ones included) and all pictures. engine: has the units embedded
+    elsewhere; here and now if None. Raises InputError for features of another encoder, IntegrityError for values that are
+    not finite; a damaged file is computed again.
     """
     units = source.units()
     total, done, computed = sum(len(unit.keys) for unit in units), 0, 0
-    for unit in units:
-        path = store.unit_path(encoder.identity, unit)
-        try:
-            current = store.read_unit(encoder.identity, unit)
-        except DamagedFeaturesError as error:
-            log.warning("computing features of %s again: %s (%s)", unit.name, error.what, path)
-            current = None
-        if current is None:
-            features = _embed_unit(source, unit, encoder, batch_size, progress, done, total)
-            file = FeatureFile(unit.keys, features, unit.sha256, unit.entity)
-            write_features(path, encoder.identity, file)
-            computed += len(unit.keys)
+
+    def stale() -> Iterator[Unit]:
+        nonlocal done
+        for unit in units:
+            if is_current(unit, encoder.identity, store):
+                done += len(unit.keys)
+                progress(done, total)
+            else:
+                yield unit
+
+    def here(units: Iterable[Unit]) -> Iterator[Unit]:
+        for unit in units:
+            embed_unit(
+                source, unit, encoder, store, batch_size, lambda pictures: progress(done + pictures, total)
+            )
+            yield unit
+
+    for unit in (engine or here)(stale()):
+        computed += len(unit.keys)
         done += len(unit.keys)
-        if progress is not None:
-            progress(done, total)
+        progress(done, total)
     return EmbedCounts(computed, total - computed)
+
+
+def is_current(unit: Unit, identity: Mapping[str, Any], store: FeatureStore) -> bool:
+    """Whether the store has a unit's features; damaged ones are reported, and are none. Raises as `FeatureStore.load`."""
+    try:
+        return store.read_unit(identity, unit) is not None
+    except DamagedFeaturesError as error:
+        path = store.unit_path(identity, unit)
+        log.warning("computing features of %s again: %s (%s)", unit.name, error.what, path)
+        return False
+
+
+def embed_unit(
+    source: ImageSource,
+    unit: Unit,
+    encoder: Encoder,
+    store: FeatureStore,
+    batch_size: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Embed one unit and write its features. progress: called with its pictures done so far, short of the last."""
+    features = _embed_unit(source, unit, encoder, batch_size, progress)
+    file = FeatureFile(unit.keys, features, unit.sha256, unit.entity)
+    write_features(store.unit_path(encoder.identity, unit), encoder.identity, file)
 
 
 def _embed_unit(
@@ -255,9 +290,7 @@ def _embed_unit(
     unit: Unit,
     encoder: Encoder,
     batch_size: int,
-    progress: Callable[[int, int], None] | None,
-    before: int,
-    total: int,
+    progress: Callable[[int], None],
 ) -> NDArray[np.float32]:
     keys: list[str] = []
     rows = [np.empty((0, encoder.dimension), dtype=np.float32)]
@@ -269,8 +302,8 @@ def _embed_unit(
             _check_contract(features, names, encoder, unit.name)
             rows.append(features)
             keys += names
-            if progress is not None and len(keys) < len(unit.keys):
-                progress(before + len(keys), total)
+            if len(keys) < len(unit.keys):
+                progress(len(keys))
     if tuple(keys) != unit.keys:
         raise IntegrityError(
             "the pictures read are not those of the unit",
@@ -316,7 +349,7 @@ def _check_finite(features: NDArray[np.float32], names: Sequence[str], where: st
         )
 
 
-def _refuse_another(expected: Mapping[str, Any], found: Mapping[str, Any], where: str | Path) -> None:
+def refuse_another(expected: Mapping[str, Any], found: Mapping[str, Any], where: str | Path) -> None:
     changed = differences(dict(expected), dict(found))
     if changed:
         raise InputError(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import Json, Out, RunFolder, emit, progress_bar
+from .engine import CpusPerWorker, EngineName, EngineOption, GpusPerWorker, Workers, ray_resources
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.encoders import Encoder
     from clay_eval.evaluator.features import EmbedCounts
     from clay_eval.evaluator.sources import ImageSource
+    from clay_eval.schemas.ray_cluster import Resources
 
 EPILOG = """
 **Example**
@@ -21,6 +23,8 @@ EPILOG = """
     clay-eval embed --out runs/first
 
     clay-eval embed --data my_pictures --encoder ViT-B-32:laion2b_s34b_b79k --device cuda --out runs/mine
+
+    clay-eval embed --out /shared/runs/first --encoder ViT-L-14:openai --engine ray --workers 8
 
 Features are kept in features/, a file a shard; those that are there and up to date are not computed again.
 """
@@ -64,17 +68,22 @@ def embed(
     device: Device = "auto",
     precision: PrecisionOption = Precision.fp32,
     batch_size: BatchSize = 64,
+    engine: EngineOption = EngineName.local,
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
     json: Json = False,
 ) -> None:
     """Turn every picture into one vector, once."""
     from clay_eval.evaluator.encoder_names import request
     from clay_eval.schemas.files import locked
 
+    resources = ray_resources(engine, workers, gpus_per_worker, cpus_per_worker)
     folder = RunFolder(out)
     source = open_data(folder, data)
     request(encoder, precision.value)
     with locked(folder.features):
-        counts, model = embed_source(folder, source, encoder, device, precision.value, batch_size)
+        counts, model = embed_source(folder, source, encoder, device, precision.value, batch_size, resources)
     record = {
         "encoder": dict(model.identity),
         "computed": counts.computed,
@@ -95,9 +104,18 @@ def open_data(folder: RunFolder, data: Path | None, **own: Any) -> ImageSource:
 
 
 def embed_source(
-    folder: RunFolder, source: ImageSource, encoder: str, device: str, precision: str, batch_size: int
+    folder: RunFolder,
+    source: ImageSource,
+    encoder: str,
+    device: str,
+    precision: str,
+    batch_size: int,
+    resources: Resources | None = None,
 ) -> tuple[EmbedCounts, Encoder]:
-    """Embed what the run's feature store lacks; return the counts and the encoder. Hold the store's lock meanwhile."""
+    """Embed what the run's feature store lacks; return the counts and the encoder. Hold the store's lock meanwhile.
+
+    resources: has it done by workers of the Ray cluster; `device` is then theirs, and this machine needs no GPU.
+    """
     from clay_eval.evaluator.features import FeatureStore, open_encoder
     from clay_eval.evaluator.features import embed as compute
 
@@ -105,7 +123,6 @@ def embed_source(
     with progress_bar("embed", total) as advance:
         store = FeatureStore(folder.features)
         store.clean()
-        model = open_encoder(encoder, store, device, precision, batch_size)
         last = 0
 
         def report(done: int, _: int) -> None:
@@ -113,4 +130,14 @@ def embed_source(
             advance(done - last)
             last = done
 
-        return compute(source, model, store, batch_size, report), model
+        if resources is None:
+            model = open_encoder(encoder, store, device, precision, batch_size)
+            return compute(source, model, store, batch_size, report), model
+        from clay_eval.evaluator.ray_engine import EncoderRecipe, ray_engine
+
+        model = open_encoder(encoder, store, "cpu", precision, batch_size)
+        recipe = EncoderRecipe(encoder, device, precision, batch_size)
+        engine = ray_engine(
+            source, model.identity, store, recipe, batch_size, resources, can_use_gpus=device != "cpu"
+        )
+        return compute(source, model, store, batch_size, report, engine), model
