@@ -27,7 +27,7 @@ from clay_eval.schemas.files import (
 )
 from clay_eval.schemas.fingerprint import canonical_json, file_sha256, fingerprint
 from clay_eval.schemas.software import versions
-from clay_eval.schemas.texts import ConditionTexts
+from clay_eval.schemas.texts import ConditionTexts, load_texts
 from clay_eval.schemas.validate import read_sealed
 
 from .coverage import coverage, coverage_markdown
@@ -153,6 +153,15 @@ def read_plan_record(folder: Path) -> dict[str, Any]:
                 hint="plan again into another folder, or restore the file",
             )
     return record
+
+
+def plan_texts(folder: Path) -> dict[str, ConditionTexts]:
+    """The condition texts of a plan, by entity, of those that have any."""
+    return {
+        name: load_texts(folder / "conditions" / f"{name}.json")
+        for name, facts in read_plan_record(folder)["entities"].items()
+        if facts["texts"] is not None
+    }
 
 
 def _pretty(record: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clay_eval.schemas.entity import EntitySpec
@@ -18,6 +18,7 @@ from clay_eval.schemas.manifest import FAILURES, QUARANTINE, SETTINGS
 from clay_eval.schemas.ray_cluster import Resources, over_cluster, require_ray, wait_until_seen
 from clay_eval.schemas.ray_work import Work
 from clay_eval.schemas.samples import SampleSpec
+from clay_eval.schemas.shards import FileFacts
 from clay_eval.schemas.validate import read_sealed
 
 from .alignment.base import Judge
@@ -51,7 +52,7 @@ def ray_engine(
         pieces = ((task.name, pack_task(task)) for task in tasks)
         try:
             for answer in over_cluster(pieces, bench, folder, resources or Resources(), can_use_gpus):
-                outcome = ShardOutcome(**json.loads(answer))
+                outcome = _outcome(answer)
                 if outcome.accepted:
                     wait_until_seen(folder / outcome.name)
                 if outcome.quarantined:
@@ -112,5 +113,12 @@ def _answer(outcome: ShardOutcome) -> bytes:
             "accepted": outcome.accepted,
             "quarantined": outcome.quarantined,
             "failed": dict(outcome.failed),
+            "written": {path: asdict(facts) for path, facts in outcome.written.items()},
         }
     ).encode()
+
+
+def _outcome(answer: bytes) -> ShardOutcome:
+    said = json.loads(answer)
+    written = {path: FileFacts(**facts) for path, facts in said.pop("written").items()}
+    return ShardOutcome(**said, written=written)

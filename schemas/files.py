@@ -94,6 +94,14 @@ def sync_folder(folder: Path) -> None:
             raise
 
 
+def remove_file(path: Path) -> None:
+    """Delete a file, durably; nothing if it is not there."""
+    with storage_errors(path):
+        if path.exists():
+            path.unlink()
+            sync_folder(path.parent)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files that a killed run left in `folder`. Call it while holding the folder's lock."""
     for leftover in folder.glob(".*.????????.part"):

@@ -10,7 +10,9 @@ import hashlib
 import io
 import re
 import tarfile
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +28,7 @@ _BLOCK = 512
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _MAX_HEADER = 1 << 16
+_PIECE = 1 << 20
 
 
 class _CheckedHeader(tarfile.TarInfo):
@@ -75,21 +78,32 @@ class FileFacts:
 
 
 class _HashingStream(io.RawIOBase):
-    """Passes bytes on and hashes them on the way, so that a shard is read only once."""
+    """Passes bytes on and hashes them on the way, in a thread of its own, so that a shard is read only once."""
+
+    _AHEAD = 4
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self.digest = hashlib.sha256()
+        self._digest = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
         self.bytes = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self.digest.update(data)
+        self._waiting.append(self._thread.submit(self._digest.update, data))
+        if len(self._waiting) > self._AHEAD:
+            self._waiting.popleft().result()
         self.bytes += len(data)
         self._stream.write(data)
         return len(data)
+
+    def sha256(self) -> str:
+        """Of all that was written."""
+        self._thread.shutdown(wait=True)
+        return self._digest.hexdigest()
 
 
 def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
@@ -103,11 +117,13 @@ def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
     with atomic_file(path) as stream:
         sink = _HashingStream(stream)
         with TarWriter(sink, mtime=0, encoder=False, format="PAX_FORMAT") as writer:
+            # tarfile copies in slices of 10 kB if it is not told otherwise; the bytes are the same.
+            writer.tarstream.copybufsize = writer.tarstream.fileobj.bufsize = _PIECE
             for sample in samples:
                 _check_sample(path, sample, seen)
                 text = canonical_json(sample.record)
                 writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text.encode()})
-    return FileFacts(path.name, sink.bytes, sink.digest.hexdigest(), len(seen))
+    return FileFacts(path.name, sink.bytes, sink.sha256(), len(seen))
 
 
 def _check_sample(path: Path, sample: ShardSample, seen: set[str]) -> None:
@@ -123,8 +139,10 @@ def _check_sample(path: Path, sample: ShardSample, seen: set[str]) -> None:
     seen.add(sample.key)
 
 
-def read_shard(path: Path, *, strict: bool = True, limits: Limits | None = None) -> Iterator[ShardSample]:
-    """Stream the samples of a shard.
+def read_shard(
+    path: Path, *, strict: bool = True, limits: Limits | None = None, images: bool = True
+) -> Iterator[ShardSample]:
+    """Stream the samples of a shard; without `images`, their bytes are skipped and come out empty.
 
     strict: only keys and members that clay-eval itself writes. Otherwise keys may hold folders and other characters
     (they end at the first dot of the file name, webdataset's rule), and members other than image and JSON are skipped.
@@ -133,7 +151,7 @@ def read_shard(path: Path, *, strict: bool = True, limits: Limits | None = None)
     limits = limits or Limits()
     pending: dict[str, Any] = {}
     seen: set[str] = set()
-    for key, extension, data in _members(path, strict, limits):
+    for key, extension, data in _members(path, strict, limits, images):
         if pending and key != pending["key"]:
             yield _finish(path, pending, seen, limits)
             pending = {}
@@ -176,7 +194,7 @@ def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits)
     return ShardSample(key, pending["extension"], pending["image"], record)
 
 
-def _members(path: Path, strict: bool, limits: Limits) -> Iterator[tuple[str, str, bytes]]:
+def _members(path: Path, strict: bool, limits: Limits, images: bool) -> Iterator[tuple[str, str, bytes]]:
     """(key, extension, bytes) of the image and JSON members; checks lengths and the end of the archive."""
     try:
         stream = path.open("rb")
@@ -198,6 +216,9 @@ def _members(path: Path, strict: bool, limits: Limits) -> Iterator[tuple[str, st
                     end = member.offset_data + blocks * _BLOCK
                     wanted = _wanted(path, member, strict, limits)
                     if wanted is None:
+                        continue
+                    if not images and wanted[1] != "json":
+                        yield (*wanted, b"")
                         continue
                     content = tar.extractfile(member)
                     data = b"" if content is None else content.read(member.size)

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import ClayEvalError
+from .failures import failures_name, read_failures
 from .fingerprint import file_sha256, fingerprint
 from .manifest import (
+    FAILURES,
     LABELS,
     MANIFEST,
+    QUARANTINE,
     SETTINGS,
+    Found,
     check_record,
     csv_lines,
     label_columns,
     label_row,
+    making_again,
     read_manifest,
 )
 from .shards import ShardSample, read_shard
 from .validate import read_sealed
 
-_OWN = {MANIFEST, SETTINGS, ".lock"}
+_PART = re.compile(r"([0-9]+)-of-([0-9]+)")
+_NUMBERED = re.compile(r"(.+)-([0-9]+)\.tar")
+_OWN = {MANIFEST, SETTINGS, QUARANTINE, FAILURES, ".lock"}
 
 
 @dataclass
 class Findings:
-    """What verification read and what it found wrong, one line a fault."""
+    """What verification read and what it found wrong, one line a fault; `samples` are those in shards."""
 
     files: int = 0
     samples: int = 0
@@ -68,6 +76,7 @@ def verify_shards(
         if path.name not in listed and path.name not in _OWN:
             findings.faults.append(f"{path}: not in the manifest")
     _check_origin(folder, manifest, findings)
+    _check_part(folder, manifest, findings)
     seen: dict[str, str] = {}
     shards = []
     for entry in manifest["files"]:
@@ -75,7 +84,8 @@ def verify_shards(
         if readable and entry["name"].endswith(".tar"):
             shards.append(entry)
         progress(entry["bytes"])
-    rows = _rows(folder, shards, manifest, seen, findings, check_image)
+    found = Found()
+    rows = _rows(folder, shards, manifest, seen, found, findings, check_image)
     if not _labels_agree(folder / LABELS, label_columns(manifest["entities"]), rows):
         findings.faults.append(f"{folder / LABELS}: does not say what the shards say")
     counts = Counter(seen.values())
@@ -85,6 +95,9 @@ def verify_shards(
     findings.samples = len(seen)
     if findings.samples != manifest["samples"]:
         findings.faults.append(f"{folder}: {manifest['samples']} samples expected, {len(seen)} found")
+    _check_quarantine(folder, manifest, seen, found, findings, check_image, progress)
+    _check_failures(folder / FAILURES, seen, found, findings)
+    _check_counts(folder, manifest, found, findings)
     return findings
 
 
@@ -103,6 +116,30 @@ def _check_origin(folder: Path, manifest: dict[str, Any], findings: Findings) ->
     for name in ("plan", "renderer"):
         if settings[name] != manifest[name]:
             findings.faults.append(f"{folder / SETTINGS}: another {name} than the manifest's")
+    for name in ("judge", "attempts"):
+        if settings[name] != manifest["filter"][name]:
+            findings.faults.append(f"{folder / SETTINGS}: another {name} than the manifest's")
+
+
+def _check_part(folder: Path, manifest: dict[str, Any], findings: Findings) -> None:
+    """A part is the one that its folder's name says, and its shards are every n-th of an entity's."""
+    part = manifest["part"]
+    named = _PART.fullmatch(folder.resolve().name)
+    if named and part != [int(named[1]), int(named[2])]:
+        said = "all of a plan" if part is None else "part {} of {}".format(*part)
+        findings.faults.append(
+            f"{folder / MANIFEST}: is of {said}, not of the part that the folder is named for"
+        )
+    if part is None:
+        return
+    if part[0] > part[1]:
+        findings.faults.append(f"{folder / MANIFEST}: there is no part {part[0]} of {part[1]}")
+    places: dict[str, int] = {}
+    for entry in (*manifest["files"], *manifest["quarantine"]):
+        if numbered := _NUMBERED.fullmatch(entry["name"]):
+            place = int(numbered[2]) % part[1]
+            if places.setdefault(numbered[1], place) != place:
+                findings.faults.append(f"{folder / entry['name']}: belongs to another part")
 
 
 def _check_file(path: Path, entry: dict[str, Any], findings: Findings) -> bool:
@@ -130,39 +167,137 @@ def _rows(
     shards: list[dict[str, Any]],
     manifest: dict[str, Any],
     seen: dict[str, str],
+    found: Found,
     findings: Findings,
     check_image: Callable[[bytes, str], Any] | None,
 ) -> Iterator[dict[str, str]]:
     """Rows of labels.csv as the shards say them; faults go to `findings`, keys with their entity to `seen`."""
     for entry in shards:
         path = folder / entry["name"]
-        count = 0
-        try:
-            for sample in read_shard(path):
+        for sample in _samples(path, entry, seen, findings):
+            where = f"{path}: {sample.key}"
+            _check_sample(sample, where, manifest, found, True, findings, check_image)
+            if sample.record.get("entity") != entry["entity"]:
+                findings.faults.append(f"{where}: not of the entity {entry['entity']!r}")
+            seen[sample.key] = str(sample.record.get("entity"))
+            yield label_row(sample.key, path.name, {"labels": {}, "diversity": {}, **sample.record})
+
+
+def _samples(
+    path: Path, entry: dict[str, Any], seen: Container[str], findings: Findings
+) -> Iterator[ShardSample]:
+    """The samples of a tar as far as it can be read, counted against its entry in the manifest."""
+    count = 0
+    try:
+        for sample in read_shard(path):
+            count += 1
+            if sample.key in seen:
+                findings.faults.append(f"{path}: {sample.key}: this key stands in two shards")
+            yield sample
+    except ClayEvalError as error:
+        findings.add(error)
+    if count != entry["samples"]:
+        findings.faults.append(f"{path}: {entry['samples']} samples expected, {count} found")
+
+
+def _check_quarantine(
+    folder: Path,
+    manifest: dict[str, Any],
+    seen: dict[str, str],
+    found: Found,
+    findings: Findings,
+    check_image: Callable[[bytes, str], Any] | None,
+    progress: Callable[[int], None],
+) -> None:
+    """The tars of quarantine are those of the manifest, and what lies in them lies nowhere else."""
+    listed = {entry["name"] for entry in manifest["quarantine"]}
+    if len(listed) < len(manifest["quarantine"]):
+        findings.faults.append(f"{folder / MANIFEST}: a file of {QUARANTINE} is listed twice")
+    for path in _entries(folder / QUARANTINE, findings):
+        if path.name not in listed:
+            findings.faults.append(f"{path}: not in the manifest")
+    for entry in manifest["quarantine"]:
+        path = folder / QUARANTINE / entry["name"]
+        if _check_file(path, entry, findings):
+            for sample in _samples(path, entry, seen, findings):
                 where = f"{path}: {sample.key}"
-                count += 1
-                if sample.key in seen:
-                    findings.faults.append(f"{where}: this key stands in two shards")
-                _check_sample(sample, where, manifest, findings, check_image)
-                if sample.record.get("entity") != entry["entity"]:
-                    findings.faults.append(f"{where}: not of the entity {entry['entity']!r}")
+                _check_sample(sample, where, manifest, found, False, findings, check_image)
                 seen[sample.key] = str(sample.record.get("entity"))
-                yield label_row(sample.key, path.name, {"labels": {}, "diversity": {}, **sample.record})
+        progress(entry["bytes"])
+
+
+def _check_failures(folder: Path, seen: Container[str], found: Found, findings: Findings) -> None:
+    """The lists of failures can be read, and what failed was not made after all."""
+    listed: set[str] = set()
+    for path in _entries(folder, findings):
+        if not path.name.endswith(failures_name(".tar")) or path.is_symlink() or not path.is_file():
+            findings.faults.append(f"{path}: not a list of failures")
+            continue
+        try:
+            failures = read_failures(path)
         except ClayEvalError as error:
             findings.add(error)
-        if count != entry["samples"]:
-            findings.faults.append(f"{path}: {entry['samples']} samples expected, {count} found")
+            continue
+        for key in failures:
+            if key in seen or key in listed:
+                findings.faults.append(f"{path}: {key}: this sample is elsewhere, too")
+        listed |= failures.keys()
+        found.failed += len(failures)
+
+
+def _entries(folder: Path, findings: Findings) -> list[Path]:
+    """What lies in a folder that need not be there."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        findings.faults.append(f"{folder}: not a folder")
+        return []
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def _check_counts(folder: Path, manifest: dict[str, Any], found: Found, findings: Findings) -> None:
+    """The numbers of the filter and of the balance are those of a recount, and add up to what was planned."""
+    making = making_again(manifest)
+    counted = found.filter_record(making)
+    for name, value in counted.items():
+        if manifest["filter"][name] != value:
+            findings.faults.append(
+                f"{folder / MANIFEST}: filter: {manifest['filter'][name]} {name} expected, {value} found"
+            )
+    if manifest["balance"] != found.balance(making.planned):
+        findings.faults.append(f"{folder / MANIFEST}: the balance is not that of the shards")
+    there = counted["accepted"] + counted["quarantined"] + counted["failed"]
+    if there != counted["planned"]:
+        findings.faults.append(
+            f"{folder}: {counted['planned']} samples were planned, {there} are accounted for"
+        )
+    by_attribute = [
+        (entity, name, sum(planned.values()))
+        for entity, attributes in making.planned.counts.items()
+        for name, planned in attributes.items()
+    ]
+    for entity, facts in manifest["entities"].items():
+        totals = {name: total for of, name, total in by_attribute if of == entity}
+        if len(set(totals.values())) > 1 or (
+            totals and totals.keys() != {*facts["attributes"], *facts["diversity"]}
+        ):
+            findings.faults.append(f"{folder / MANIFEST}: the balance of {entity} does not add up")
+    if sum({of: total for of, _, total in by_attribute}.values()) != counted["planned"]:
+        findings.faults.append(
+            f"{folder / MANIFEST}: the balance is not that of {counted['planned']} planned samples"
+        )
 
 
 def _check_sample(
     sample: ShardSample,
     where: str,
     manifest: dict[str, Any],
+    found: Found,
+    accepted: bool,
     findings: Findings,
     check_image: Callable[[bytes, str], Any] | None,
 ) -> None:
     try:
         check_record(sample.record, sample.key, manifest["entities"], where)
+        found.add(sample.record, accepted)
         if check_image is not None:
             check_image(sample.image, where)
     except ClayEvalError as error:

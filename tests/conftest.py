@@ -134,7 +134,7 @@ def other_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run_options(tiny_encoder: Path) -> list[str]:
     """The options, but for --out, that `finished` was run with."""
-    return ["--count", "60", "--size", "64", "--seed", "3", "--encoder", str(tiny_encoder)]
+    return ["--renderer", "procedural", "--count", "60", "--seed", "3", "--encoder", str(tiny_encoder)]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import typer
 
 from clay_eval.schemas.errors import ClayEvalError, StorageError
 
-from . import embed, entities, evaluate, plan, render, report, run, verify
+from . import embed, entities, evaluate, merge, plan, render, report, review, run, verify
 
 app = typer.Typer(
     name="clay-eval",
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for module in (run, entities, plan, render, embed, evaluate, report, verify):
+for module in (run, entities, plan, render, merge, review, embed, evaluate, report, verify):
     module.register(app)
 
 _INTERRUPTED = 130

@@ -31,6 +31,11 @@ class RunFolder:
         return self.root / "shards"
 
     @property
+    def parts(self) -> Path:
+        """Pictures of parts of the plan, made apart."""
+        return self.root / "parts"
+
+    @property
     def features(self) -> Path:
         """The feature store."""
         return self.root / "features"

@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
-
-if TYPE_CHECKING:
-    from clay_eval.generator.render.base import Renderer
+from .common import Json, Out, RunFolder, emit
+from .drawing import AUTO_JUDGE, Drawing, RendererName, draw
+from .elsewhere import draw_elsewhere
+from .engine import CpusPerWorker, EngineName, EngineOption, GpusPerWorker, Workers, ray_resources
+from .filtering import failures_table, filter_lines
 
 EPILOG = """
 **Example**
 
     clay-eval render --out runs/first
 
-    clay-eval render --out runs/first --size 256 --format png --shard-size 500
+    clay-eval render --out runs/exact --renderer procedural --size 256 --format png
 
-    clay-eval render --out runs/flux --renderer diffusion --model black-forest-labs/FLUX.1-schnell --steps 4 --guidance 0
+    clay-eval render --out runs/flux --model black-forest-labs/FLUX.1-schnell --steps 4 --guidance 0 --judge ViT-L-14:openai
 
-    clay-eval render --out runs/sd --renderer diffusion --model models/my-sd --steps 30 --guidance 5 --batch-size 16
+    clay-eval render --out runs/sd --model models/my-sd --steps 30 --guidance 5 --batch-size 16 --part 3/16
 
     clay-eval render --out runs/fleet --renderer endpoint --model Qwen/Qwen-Image --base-url http://localhost:8000/v1
 
 Draws the plan in --out into webdataset shards with labels.csv and manifest.json. Interrupted, the same command continues;
 changed options are refused (exit code 3); --batch-size, --device, --offload, --compile, --concurrency, --timeout, --retries
-and --base-url may change on the way.
+and --base-url may change on the way. Samples that failed are listed, and drawn again, alone, by the same command (exit code
+1 while some are left).
 
-A diffusion model is a folder saved by diffusers (safetensors only) or a name on the Hugging Face Hub, fetched once. Mind its
-licence before you publish pictures: FLUX.1-schnell is Apache-2.0; the licence of FLUX.1-dev restricts what its outputs may
-be used for.
+A judge is an image and text encoder (any that `clay-eval embed` takes; another than the one that you score with, or the
+report will say so). It reads every core attribute of a picture on its own. What it rejects is drawn again with another
+seed, --attempts times in all, then set aside in shards/quarantine with its reasons: see `clay-eval review`.
+
+A diffusion model is "embedded" (a demonstration that knows demo-object and demo-human), a folder saved by diffusers
+(safetensors only) or a name on the Hugging Face Hub, fetched once. Mind its licence before you publish pictures:
+FLUX.1-schnell is Apache-2.0; the licence of FLUX.1-dev restricts what its outputs may be used for.
+
+Job arrays: --part i/n draws every n-th shard into parts/i-of-n; when all are done, `clay-eval merge` brings them together.
+
+Many machines: --engine ray uses the Ray cluster that runs here, or at $RAY_ADDRESS, one model a worker; --out is on storage
+that all machines share. Machines may come and go meanwhile; the pictures are those of the local engine.
+
+    clay-eval render --out /shared/runs/flux --model black-forest-labs/FLUX.1-schnell --engine ray --workers 16
 """
-
-
-class RendererName(StrEnum):
-    """Renderers by name."""
-
-    procedural = "procedural"
-    diffusion = "diffusion"
-    endpoint = "endpoint"
 
 
 class ImageFormat(StrEnum):
@@ -68,8 +73,6 @@ class Offload(StrEnum):
     sequential = "sequential"
 
 
-Size = Annotated[int, typer.Option("--size", help="Width and height in pixels.")]
-DEFAULT_SIZE = 128
 _OF_BOTH = frozenset({"model", "steps", "guidance"})
 _OF_DIFFUSION = _OF_BOTH | {
     "revision",
@@ -86,7 +89,7 @@ _OPTIONS = {
     RendererName.diffusion: _OF_DIFFUSION,
     RendererName.endpoint: _OF_ENDPOINT,
 }
-_BOTH, _DIFFUSION, _ENDPOINT = "Learned renderers", "Diffusion", "Endpoint"
+_BOTH, _DIFFUSION, _ENDPOINT, _FILTER = "Learned renderers", "Diffusion", "Endpoint", "Alignment filter"
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +101,7 @@ def render(
     out: Out,
     renderer: Annotated[
         RendererName, typer.Option("--renderer", help="What draws.")
-    ] = RendererName.procedural,
+    ] = RendererName.diffusion,
     size: Annotated[
         int | None,
         typer.Option(
@@ -114,7 +117,7 @@ def render(
         str | None,
         typer.Option(
             "--model",
-            help="A diffusers folder or Hub name; the model's name at an endpoint.",
+            help="A diffusers folder or Hub name; the model's name at an endpoint. Default: embedded.",
             rich_help_panel=_BOTH,
         ),
     ] = None,
@@ -208,9 +211,55 @@ def render(
             rich_help_panel=_ENDPOINT,
         ),
     ] = None,
+    judge: Annotated[
+        str,
+        typer.Option(
+            "--judge",
+            help="An encoder that checks the pictures, embedded-judge, or none. "
+            "Default: embedded-judge for the embedded pipeline, none for others.",
+            rich_help_panel=_FILTER,
+        ),
+    ] = AUTO_JUDGE,
+    attempts: Annotated[
+        int,
+        typer.Option("--attempts", min=1, help="Pictures a sample at most.", rich_help_panel=_FILTER),
+    ] = 3,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin",
+            help="By how much a label's cosine must exceed every other value's.",
+            rich_help_panel=_FILTER,
+        ),
+    ] = 0.0,
+    prompt_score: Annotated[
+        float | None,
+        typer.Option(
+            "--prompt-score",
+            help="Least cosine of picture and prompt. Default: recorded, not required.",
+            rich_help_panel=_FILTER,
+        ),
+    ] = None,
+    vqa: Annotated[
+        str | None,
+        typer.Option(
+            "--vqa",
+            help="A vision-language model (transformers folder or Hub name) that must say yes, too.",
+            rich_help_panel=_FILTER,
+        ),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="i/n: draw only every n-th shard, for job arrays.")
+    ] = None,
+    engine: EngineOption = EngineName.local,
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
     json: Json = False,
 ) -> None:
     """Draw the planned pictures into shards."""
+    from clay_eval.generator.rendering import parse_part
+
     of_pipelines = {
         "revision": revision,
         "dtype": dtype and dtype.value,
@@ -230,12 +279,38 @@ def render(
     of_both = {"model": model, "steps": steps, "guidance": guidance}
     given = {k: v for k, v in (of_both | of_pipelines | of_endpoints).items() if v is not None}
     _refuse_foreign(renderer, given)
-    manifest = draw(RunFolder(out), size, image_format.value, shard_size, renderer, given)
+    resources = ray_resources(engine, workers, gpus_per_worker, cpus_per_worker)
+    drawing = Drawing(
+        renderer, size, image_format.value, shard_size, attempts, given, judge, margin, prompt_score, vqa
+    )
+    run = RunFolder(out)
+    which = None if part is None else parse_part(part)
+    manifest = (
+        draw(run, drawing, which) if resources is None else draw_elsewhere(run, drawing, which, resources)
+    )
+    conclude(run, manifest, json)
+
+
+def conclude(
+    run: RunFolder, manifest: dict[str, Any], json: bool, again: str = "the same command draws these alone"
+) -> None:
+    """Say what was made and what was not; exit with 1 while samples are left that failed."""
+    folder = run.shards
+    if manifest["part"]:
+        folder = run.parts / "{}-of-{}".format(*manifest["part"])
+    shards = sum(entry["samples"] is not None for entry in manifest["files"])
     emit(
         json,
         manifest,
-        f"{manifest['samples']} pictures in {len(manifest['files']) - 1} shards: {RunFolder(out).shards}",
+        f"{manifest['samples']} pictures in {shards} shards: {folder}",
+        *filter_lines(manifest),
     )
+    if manifest["filter"]["failed"]:
+        lines = failures_table(folder)
+        number = manifest["filter"]["failed"]
+        typer.echo(f"{number} samples failed; {again}:", err=True)
+        typer.echo("\n".join(lines), err=True)
+        raise typer.Exit(1)
 
 
 def _refuse_foreign(renderer: RendererName, given: dict[str, Any]) -> None:
@@ -251,50 +326,9 @@ def _refuse_foreign(renderer: RendererName, given: dict[str, Any]) -> None:
             where="--" + name.replace("_", "-"),
             hint=f"leave it out, or use --renderer {' or '.join(others)}",
         )
-    if "model" in _OPTIONS[renderer] and "model" not in given:
+    if renderer is RendererName.endpoint and "model" not in given:
         raise InputError(
             f"the {renderer.value} renderer needs a model",
             where="--model",
-            hint="for example --model black-forest-labs/FLUX.1-schnell --steps 4 --guidance 0",
+            hint="its name at the endpoint, such as --model Qwen/Qwen-Image",
         )
-
-
-def draw(
-    folder: RunFolder,
-    size: int | None,
-    image_format: str = "jpg",
-    shard_size: int = 256,
-    renderer: RendererName = RendererName.procedural,
-    given: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Render the run's plan. `given`: the options of learned renderers that were given, by name."""
-    from clay_eval.generator.planning import read_plan_record
-    from clay_eval.generator.rendering import RenderOptions, render_plan
-
-    given = dict(given or {})
-    # An endpoint gets several rounds of requests at once, so that one slow answer holds up few others.
-    usual = 4 * given.get("concurrency", 4) if renderer is RendererName.endpoint else 8
-    batch_size = given.pop("batch_size", usual)
-    options = RenderOptions(shard_size=shard_size, image_format=image_format, batch_size=batch_size)
-    total = read_plan_record(folder.plan)["samples"]
-    with progress_bar("render", total) as advance:
-        made = _make(renderer, size, given)
-        return render_plan(folder.plan, folder.shards, made, options, advance)
-
-
-def _make(renderer: RendererName, size: int | None, given: dict[str, Any]) -> Renderer:
-    if size is not None:
-        given = {**given, "size": size}
-    if renderer is RendererName.procedural:
-        from clay_eval.generator.render.procedural import ProceduralRenderer
-
-        return ProceduralRenderer(size or DEFAULT_SIZE)
-    model = given.pop("model")
-    if renderer is RendererName.endpoint:
-        from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer
-
-        return EndpointRenderer(model, EndpointOptions(**given))
-    from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
-
-    revision = given.pop("revision", None)
-    return load_diffusion(model, DiffusionOptions(**given), revision)

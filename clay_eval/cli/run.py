@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from .common import Json, Out, RunFolder, Seed, emit
+from .drawing import Drawing, RendererName, draw
 from .embed import BatchSize, Device, EncoderOption, Precision, PrecisionOption
 from .evaluate import score, summary
+from .filtering import filter_lines
 from .plan import make_plan
-from .render import ImageFormat, Size, draw
 
 EPILOG = """
 **Example**
@@ -18,6 +19,8 @@ EPILOG = """
     clay-eval run --out runs/demo
 
     clay-eval run --out runs/small --count 100 --entity demo-object --seed 7
+
+    clay-eval run --out runs/exact --renderer procedural --count 1000
 
 Plans, draws, embeds, evaluates and reports, all with the embedded defaults. Interrupted, the same command continues where
 it was; with other options it refuses and says what changed.
@@ -38,9 +41,14 @@ def run(
             help="A shipped entity or an entity spec; may be repeated. Default: demo-object, demo-human.",
         ),
     ] = None,
-    count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 1000,
+    count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 400,
     seed: Seed = 0,
-    size: Size = 128,
+    renderer: Annotated[
+        RendererName,
+        typer.Option(
+            "--renderer", help="What draws: the embedded diffusion pipeline, or exact drawing code."
+        ),
+    ] = RendererName.diffusion,
     encoder: EncoderOption = "embedded",
     device: Device = "auto",
     precision: PrecisionOption = Precision.fp32,
@@ -49,10 +57,18 @@ def run(
 ) -> None:
     """Do it all: plan, render, embed, evaluate, report."""
     from clay_eval.evaluator.evaluation import EvaluationSettings
+    from clay_eval.schemas.errors import InputError
+
+    if renderer is RendererName.endpoint:
+        raise InputError(
+            "an endpoint needs options that this command does not have",
+            where="--renderer",
+            hint="clay-eval plan, render, evaluate",
+        )
 
     folder = RunFolder(out)
     make_plan(folder, entity or ["demo-object", "demo-human"], count, seed, [])
-    draw(folder, size, ImageFormat.jpg.value)
+    manifest = draw(folder, Drawing(renderer))
     settings = EvaluationSettings(seed=seed)
     report = score(folder, None, {}, encoder, device, precision.value, batch_size, settings, [], False)
-    emit(json, report, *summary(report), f"report: {folder.report / 'report.html'}")
+    emit(json, report, *filter_lines(manifest), *summary(report), f"report: {folder.report / 'report.html'}")

@@ -112,12 +112,13 @@ def _check_plan(run: RunFolder, manifest: dict[str, Any] | None, findings: Findi
     if not run.plan.exists():
         return
     plan = read_plan_record(run.plan)
-    if manifest and (plan["fingerprint"], plan["samples"]) != (manifest["plan"], manifest["samples"]):
+    planned = manifest["filter"]["planned"] if manifest else None
+    if manifest and (plan["fingerprint"], plan["samples"]) != (manifest["plan"], planned):
         raise IntegrityError(
             "the shards were not made from this plan",
             where=run.shards,
             expected=f"{plan['samples']} samples of plan {plan['fingerprint']}",
-            found=f"{manifest['samples']} samples of plan {manifest['plan']}",
+            found=f"{planned} samples of plan {manifest['plan']}",
         )
 
 

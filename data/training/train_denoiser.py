@@ -4,9 +4,9 @@
     python data/training/pictures.py --out checkpoints/pool-held-out --count 2667 --part held-out
     python data/training/train_denoiser.py --pool checkpoints/pool --work checkpoints/denoiser
 
-Stopped at any time, the same command continues from the last checkpoint. The autoencoder is data/training/autoencoder/vae,
-or what train_autoencoder.py wrote. The objective is rectified flow (Liu et al., arXiv:2209.03003): for a latent x, noise e
-and a time t in 0..1, the denoiser sees (1 - t) x + t e and predicts e - x. A tenth of the prompts is emptied, for
+Stopped at any time, the same command continues from the last checkpoint. The autoencoder is the shipped pipeline's, which
+train_autoencoder.py made. The objective is rectified flow (Liu et al., arXiv:2209.03003): for a latent x, noise e and a
+time t in 0..1, the denoiser sees (1 - t) x + t e and predicts e - x. A tenth of the prompts is emptied, for
 classifier-free guidance. What is kept is the running average of the weights.
 """
 
@@ -36,7 +36,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from clay_eval.schemas.entity import EntitySpec, load_entity
 
-VAE = Path(__file__).parent / "autoencoder" / "vae"
+VAE = Path(__file__).parents[1] / "embedded" / "pipeline" / "vae"
 LENGTH = 48
 EMPTY_SHARE = 0.1
 AVERAGE = 0.999
@@ -162,6 +162,9 @@ def save(folder: Path, model: Model, vae: AutoencoderTiny, tokenizer: CLIPTokeni
         requires_safety_checker=False,
     )
     copy.deepcopy(pipeline).to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    tokenizer.backend_tokenizer.model.save(
+        str(folder / "tokenizer")
+    )  # vocab.json, merges.txt: for older transformers
 
 
 def train(options: Any) -> None:
@@ -220,7 +223,7 @@ def train(options: Any) -> None:
             recent = []
         if (step + 1) % 500 == 0 or step + 1 == options.steps:
             save_checkpoint(options.work, both, optimizer, step + 1)
-            save(options.work / "pipeline", average.module, vae, tokenizer, scale)
+    save(options.work / "pipeline", average.module, vae, tokenizer, scale)
 
 
 def main() -> None:

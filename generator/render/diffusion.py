@@ -94,6 +94,7 @@ def load_diffusion(
     Raises InputError for whatever cannot be found, trusted, loaded or placed; IntegrityError for damaged weights.
     """
     options = options or DiffusionOptions()
+    choose_device(options.device)  # before anything is fetched
     source = find_pipeline(model, revision, options.trust_remote_code)
     return open_diffusion(source, options, DiffusionRenderer)
 
@@ -127,7 +128,7 @@ class DiffusionRenderer:
 
     def __init__(self, pipeline: Any, options: DiffusionOptions, facts: Mapping[str, Any]) -> None:
         parameters = inspect.signature(type(pipeline).__call__).parameters
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._most: int | None = None
         self._said: set[tuple[str, int]] = set()
         self.size = options.size or _native_size(pipeline)
@@ -214,21 +215,24 @@ class DiffusionRenderer:
                 return None
             raise
 
-    def _call(self, batch: Sequence[SampleSpec]) -> list[Image.Image]:
+    def arguments(self, batch: Sequence[SampleSpec]) -> dict[str, Any]:
+        """What `pipeline` is called with for a batch."""
         import torch
 
-        arguments = dict(self._arguments)
-        if self._takes_negative:
-            arguments["negative_prompt"] = [s.negative_prompt for s in batch]
+        negative = {"negative_prompt": [s.negative_prompt for s in batch]} if self._takes_negative else {}
+        return {
+            **self._arguments,
+            **negative,
+            "prompt": [s.prompt for s in batch],
+            "generator": [torch.Generator("cpu").manual_seed(s.seed) for s in batch],
+        }
+
+    def _call(self, batch: Sequence[SampleSpec]) -> list[Image.Image]:
         keys = f"{batch[0].key} to {batch[-1].key}" if len(batch) > 1 else batch[0].key
         with library_warnings() as said, warnings.catch_warnings():
             warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
             try:
-                output = self._pipeline(
-                    prompt=[s.prompt for s in batch],
-                    generator=[torch.Generator("cpu").manual_seed(s.seed) for s in batch],
-                    **arguments,
-                )
+                output = self.pipeline(**self.arguments(batch))
             except RuntimeWarning as error:
                 raise ClayEvalError(
                     "the pipeline computed NaN instead of a picture",

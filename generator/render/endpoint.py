@@ -83,6 +83,7 @@ class EndpointRenderer:
             timeout=options.timeout,
             max_retries=options.retries,
         )
+        self._early: dict[tuple[str, int], Any] = {}
         self.identity: dict[str, Any] = {
             "type": "endpoint",
             "model": model,
@@ -104,15 +105,27 @@ class EndpointRenderer:
         """One RGB picture a sample, `concurrency` requests at a time.
 
         Raises ClayEvalError that names the sample for a request that failed for good and for an answer that is no picture
-        of the size asked for. Requests not yet sent are then not sent.
+        of the size asked for. What the batch's other requests brought is kept for the next call: nothing is paid for twice.
         """
+        wanted = [s for s in samples if (s.key, s.seed) not in self._early]
         with ThreadPoolExecutor(self._options.concurrency) as threads:
-            waiting = [threads.submit(self._one, sample) for sample in samples]
+            waiting = [threads.submit(self._attempt, sample) for sample in wanted]
             try:
-                return [future.result() for future in waiting]
+                for sample, future in zip(wanted, waiting, strict=True):
+                    self._early[sample.key, sample.seed] = future.result()
             except BaseException:
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
+        for sample in samples:
+            if isinstance(self._early[sample.key, sample.seed], ClayEvalError):
+                raise self._early.pop((sample.key, sample.seed))
+        return [self._early.pop((sample.key, sample.seed)) for sample in samples]
+
+    def _attempt(self, sample: SampleSpec) -> Image.Image | ClayEvalError:
+        try:
+            return self._one(sample)
+        except ClayEvalError as error:
+            return error
 
     def _one(self, sample: SampleSpec) -> Image.Image:
         image = decode_image(self._bytes(sample), sample.key)

@@ -21,7 +21,7 @@ from clay_eval.schemas.texts import shipped_texts
 @pytest.fixture(scope="module")
 def demo(cli: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "run"
-    outcome = cli("run", "--out", out, "--count", 300, "--size", 64)
+    outcome = cli("run", "--out", out, "--renderer", "procedural", "--count", 300)
     assert outcome.code == 0, outcome.err
     return out
 

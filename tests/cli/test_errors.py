@@ -76,7 +76,7 @@ def test_a_spec_without_sense(
         (["plan", "demo-objct"], ["no such entity", "demo-objct", "demo-object"]),
         (["plan", "demo-object", "demo-object"], ["named twice"]),
         (["plan", "missing.json"], ["missing.json"]),
-        (["run", "--size", "5"], ["5"]),
+        (["run", "--renderer", "endpoint"], ["--renderer", "clay-eval plan, render, evaluate"]),
         (["render"], ["no finished plan", "clay-eval plan"]),
         (["embed"], ["no shards here"]),
         (["evaluate"], ["no shards here"]),

@@ -134,9 +134,13 @@ def test_killed_and_run_again(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--steps", 4], ["--steps", "the procedural renderer has no such option", "diffusion or endpoint"]),
-        (["--device", "cpu"], ["--device", "--renderer diffusion"]),
-        (["--renderer", "diffusion"], ["--model", "needs a model"]),
+        (["--renderer", "procedural", "--steps", 4], ["--steps", "no such option", "diffusion or endpoint"]),
+        (["--renderer", "procedural", "--device", "cpu"], ["--device", "--renderer diffusion"]),
+        (["--renderer", "procedural", "--margin", 0.1], ["--margin", "no judge"]),
+        (["--renderer", "procedural", "--prompt-score", 0.2], ["--prompt-score", "no judge"]),
+        (["--model", "m", "--judge", "none", "--vqa", "n"], ["there is no such model"]),
+        (["--renderer", "procedural", "--judge", "none", "--vqa", "n"], ["--vqa", "no judge"]),
+        (["--renderer", "procedural", "--part", "3/2"], ["--part", "3/2"]),
         (["--renderer", "endpoint"], ["--model", "needs a model"]),
         (["--renderer", "diffusion", "--model", "m", "--base-url", "http://x"], ["--base-url", "endpoint"]),
         (["--renderer", "diffusion", "--model", "m", "--no-extras"], ["--extras"]),

@@ -126,7 +126,6 @@ def test_interrupted_in_a_write_nothing_is_left_of_it(
     [
         (["--seed", "4"], "seed: 3 -> 4"),
         (["--count", "61"], "count: 60 -> 61"),
-        (["--size", "80"], "size: 64 -> 80"),
         (["--entity", "demo-object"], "demo-human"),
         (["--precision", "bf16"], "precision: 'fp32' -> 'bf16'"),
     ],

@@ -106,7 +106,7 @@ def test_another_folder_gets_the_same_bytes(
     encoder = run_options[-1]
     for command in (
         ["plan", "demo-object", "demo-human", "--out", again, "--count", 60, "--seed", 3],
-        ["render", "--out", again, "--size", 64],
+        ["render", "--out", again, "--renderer", "procedural"],
         ["embed", "--out", again, "--encoder", encoder],
         ["evaluate", "--out", again, "--encoder", encoder, "--seed", 3],
     ):
@@ -122,7 +122,7 @@ def test_json_on_standard_output_parses(
     encoder = ["--encoder", run_options[-1]]
     arguments = {
         "plan": ["demo-object", "demo-human", "--count", 60, "--seed", 3, "--out", finished],
-        "render": ["--out", finished, "--size", 64],
+        "render": ["--out", finished, "--renderer", "procedural"],
         "embed": ["--out", finished, *encoder],
         "evaluate": ["--out", finished, *encoder, "--seed", 3],
         "report": [finished],

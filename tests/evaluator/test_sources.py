@@ -24,8 +24,8 @@ from clay_eval.evaluator.sources import (
     pictures,
 )
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
-from clay_eval.schemas.manifest import write_manifest
-from clay_eval.schemas.shards import ShardSample, write_shard
+from clay_eval.schemas.manifest import Making, Tally, write_manifest
+from clay_eval.schemas.shards import ShardSample, read_shard, write_shard
 
 
 def picture(seed: int) -> bytes:
@@ -51,7 +51,11 @@ def clay_shards(folder: Path, per_shard: int = 3) -> Path:
             write_shard(folder / names[-1], samples)
     facts = {"attributes": ["color", "breed"], "diversity": ["light"], "spec": "0" * 64}
     entities = {"cat": {**facts, "parents": {"breed": "color"}}, "dog": {**facts, "parents": {}}}
-    write_manifest(folder, names, entities, "0" * 64, {"type": "procedural"})
+    planned = Tally()
+    for name in names:
+        for sample in read_shard(folder / name):
+            planned.add(sample.record["entity"], sample.record["labels"], sample.record["diversity"])
+    write_manifest(folder, names, entities, Making("0" * 64, {"type": "procedural"}, None, 3, planned))
     return folder
 
 

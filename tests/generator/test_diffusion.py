@@ -172,8 +172,8 @@ def test_a_batch_that_does_not_fit_is_halved(
 ) -> None:
     samples = [sample(i, 100 + i) for i in range(7)]
     expected = renderer.render(samples)
-    small = Small(renderer._pipeline, 2, error)
-    monkeypatch.setattr(renderer, "_pipeline", small)
+    small = Small(renderer.pipeline, 2, error)
+    monkeypatch.setattr(renderer, "pipeline", small)
     monkeypatch.setattr(renderer, "_most", None)
     with caplog.at_level(logging.WARNING):
         images = renderer.render(samples)
@@ -190,7 +190,7 @@ def test_a_batch_that_does_not_fit_is_halved(
 
 
 def test_one_picture_that_does_not_fit(renderer: DiffusionRenderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renderer, "_pipeline", Small(renderer._pipeline, 0, FULL[0]))
+    monkeypatch.setattr(renderer, "pipeline", Small(renderer.pipeline, 0, FULL[0]))
     monkeypatch.setattr(renderer, "_most", None)
     with pytest.raises(InputError, match="too little memory for one picture") as caught:
         renderer.render([sample(3, 1), sample(4, 1)])
@@ -201,8 +201,8 @@ def test_one_picture_that_does_not_fit(renderer: DiffusionRenderer, monkeypatch:
 def test_other_faults_of_a_pipeline_are_not_taken_for_it(
     renderer: DiffusionRenderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Small(renderer._pipeline, 0, RuntimeError("shapes cannot be multiplied"))
-    monkeypatch.setattr(renderer, "_pipeline", small)
+    small = Small(renderer.pipeline, 0, RuntimeError("shapes cannot be multiplied"))
+    monkeypatch.setattr(renderer, "pipeline", small)
     with pytest.raises(RuntimeError, match="shapes"):
         renderer.render([sample(0, 1), sample(1, 1)])
     assert small.asked == [2]
@@ -210,7 +210,7 @@ def test_other_faults_of_a_pipeline_are_not_taken_for_it(
 
 def test_a_picture_of_nan_is_refused(folders: Callable[[str], Path]) -> None:
     made = load_diffusion(str(folders("sd")), OPTIONS)
-    torch.nn.init.constant_(made._pipeline.vae.decoder.conv_out.bias, float("nan"))
+    torch.nn.init.constant_(made.pipeline.vae.decoder.conv_out.bias, float("nan"))
     with pytest.raises(ClayEvalError, match="NaN") as caught:
         made.render([sample(0, 1)])
     assert "--dtype" in str(caught.value.hint)
@@ -221,7 +221,7 @@ def test_a_censored_picture_is_refused(renderer: DiffusionRenderer, monkeypatch:
         black = [Image.new("RGB", (32, 32))] * 2
         return SimpleNamespace(images=black, nsfw_content_detected=[False, True])
 
-    monkeypatch.setattr(renderer, "_pipeline", censoring)
+    monkeypatch.setattr(renderer, "pipeline", censoring)
     with pytest.raises(ClayEvalError, match="safety checker") as caught:
         renderer.render([sample(0, 1), sample(1, 2)])
     assert caught.value.where == "e-1"

@@ -314,12 +314,25 @@ def test_a_server_that_is_not_there(server: Server, make: Callable[..., Endpoint
     assert caught.value.where == "e-6"
 
 
-def test_after_a_fault_nothing_more_is_sent(server: Server, make: Callable[..., EndpointRenderer]) -> None:
-    server.script = [status(400)] * 40
+def test_nothing_is_asked_for_twice_after_a_fault(
+    server: Server, make: Callable[..., EndpointRenderer]
+) -> None:
+    server.script = [json_answer(good), status(400), json_answer(good), status(400)]
+    renderer = make(concurrency=1)
+    batch = [sample(seed) for seed in range(6)]
     with pytest.raises(ClayEvalError) as caught:
-        make(concurrency=1).render([sample(seed) for seed in range(40)])
-    assert caught.value.where == "e-0"
-    assert len(server.requests) < 40
+        renderer.render(batch)
+    assert caught.value.where == "e-1"
+    del batch[1]
+    with pytest.raises(ClayEvalError) as caught:
+        renderer.render(batch)
+    assert caught.value.where == "e-3"
+    del batch[2]
+    pictures = renderer.render(batch)
+    assert [p.getpixel((0, 0)) for p in pictures] == [(s.seed, 0, 0) for s in batch]
+    assert len(server.requests) == 6
+    renderer.render([sample(1)])
+    assert len(server.requests) == 7
 
 
 @pytest.mark.parametrize(

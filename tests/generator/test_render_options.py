@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clay_eval.generator.rendering import RenderOptions
+from clay_eval.generator.shard_work import RenderOptions
 from clay_eval.schemas.errors import InputError
 
 
@@ -16,6 +16,7 @@ from clay_eval.schemas.errors import InputError
         ({"image_format": "gif"}, "--format"),
         ({"shard_size": 0}, "--shard-size"),
         ({"batch_size": 0}, "--batch-size"),
+        ({"attempts": 0}, "--attempts"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], where: str) -> None:

@@ -20,7 +20,8 @@ from PIL import Image
 from clay_eval.generator import rendering
 from clay_eval.generator.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.rendering import IMAGE_FORMATS, RenderOptions, render_plan, shard_tasks
+from clay_eval.generator.rendering import render_plan, shard_tasks
+from clay_eval.generator.shard_work import IMAGE_FORMATS, RenderOptions
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.errors import (
     BusyError,
@@ -61,9 +62,9 @@ def whole(plan: Path) -> dict[str, str]:
 
 def hashes(folder: Path) -> dict[str, str]:
     return {
-        p.name: hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.iterdir())
-        if p.name != ".lock"
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != ".lock"
     }
 
 
@@ -108,7 +109,8 @@ def test_what_is_planned_is_there(plan: Path, whole: dict[str, str]) -> None:
     assert [s.key for s in stored] == list(planned)
     for s in stored:
         record = json.loads(planned[s.key].to_json())
-        assert s.record == {**record, "renderer": ProceduralRenderer(64).identity}
+        judged = {"attempt": 1, "scores": {}, "rejected": [], "failed": []}
+        assert s.record == {**record, **judged, "renderer": ProceduralRenderer(64).identity}
     last = Image.open(io.BytesIO(stored[-1].image))
     assert (last.format, last.size, last.mode) == ("JPEG", (64, 64), "RGB")
 
@@ -153,7 +155,8 @@ CODE = """
 import sys, time
 from pathlib import Path
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.rendering import RenderOptions, render_plan
+from clay_eval.generator.rendering import render_plan
+from clay_eval.generator.shard_work import RenderOptions
 
 class Slow(ProceduralRenderer):
     def render(self, samples):
@@ -347,17 +350,22 @@ class Transparent(Fake):
 
 
 @pytest.mark.parametrize(
-    ("renderer", "expected", "found"),
-    [(TooFew(), "3", "2"), (TooMany(), "3", "4"), (Transparent(), "RGB", "RGBA")],
+    ("renderer", "expected", "found", "where"),
+    [
+        (TooFew(), "3", "2", "the renderer"),
+        (TooMany(), "3", "4", "the renderer"),
+        (Transparent(), "RGB", "RGBA", "demo-human-"),
+    ],
 )
 def test_a_renderer_that_breaks_its_word(
-    plan: Path, tmp_path: Path, renderer: Fake, expected: str, found: str
+    plan: Path, tmp_path: Path, renderer: Fake, expected: str, found: str, where: str
 ) -> None:
     with pytest.raises(ClayEvalError) as caught:
         render_plan(plan, tmp_path, renderer, OPTIONS)
     assert (caught.value.expected, caught.value.found) == (expected, found)
-    assert str(caught.value.where).startswith("demo-object-test-00000.tar")
-    assert sorted(hashes(tmp_path)) == ["render.json"]
+    assert str(caught.value.where).startswith(where)
+    assert list(tmp_path.rglob("*.tar")) == []
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_a_full_disk_in_the_middle_of_a_shard(plan: Path, whole: dict[str, str], tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from clay_eval.schemas.errors import ClayEvalError, IntegrityError
+from clay_eval.schemas.failures import write_failures
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
-from clay_eval.schemas.manifest import read_manifest, write_manifest
+from clay_eval.schemas.manifest import Making, Tally, read_manifest, write_manifest
 from clay_eval.schemas.shards import ShardSample, write_shard
 from clay_eval.schemas.verify import Findings, verify_shards
 
@@ -22,30 +23,50 @@ ENTITIES: dict[str, dict[str, Any]] = {
     "cat": {"attributes": ["coat"], "parents": {}, "diversity": ["light"], "spec": "1" * 64},
 }
 FIRST, SECOND = "cat-test-00000.tar", "cat-test-00001.tar"
-FILES = [FIRST, SECOND, "labels.csv", "manifest.json", "render.json"]
+ASIDE = f"quarantine/{FIRST}"
+FILES = [FIRST, SECOND, "labels.csv", ASIDE, "manifest.json", "render.json"]
+JUDGE = {"type": "picky"}
+REJECTED = {"attempt": 2, "scores": {"coat": -0.5}, "rejected": ["attempt 1: no", "attempt 2: no"]}
+BY_HAND = {"attempt": 1, "scores": {"coat": 0.5}, "rejected": ["by hand: a dog"], "failed": []}
 
 
-def cat(number: int, coat: str = "red") -> ShardSample:
+def cat(number: int, coat: str = "red", **more: Any) -> ShardSample:
     key = f"cat-{number}"
-    record = {"key": key, "entity": "cat", "labels": {"coat": coat}, "diversity": {"light": "dim"}}
+    record = {"key": key, "entity": "cat", "labels": {"coat": coat}, "diversity": {"light": "dim"}, **more}
     return ShardSample(key, "jpg", random.Random(number).randbytes(600), record)
 
 
+SHARDS = {
+    FIRST: [cat(0), cat(1, attempt=2, rejected=["attempt 1: no"], failed=["coat"])],
+    SECOND: [cat(2), cat(3)],
+}
+QUARANTINED = [cat(4, failed=["coat", "coat", "prompt"], **REJECTED), cat(5, **BY_HAND)]
+FAILED = [cat(6), cat(7)]
+
+
 def make(folder: Path, shards: dict[str, list[ShardSample]] | None = None) -> Path:
-    shards = shards or {FIRST: [cat(0), cat(1)], SECOND: [cat(2), cat(3)]}
+    """Two shards, two quarantined samples (one of them by hand), and two that failed."""
+    shards = shards or SHARDS
     folder.mkdir(exist_ok=True)
     settings = {
         "schema": "clay-eval/render-settings/1",
         "plan": "a" * 64,
         "renderer": {"type": "fake"},
+        "judge": JUDGE,
+        "attempts": 2,
         "shard_size": 2,
         "image": {},
     }
     write_sealed(folder / "render.json", settings)
     (folder / ".lock").touch()
-    for name, samples in shards.items():
+    for name, samples in {**shards, ASIDE: QUARANTINED}.items():
         write_shard(folder / name, samples)
-    write_manifest(folder, list(shards), ENTITIES, "a" * 64, {"type": "fake"})
+    write_failures(folder / "failures" / f"{SECOND}.jsonl", {s.key: "too dark" for s in FAILED})
+    planned = Tally()
+    for sample in [*QUARANTINED, *FAILED, *(s for samples in shards.values() for s in samples)]:
+        planned.add(sample.record["entity"], sample.record["labels"], sample.record["diversity"])
+    making = Making("a" * 64, {"type": "fake"}, JUDGE, 2, planned, failed=len(FAILED))
+    write_manifest(folder, list(shards), ENTITIES, making)
     return folder
 
 
@@ -61,9 +82,10 @@ def refresh(folder: Path) -> None:
     """Make the manifest's bytes and hashes fit whatever lies there."""
 
     def change(manifest: dict[str, Any]) -> None:
-        for file in manifest["files"]:
-            path = folder / file["name"]
-            file.update(bytes=path.stat().st_size, sha256=file_sha256(path))
+        for place, files in ((folder, manifest["files"]), (folder / "quarantine", manifest["quarantine"])):
+            for file in files:
+                path = place / file["name"]
+                file.update(bytes=path.stat().st_size, sha256=file_sha256(path))
 
     reseal(folder, change)
 
@@ -82,8 +104,8 @@ def faults(folder: Path) -> str:
 def test_a_good_folder_has_no_faults(folder: Path) -> None:
     done: list[int] = []
     findings = verify_shards(folder, progress=done.append)
-    sizes = [(folder / name).stat().st_size for name in FILES[:3]]
-    assert findings == Findings(files=3, samples=4, bytes=sum(sizes), faults=[])
+    sizes = [(folder / name).stat().st_size for name in FILES[:4]]
+    assert findings == Findings(files=4, samples=4, bytes=sum(sizes), faults=[])
     assert findings.ok
     assert done == sizes
     (folder / "render.json").unlink()
@@ -126,7 +148,19 @@ def test_a_missing_file_is_noticed(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cat-test-00002.tar", "notes.txt", "folder/", ".hidden", ".x.abcdefgh.part"]
+    "name",
+    [
+        "cat-test-00002.tar",
+        "notes.txt",
+        "folder/",
+        ".hidden",
+        ".x.abcdefgh.part",
+        f"quarantine/{SECOND}",
+        "quarantine/notes.txt",
+        "quarantine/folder/",
+        "failures/notes.txt",
+        "failures/folder.tar.jsonl/",
+    ],
 )
 def test_an_extra_file_is_noticed(folder: Path, name: str) -> None:
     if name.endswith("/"):
@@ -187,6 +221,28 @@ def test_other_samples_are_noticed_although_all_hashes_fit(
         (lambda m: m["entities"]["cat"].update(attributes=["fur"]), "labels are not those"),
         (lambda m: m["entities"]["cat"].update(diversity=[]), "diversity are not those"),
         (lambda m: m.update(samples=5), "5 samples expected, 4 found"),
+        (lambda m: m["filter"].update(judge=None), "render.json: another judge"),
+        (lambda m: m["filter"].update(attempts=3), "render.json: another attempts"),
+        (lambda m: m["filter"].update(planned=9), "9 samples were planned, 8 are accounted for"),
+        (lambda m: m["filter"].update(accepted=5), "5 accepted expected, 4 found"),
+        (lambda m: m["filter"].update(first_try=4), "4 first_try expected, 3 found"),
+        (lambda m: m["filter"].update(quarantined=1), "1 quarantined expected, 2 found"),
+        (lambda m: m["filter"].update(by_hand=0), "0 by_hand expected, 1 found"),
+        (lambda m: m["filter"].update(failed=0), "0 failed expected, 2 found"),
+        (lambda m: m["filter"]["rejections"].update(coat=2), "rejections expected"),
+        (lambda m: m["filter"]["rejections"].pop("prompt"), "rejections expected"),
+        (lambda m: m["balance"]["cat"]["coat"].update(red=[8, 5]), "balance is not that of the shards"),
+        (lambda m: m["balance"]["cat"]["coat"].update(red=[9, 4]), "balance of cat does not add up"),
+        (lambda m: m["balance"]["cat"].pop("coat"), "balance of cat does not add up"),
+        (lambda m: m["balance"].update(cat={}), "balance is not that of 8 planned samples"),
+        (lambda m: m["balance"].update(dog=m["balance"]["cat"]), "balance is not that of 8 planned"),
+        (lambda m: m["quarantine"].clear(), f"{ASIDE}: not in the manifest"),
+        (lambda m: m["quarantine"].append(dict(m["quarantine"][0])), "listed twice"),
+        (lambda m: m["quarantine"][0].update(samples=3), "3 samples expected, 2 found"),
+        (lambda m: m["quarantine"][0].update(bytes=3), "3 bytes expected"),
+        (lambda m: m["quarantine"][0].update(sha256="0" * 64), "sha256 is not the manifest's"),
+        (lambda m: m["quarantine"][0].update(name=SECOND), f"quarantine/{SECOND}: missing"),
+        (lambda m: m["quarantine"][0].update(name=".."), "pattern"),
         (lambda m: m.update(plan="b" * 64), "render.json: another plan"),
         (lambda m: m.update(renderer={"type": "real"}), "render.json: another renderer"),
         (lambda m: m["files"][0].update(name="../x.tar"), "pattern"),
@@ -208,16 +264,16 @@ def test_a_fingerprint_that_does_not_fit_is_noticed(folder: Path) -> None:
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize("name", [FIRST, "labels.csv", "manifest.json"])
+@pytest.mark.parametrize("name", [FIRST, ASIDE, f"failures/{SECOND}.jsonl", "labels.csv", "manifest.json"])
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
 def test_what_is_no_plain_file_is_a_fault_and_is_not_opened(folder: Path, name: str, kind: str) -> None:
     """A named pipe would make a reader wait for ever."""
     path = folder / name
-    path.rename(folder.parent / name)
+    path.rename(folder.parent / "elsewhere")
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "link":
-        path.symlink_to(folder.parent / name)
+        path.symlink_to(folder.parent / "elsewhere")
     else:
         path.mkdir()
     if (kind, name) != ("link", "manifest.json"):
@@ -233,8 +289,8 @@ def test_pictures_are_checked_on_demand(folder: Path) -> None:
             raise IntegrityError("no picture", where=where)
 
     findings = verify_shards(folder, check_image=picky)
-    assert seen == [cat(i).image for i in range(4)]
-    assert findings.faults == [f"no picture where: {folder / SECOND}: cat-2"]
+    assert seen == [cat(i).image for i in range(6)]
+    assert findings.faults[0] == f"no picture where: {folder / SECOND}: cat-2"
 
 
 def test_all_faults_are_listed_and_none_is_raised(folder: Path) -> None:
@@ -259,3 +315,73 @@ def test_a_surplus_row_is_noticed_although_all_hashes_fit(folder: Path) -> None:
         stream.write("cat-9,cat,cat-test-00001.tar,red,dim\n")
     refresh(folder)
     assert faults(folder) == f"{folder / 'labels.csv'}: does not say what the shards say"
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (QUARANTINED[:1], "2 samples expected, 1 found"),
+        ([*QUARANTINED, cat(8)], "2 samples expected, 3 found"),
+        ([QUARANTINED[0], cat(0, **BY_HAND)], f"{ASIDE}: cat-0: this key stands in two shards"),
+        ([QUARANTINED[0], cat(6, **BY_HAND)], "cat-6: this sample is elsewhere, too"),
+        ([QUARANTINED[0], cat(5, **BY_HAND, labels={})], "labels are not those"),
+        ([QUARANTINED[0], cat(5, **{**BY_HAND, "rejected": ["a dog"]})], "1 by_hand expected, 0 found"),
+        ([QUARANTINED[0], cat(5, **{**BY_HAND, "failed": ["coat"]})], "rejections expected"),
+        (
+            [QUARANTINED[0], cat(5, **{**BY_HAND, "rejected": 7, "failed": [[]]})],
+            "1 by_hand expected, 0 found",
+        ),
+    ],
+)
+def test_another_quarantine_is_noticed_although_all_hashes_fit(
+    folder: Path, samples: list[ShardSample], words: str
+) -> None:
+    write_shard(folder / ASIDE, samples)
+    assert "sha256" in faults(folder) or "bytes expected" in faults(folder)
+    refresh(folder)
+    assert words in faults(folder)
+
+
+@pytest.mark.parametrize("name", ["quarantine", "failures"])
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_place_that_is_no_folder_is_a_fault(folder: Path, name: str, kind: str) -> None:
+    (folder / name).rename(folder.parent / "elsewhere")
+    if kind == "file":
+        (folder / name).touch()
+    else:
+        (folder / name).symlink_to(folder.parent / "elsewhere")
+    assert f"{folder / name}: not a folder" in faults(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "2 failed expected, 0 found"),
+        ('{"key": "cat-6", "error": "e"}\n', "8 samples were planned, 7 are accounted for"),
+        ('{"key": "cat-6", "error": "e"}\n' * 2, "listed twice"),
+        (
+            '{"key": "cat-6", "error": "e"}\n{"key": "cat-3", "error": "e"}',
+            "cat-3: this sample is elsewhere, too",
+        ),
+        (
+            '{"key": "cat-6", "error": "e"}\n{"key": "cat-4", "error": "e"}',
+            "cat-4: this sample is elsewhere, too",
+        ),
+        ('{"key": "cat-6"}\n', "no failure of a sample"),
+        ('{"key": "cat-6", "error": 1}\n', "no failure of a sample"),
+        ("[]\n", "no failure of a sample"),
+        ("nonsense\n", "not valid JSON"),
+        ('{"key": "cat-6", "error": "\\ud800"}\n', "half a character"),
+    ],
+)
+def test_another_list_of_failures_is_noticed(folder: Path, content: str, words: str) -> None:
+    (folder / "failures" / f"{SECOND}.jsonl").write_text(content)
+    assert words in faults(folder)
+
+
+def test_a_second_list_of_failures_is_noticed(folder: Path) -> None:
+    """Of the same samples, or of others."""
+    write_failures(folder / "failures" / f"{FIRST}.jsonl", {"cat-6": "too dark"})
+    assert "cat-6: this sample is elsewhere, too" in faults(folder)
+    write_failures(folder / "failures" / f"{FIRST}.jsonl", {"cat-9": "too dark"})
+    assert "2 failed expected, 3 found" in faults(folder)

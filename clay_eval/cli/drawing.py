@@ -1,0 +1,168 @@
+"""From the options of `clay-eval render` to a renderer and a judge, and to the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .common import RunFolder, progress_bar
+
+if TYPE_CHECKING:
+    from clay_eval.generator.alignment.base import Judge
+    from clay_eval.generator.render.base import Renderer
+    from clay_eval.generator.rendering import Engine
+    from clay_eval.generator.shard_work import RenderOptions, Workshop
+
+DEFAULT_SIZE = 128
+EMBEDDED = "embedded"
+AUTO_JUDGE = "auto"
+NO_JUDGE = "none"
+_ROUNDS = 4
+"""An endpoint gets several rounds of requests at once, so that one slow answer holds up few others."""
+
+
+class RendererName(StrEnum):
+    """Renderers by name."""
+
+    diffusion = "diffusion"
+    procedural = "procedural"
+    endpoint = "endpoint"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What was asked for; picklable, so that it can be carried out in another process.
+
+    given: the options of learned renderers that were given, by name. judge: an encoder's name, "auto" (the embedded judge
+    for the embedded pipeline, none for others), "none". margin, prompt_score, vqa: see `load_judge`.
+    """
+
+    renderer: RendererName = RendererName.diffusion
+    size: int | None = None
+    image_format: str = "jpg"
+    shard_size: int = 256
+    attempts: int = 3
+    given: Mapping[str, Any] = field(default_factory=dict)
+    judge: str = AUTO_JUDGE
+    margin: float = 0.0
+    prompt_score: float | None = None
+    vqa: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The learned renderer's model."""
+        default = EMBEDDED if self.renderer is RendererName.diffusion else None
+        model: str | None = self.given.get("model", default)
+        return model
+
+    @property
+    def judge_name(self) -> str | None:
+        """The encoder that judges, or None."""
+        if self.judge == AUTO_JUDGE:
+            from clay_eval.generator.alignment.loading import EMBEDDED_JUDGE
+
+            return EMBEDDED_JUDGE if self.model == EMBEDDED else None
+        return None if self.judge == NO_JUDGE else self.judge
+
+    def options(self) -> RenderOptions:
+        """How pictures are stored."""
+        from clay_eval.generator.shard_work import RenderOptions
+
+        endpoint = self.renderer is RendererName.endpoint
+        usual = _ROUNDS * self.given.get("concurrency", _ROUNDS) if endpoint else 8
+        batch = self.given.get("batch_size", usual)
+        return RenderOptions(self.shard_size, self.image_format, batch, self.attempts)
+
+    def make_renderer(self) -> Renderer:
+        """Load what draws."""
+        given = {k: v for k, v in self.given.items() if k not in ("batch_size", "model", "revision")}
+        if self.size is not None:
+            given["size"] = self.size
+        if self.renderer is RendererName.procedural:
+            from clay_eval.generator.render.procedural import ProceduralRenderer
+
+            return ProceduralRenderer(self.size or DEFAULT_SIZE)
+        if self.renderer is RendererName.endpoint:
+            from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer
+
+            return EndpointRenderer(str(self.model), EndpointOptions(**given))
+        from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
+        from clay_eval.generator.render.embedded import load_embedded
+
+        options = DiffusionOptions(**given)
+        if self.model == EMBEDDED:
+            return load_embedded(options)
+        return load_diffusion(str(self.model), options, self.given.get("revision"))
+
+    def make_judge(self, plan: Path) -> Judge | None:
+        """Load what judges, reading by the plan's condition texts."""
+        from clay_eval.schemas.errors import InputError
+
+        name = self.judge_name
+        if name is None:
+            thresholds = {
+                "--margin": self.margin or None,
+                "--prompt-score": self.prompt_score,
+                "--vqa": self.vqa,
+            }
+            for option, value in thresholds.items():
+                if value is not None:
+                    raise InputError(
+                        "there is no judge to which this would apply",
+                        where=option,
+                        hint="name one, such as --judge ViT-L-14:datacomp_xl_s13b_b90k",
+                    )
+            return None
+        from clay_eval.generator.alignment.loading import load_judge
+        from clay_eval.generator.planning import plan_texts
+
+        return load_judge(
+            name,
+            margin=self.margin,
+            prompt_score=self.prompt_score,
+            vqa=self.vqa,
+            device=self.given.get("device", "auto"),
+            texts=plan_texts(plan),
+        )
+
+    def open_workshop(self, plan: Path, folder: Path) -> Workshop:
+        """Renderer and judge, ready to make shards of `plan` in `folder`; for engines in other processes."""
+        from clay_eval.generator.planning import read_plan_record
+        from clay_eval.generator.rendering import plan_specs
+        from clay_eval.generator.shard_work import Workshop
+
+        renderer, judge = self.make_renderer(), self.make_judge(plan)
+        for spec in plan_specs(plan, read_plan_record(plan)):
+            renderer.check(spec)
+            if judge is not None:
+                judge.prepare(spec)
+        return Workshop(renderer, judge, folder, self.options())
+
+
+def draw(
+    run: RunFolder,
+    drawing: Drawing,
+    part: tuple[int, int] | None = None,
+    engine: Engine | None = None,
+) -> dict[str, Any]:
+    """Render the run's plan, or a part of it; return the manifest."""
+    from clay_eval.generator.parts import part_folder
+    from clay_eval.generator.planning import read_plan_record
+    from clay_eval.generator.rendering import render_plan
+
+    folder = run.shards if part is None else part_folder(run.parts, part)
+    total = read_plan_record(run.plan)["samples"]
+    with progress_bar("render", total if part is None else -(-total // part[1])) as advance:
+        return render_plan(
+            run.plan,
+            folder,
+            drawing.make_renderer(),
+            drawing.options(),
+            advance,
+            judge=drawing.make_judge(run.plan),
+            part=part,
+            engine=engine,
+        )

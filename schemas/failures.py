@@ -1,0 +1,47 @@
+"""Lists of samples that could not be drawn: failures/<shard>.jsonl in a shards folder, {"key", "error"} a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import InputError, IntegrityError
+from .files import remove_file, write_text
+from .validate import parse_json
+
+
+def failures_name(shard: str) -> str:
+    """The name of the list that belongs to a shard."""
+    return f"{shard}.jsonl"
+
+
+def write_failures(path: Path, failures: Mapping[str, str]) -> None:
+    """Write key -> error, atomically; no file at all for no failures."""
+    if failures:
+        lines = [json.dumps({"key": key, "error": error}) for key, error in failures.items()]
+        write_text(path, "\n".join(lines) + "\n")
+    else:
+        remove_file(path)
+
+
+def read_failures(path: Path) -> dict[str, str]:
+    """Key -> error, in order; empty if there is no file. Raises IntegrityError for anything but such a list."""
+    if not path.exists():
+        return {}
+    failures: dict[str, str] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        where = f"{path} line {number}"
+        try:
+            record = parse_json(line, where)
+        except InputError as error:
+            raise IntegrityError(error.what, where=error.where, found=error.found) from error
+        whole = isinstance(record, dict) and record.keys() == {"key", "error"}
+        if not whole or not all(isinstance(value, str) for value in record.values()):
+            raise IntegrityError(
+                "this is no failure of a sample", where=where, expected="texts under key and error"
+            )
+        if record["key"] in failures:
+            raise IntegrityError("a sample is listed twice", where=where, found=record["key"])
+        failures[record["key"]] = record["error"]
+    return failures
