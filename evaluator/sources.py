@@ -98,7 +98,9 @@ class ClayShards:
         self._units: list[Unit] = []
         self.entities: Mapping[str, Labels] = {}
         self.fingerprint: str = manifest["fingerprint"]
-        self.renderer: str = manifest["renderer"]["type"]
+        self.renderer: str = ": ".join(
+            str(manifest["renderer"][k]) for k in ("type", "model") if k in manifest["renderer"]
+        )
         self.plan: str = manifest["plan"]
         self.judge: Mapping[str, Any] | None = manifest["filter"]["judge"]
         self.specs: Mapping[str, str] = {n: facts["spec"] for n, facts in manifest["entities"].items()}

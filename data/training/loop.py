@@ -44,7 +44,7 @@ def options_of(
 ) -> argparse.Namespace:
     """The command line that all training scripts have."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--pool", type=Path, required=True, help="what pictures.py wrote")
+    parser.add_argument("--pool", type=Path, nargs="+", required=True, help="folders that pictures.py wrote")
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and the result")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--batch", type=int, default=batch)

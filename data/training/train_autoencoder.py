@@ -55,7 +55,7 @@ def loss_of(
 def train(options: argparse.Namespace) -> None:
     """Run from the newest checkpoint to the end; leave a diffusers model folder in `work`/vae."""
     torch.manual_seed(options.seed)
-    pixels = [np.load(options.pool / f"{entity}.npy", mmap_mode="r") for entity in ENTITIES]
+    pixels = [np.load(options.pool[0] / f"{entity}.npy", mmap_mode="r") for entity in ENTITIES]
     model = make_model().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.0)
     first = load_checkpoint(options.work, model, optimizer)

@@ -2,7 +2,7 @@
 
     python data/training/pictures.py --out checkpoints/pool --count 24000
     python data/training/pictures.py --out checkpoints/pool-held-out --count 2667 --part held-out
-    python data/training/train_denoiser.py --pool checkpoints/pool --work checkpoints/denoiser
+    python data/training/train_denoiser.py --pool checkpoints/pool checkpoints/pool-held-out --work checkpoints/denoiser
 
 Stopped at any time, the same command continues from the last checkpoint. The autoencoder is the shipped pipeline's, which
 train_autoencoder.py made. The objective is rectified flow (Liu et al., arXiv:2209.03003): for a latent x, noise e and a
@@ -172,8 +172,7 @@ def train(options: Any) -> None:
     torch.manual_seed(options.seed)
     entities = {e: load_entity(e) for e in ENTITIES}
     vae = AutoencoderTiny.from_pretrained(VAE).float().eval()
-    pools = [options.pool, options.pool.with_name(options.pool.name + "-held-out")]
-    latents, records = load_latents(pools, options.work, vae)
+    latents, records = load_latents(options.pool, options.work, vae)
     tokenizer = make_tokenizer(entities, records)
     scale = 1 / float(torch.cat([rows[:2000] for rows in latents.values()]).float().std())
     model = Model(len(tokenizer))

@@ -16,6 +16,7 @@ import logging
 import math
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,13 @@ class Entity:
     records: list[dict[str, dict[str, str]]]
 
 
-def load_pool(pool: Path) -> list[Entity]:
-    """What pictures.py wrote."""
+def load_pool(pools: Sequence[Path]) -> list[Entity]:
+    """What pictures.py wrote, in one folder or several."""
     return [
         Entity(
             load_entity(e),
-            np.load(pool / f"{e}.npy", mmap_mode="r"),
-            json.loads((pool / f"{e}.json").read_text()),
+            np.concatenate([np.load(pool / f"{e}.npy", mmap_mode="r") for pool in pools]),
+            [record for pool in pools for record in json.loads((pool / f"{e}.json").read_text())],
         )
         for e in ENTITIES
     ]

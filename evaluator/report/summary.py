@@ -12,6 +12,10 @@ DEMONSTRATION = (
     "photographs."
 )
 DRAWN = "The pictures were drawn by this project's own code, from their labels; none is a photograph."
+PAINTED = (
+    "The pictures were made by a small demonstration diffusion model, which this project trained on its own drawings; none "
+    "is a photograph."
+)
 
 
 def headline(report: Mapping[str, Any]) -> str:
@@ -64,9 +68,11 @@ def _against_raw(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], s
 
 def notices(report: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a number: demonstration models, drawn pictures."""
-    renderer = report["inputs"]["data"].get("renderer") or ""
+    renderer = str(report["inputs"]["data"].get("renderer") or "")
     said = [DEMONSTRATION] if report["inputs"]["encoder"]["demonstration"] else []
-    return [*said, DRAWN] if str(renderer).startswith("procedural") else said
+    if renderer.startswith("procedural"):
+        said.append(DRAWN)
+    return [*said, PAINTED] if renderer == "diffusion: embedded" else said
 
 
 def _pairs(results: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:

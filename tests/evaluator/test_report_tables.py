@@ -171,4 +171,5 @@ def test_notices_follow_the_inputs() -> None:
         summary.DEMONSTRATION,
         summary.DRAWN,
     ]
-    assert summary.notices(report(renderer="black-forest-labs/FLUX.1-schnell")) == []
+    assert summary.notices(report(renderer="diffusion: embedded")) == [summary.PAINTED]
+    assert summary.notices(report(renderer="diffusion: black-forest-labs/FLUX.1-schnell")) == []

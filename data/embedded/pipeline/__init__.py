@@ -1,0 +1,1 @@
+"""The embedded diffusion pipeline: a diffusers model folder."""
