@@ -41,7 +41,7 @@ def run(
             help="A shipped entity or an entity spec; may be repeated. Default: demo-object, demo-human.",
         ),
     ] = None,
-    count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 400,
+    count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 300,
     seed: Seed = 0,
     renderer: Annotated[
         RendererName,
