@@ -93,20 +93,21 @@ def main() -> None:
         began = time.perf_counter()
         work(plan, calm)
         whole = time.perf_counter() - began
-        kills = finished = 0
+        kills, finished = 0, False
         while kills < options.kills:
             if finished:
-                # Done before it was killed often enough: some files are taken away, and it begins to work again.
-                for path in rng.sample(sorted(killed.rglob("*.tar")), 20):
+                # Done before it was killed often enough: half of the files are taken away, and it begins to work again.
+                tars = sorted(killed.rglob("*.tar"))
+                for path in rng.sample(tars, len(tars) // 2):
                     path.unlink()
             process = subprocess.Popen([sys.executable, __file__, "--work", str(plan), str(killed)])
             try:
                 process.wait(timeout=rng.uniform(0.2, 2 + whole / 10))
-                finished += 1
+                finished = True
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                kills += 1
+                kills, finished = kills + 1, False
         subprocess.run([sys.executable, __file__, "--work", str(plan), str(killed)], check=True)
         remove_leftovers(killed)
         keys = Counter(s.key for path in killed.rglob("*.tar") for s in read_shard(path))
