@@ -24,7 +24,7 @@ EPILOG = """
 
     clay-eval embed --data my_pictures --encoder ViT-B-32:laion2b_s34b_b79k --device cuda --out runs/mine
 
-    clay-eval embed --out /shared/runs/first --encoder ViT-L-14:openai --engine ray --workers 8
+    clay-eval embed --out /shared/runs/first --encoder ViT-L-14:datacomp_xl_s13b_b90k --engine ray --workers 8
 
 Features are kept in features/, a file a shard; those that are there and up to date are not computed again.
 """

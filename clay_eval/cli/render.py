@@ -20,7 +20,7 @@ EPILOG = """
 
     clay-eval render --out runs/exact --renderer procedural --size 256 --format png
 
-    clay-eval render --out runs/flux --model black-forest-labs/FLUX.1-schnell --steps 4 --guidance 0 --judge ViT-L-14:datacomp_xl_s13b_b90k
+    clay-eval render --out runs/xl --model org/name --steps 30 --guidance 5 --judge ViT-L-14:datacomp_xl_s13b_b90k
 
     clay-eval render --out runs/sd --model models/my-sd --steps 30 --guidance 5 --batch-size 16 --part 3/16
 
