@@ -21,6 +21,8 @@ SETTINGS = {
     "schema": "clay-eval/render-settings/1",
     "plan": "0" * 64,
     "renderer": {"type": "é"},
+    "judge": None,
+    "attempts": 1,
     "shard_size": 3,
     "image": {},
 }
