@@ -1,8 +1,16 @@
-"""What a feature method must offer. Nothing needs to be imported from here: any class of this shape will do."""
+"""What a feature method must offer. Nothing needs to be imported from here: any class of this shape will do.
+
+What `fit` needs beyond the two arrays it asks for by the name of a further parameter, as tests ask for fixtures:
+`def fit(self, database_features, text_features, text_values, logit_scale=100.0)` gets the texts' values and the
+encoder's scale. `ASKABLE` lists the names. Optional, for methods that treat queries otherwise than database images:
+`transform_queries(features (M, d)) -> (M, k)`.
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -12,6 +20,22 @@ from clay_eval.schemas.errors import InputError
 from ..arrays import FloatArray
 
 Scalar = str | int | float | bool | None
+
+ASKABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "text_values": "list of n str: the value that each text names",
+        "text_conditions": "list of n str: the condition that each text belongs to, several when conditions are stacked",
+        "text_weights": "float64 (n,): the weight of each text's condition, all 1 unless the user gave weights",
+        "condition_features": "float (c, d): the encoded names of the asked conditions themselves",
+        "other_text_features": "float (m, d): texts of the entity's conditions that are not asked for",
+        "generic_features": "float (g, d): encoded texts 'a photo of a X' of everyday things, whatever the condition",
+        "logit_scale": "float: the encoder's learnt scale, 100.0 where it is unknown",
+        "database_labels": "int64 (N,), privileged: equal where two database images are alike in the asked conditions",
+    }
+)
+"""What `fit` may ask for, with what it then gets."""
+
+_PRIVILEGED = "database_labels"
 
 
 @runtime_checkable
@@ -31,6 +55,42 @@ class FeatureMethod(Protocol):
         ...
 
 
+def asked_names(method: object) -> tuple[str, ...]:
+    """Return the names of `ASKABLE` that `fit` of `method`, an instance or a class, has as further parameters.
+
+    The first two parameters are the arrays, whatever they are called. Further ones with a default that are not
+    askable keep their default; `*args` and `**kwargs` get nothing.
+
+    Raises InputError for a required parameter that is not askable, or that cannot be passed by name, and for a fit
+    that does not take the two arrays.
+    """
+    kind = method if isinstance(method, type) else type(method)
+    parameters = _fit_parameters(method)
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    positional = [p for p in named if p.kind is not p.KEYWORD_ONLY]
+    takes_all = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if len(positional) < 2 and not takes_all:
+        raise _fit_error(
+            kind, "fit must take two arrays", "fit(self, database_features, text_features, ...)", parameters
+        )
+    further = [p for p in named if p not in positional[:2]]
+    for parameter in further:
+        required = parameter.default is parameter.empty
+        if required and (parameter.name not in ASKABLE or parameter.kind is parameter.POSITIONAL_ONLY):
+            raise _fit_error(
+                kind,
+                f"fit asks for {parameter.name!r}, which nothing can answer",
+                f"further parameters of these names, or with a default: {', '.join(ASKABLE)}",
+                parameters,
+            )
+    return tuple(p.name for p in further if p.name in ASKABLE and p.kind is not p.POSITIONAL_ONLY)
+
+
+def is_privileged(method: object) -> bool:
+    """Whether `method`, an instance or a class, sees labels: it asks for them, or says so by `privileged = True`."""
+    return bool(getattr(method, "privileged", False)) or _PRIVILEGED in asked_names(method)
+
+
 def describe(method: object) -> dict[str, Scalar]:
     """Return the constructor's parameters of `method`, and its fitted attributes that are single values."""
     names = [name for name in inspect.signature(type(method)).parameters if hasattr(method, name)]
@@ -39,12 +99,6 @@ def describe(method: object) -> dict[str, Scalar]:
     ]
     values = {name: _scalar(getattr(method, name)) for name in names + fitted}
     return {name: value for name, value in values.items() if value is not NotImplemented}
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value if value is None or isinstance(value, str | int | float | bool) else NotImplemented
 
 
 def checked_components(n_components: object) -> int:
@@ -57,3 +111,29 @@ def checked_components(n_components: object) -> int:
             found=repr(n_components),
         )
     return int(n_components)
+
+
+def _fit_parameters(method: object) -> list[inspect.Parameter]:
+    fit: Callable[..., Any] = getattr(method, "fit")  # noqa: B009  (object has no such attribute)
+    parameters = list(inspect.signature(fit).parameters.values())
+    unbound = isinstance(method, type) and inspect.isfunction(inspect.getattr_static(method, "fit"))
+    return (
+        parameters[1:]
+        if unbound and parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL
+        else parameters
+    )
+
+
+def _fit_error(kind: type, what: str, expected: str, parameters: list[inspect.Parameter]) -> InputError:
+    return InputError(
+        f"{kind.__name__}: {what}",
+        where=f"{kind.__module__}.{kind.__qualname__}.fit",
+        expected=expected,
+        found=f"fit({', '.join(map(str, parameters))})",
+    )
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if value is None or isinstance(value, str | int | float | bool) else NotImplemented
