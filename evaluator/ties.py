@@ -28,18 +28,49 @@ def harmonic_numbers(n: int) -> Float64Array:
     return np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
 
 
+def discount_sums(n: int, k: int | None = None) -> Float64Array:
+    """Return D_0, ..., D_n, shape (n + 1,): D_i sums 1 / log2(1 + rank) over the first min(i, k) ranks."""
+    discounts = 1 / np.log2(np.arange(2, n + 2))
+    if k is not None:
+        discounts[k:] = 0
+    return np.concatenate([[0.0], np.cumsum(discounts)])
+
+
+def miss_probability(n: Counts, r: Counts, t: Counts) -> Float64Array:
+    """Return the probability that the first t of n items in random order hold none of the r relevant ones.
+
+    It is C(n - r, t) / C(n, t), a product of min(r, t) factors. The three broadcast; 0 <= r, t <= n, n >= 1.
+    """
+    few, many = np.minimum(r, t), np.maximum(r, t)
+    result = np.ones(np.broadcast(n, few).shape)
+    for i in range(int(few.max(initial=0))):
+        factor = np.maximum(n - many - i, 0) / np.maximum(n - i, 1)
+        result *= np.where(i < few, factor, 1.0)
+        if not result.any():
+            break
+    return result
+
+
 def expected_precision_sum(
-    n: Counts, r: Counts, before: Counts, found: Counts, harmonic: Float64Array, formula: Formula
+    n: Counts,
+    r: Counts,
+    before: Counts,
+    found: Counts,
+    harmonic: Float64Array,
+    formula: Formula,
+    upto: Counts | None = None,
 ) -> Float64Array:
     """Return the expected sum of precisions over tie groups.
 
     n, r: items and relevant items of each group, 1 <= r <= n; before, found: the items, and the relevant
-    items, ranked above it (c and R of the module's formulas); harmonic: H_0 to at least max(before + n).
+    items, ranked above it (c and R of the module's formulas); harmonic: H_0 to at least max(before + n). upto
+    (standard formula only): the number t of each group's ranks that count, 0 <= t <= n; by default all.
     """
     b = (r - 1) / np.maximum(n - 1, 1)
+    t = n if upto is None else upto
     precisions: Float64Array = (found + 1 - b * (before + 1)) * (
-        harmonic[before + n] - harmonic[before]
-    ) + b * n
+        harmonic[before + t] - harmonic[before]
+    ) + b * t
     if formula == "trapezoid":
         above = (found - b * before) * (
             harmonic[before + n - 1] - harmonic[np.maximum(before - 1, 0)]
