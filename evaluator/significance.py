@@ -231,4 +231,4 @@ def _flips(generator: np.random.Generator, draws: int, items: int) -> Iterator[F
         rows = min(step, draws - start)
         drawn = generator.integers(0, 2**64, (rows, words), dtype=np.uint64).astype("<u8")
         bits = np.unpackbits(drawn.view(np.uint8), axis=1, count=items)
-        yield 1.0 - 2.0 * bits
+        yield np.where(bits, -1.0, 1.0)

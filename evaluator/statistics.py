@@ -150,7 +150,7 @@ def cluster_sums(
     if clusters is None:
         return values, np.ones(values.shape[1])
     sums = np.stack([np.bincount(clusters, weights=row) for row in values])
-    return sums, np.bincount(clusters).astype(np.float64)
+    return sums.astype(np.float64), np.bincount(clusters).astype(np.float64)
 
 
 def _drawn_counts(generator: np.random.Generator, draws: int, items: int) -> Iterator[Float64Array]:
