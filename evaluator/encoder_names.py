@@ -16,18 +16,22 @@ EMBEDDED = "embedded"
 CONFIG = "open_clip_config.json"
 _PREFERRED = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 _UNSAFE = (".bin", ".pth", ".pt", ".ckpt", ".npz", ".npy", ".pkl", ".pickle")
-_FORMS = f"{EMBEDDED}, MODEL:TAG, MODEL:FILE.safetensors, a folder with {CONFIG}, or hf-hub:ORG/REPOSITORY"
+TRANSFORMERS = "transformers:"
+_FORMS = (
+    f"{EMBEDDED}, MODEL:TAG, MODEL:FILE.safetensors, a folder with {CONFIG}, hf-hub:ORG/REPOSITORY, "
+    f"or {TRANSFORMERS}FOLDER_OR_NAME[@REVISION]"
+)
 
 
 @dataclass(frozen=True)
 class EncoderName:
     """A parsed name.
 
-    model, weights: what open_clip takes as model name and `pretrained`. display, pretrained: what is recorded, free of
-    absolute paths. files: the local files that the model is read from.
+    model, weights: what open_clip takes as model name and `pretrained`; of transformers, a folder or Hub name, and None.
+    display, pretrained: what is recorded, free of absolute paths. files: the local files that the model is read from.
     """
 
-    kind: Literal["folder", "file", "tag", "hub"]
+    kind: Literal["folder", "file", "tag", "hub", "transformers"]
     model: str
     weights: str | None
     display: str
@@ -48,6 +52,8 @@ def parse_name(name: str) -> EncoderName:
         if not name.removeprefix("hf-hub:"):
             raise InputError("unknown encoder", where="--encoder", expected=_FORMS, found=repr(name))
         return EncoderName("hub", name, None, name, "hub")
+    if name.startswith(TRANSFORMERS):
+        return _of_transformers(name.removeprefix(TRANSFORMERS))
     if name.startswith("local-dir:") or (name and Path(name).is_dir()):
         return _folder(Path(name.removeprefix("local-dir:")))
     model, colon, pretrained = name.partition(":")
@@ -99,18 +105,41 @@ def resolve_tag(name: EncoderName) -> EncoderName:
 def request(name: str, precision: str) -> dict[str, Any]:
     """What decides which model `name` stands for, without loading it: hashes of local files, open_clip's version."""
     parsed = parse_name(name)
+    library = "transformers" if parsed.kind == "transformers" else "open_clip"
     return {
         "name": parsed.display,
         "pretrained": _clean(parsed.pretrained),
         "precision": precision,
         "files": {path.name: file_sha256(path) for path in parsed.files},
-        "open_clip": metadata.version("open_clip_torch"),
+        library: metadata.version({"open_clip": "open_clip_torch"}.get(library, library)),
     }
 
 
 def embedded_folder() -> Path:
     """Where the embedded encoder's config and weights lie."""
     return Path(str(resources.files("clay_eval.data.embedded.encoder")))
+
+
+def _of_transformers(name: str) -> EncoderName:
+    from .transformers_loading import check_folder, model_files, split_revision
+
+    base, revision = split_revision(name)
+    if not base or revision == "":
+        raise InputError(
+            "unknown encoder", where="--encoder", expected=_FORMS, found=repr(TRANSFORMERS + name)
+        )
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        if (folder / CONFIG).is_file() and not (folder / "config.json").is_file():
+            raise InputError(
+                "this folder is a model of open_clip, not of transformers",
+                where=folder,
+                hint=f"--encoder {folder}",
+            )
+        check_folder(folder)
+        files = tuple(path for path in model_files(folder) if path.parent == folder)
+        return EncoderName("transformers", str(folder), None, folder.resolve().name, "folder", files)
+    return EncoderName("transformers", name, None, base, revision or "hub")
 
 
 def _embedded() -> EncoderName:

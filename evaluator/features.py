@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
 from .encoder_names import request
-from .encoders import Encoder, OpenClipEncoder, load_encoder, slug
+from .encoder_rows import UNKNOWN_LOGIT_SCALE
+from .encoders import Encoder, load_encoder, slug
 from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
 from .images import decode_image
 from .sources import ImageSource, Unit
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ENCODER_FILE = "encoder.json"
-ENCODER_SCHEMA = "clay-eval/encoder/1"
+ENCODER_SCHEMA = "clay-eval/encoder/2"
 _NORM_TOLERANCE = 1e-3
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -68,6 +69,18 @@ class EmbedCounts:
     reused: int
 
 
+class FeatureReader(Protocol):
+    """Where an evaluation gets features from: a `FeatureStore`, or features made elsewhere (`given_features`)."""
+
+    def load(self, source: ImageSource, identity: Mapping[str, Any]) -> dict[str, EntityFeatures]:
+        """All features of `source`, entity by entity, in the order of its keys."""
+        ...
+
+    def text_features(self, texts: Sequence[str], encoder: Encoder) -> NDArray[np.float32]:
+        """(n, d) rows for `texts`."""
+        ...
+
+
 class FeatureStore:
     """Features of pictures and texts in a folder, keyed by the encoder's identity."""
 
@@ -82,13 +95,14 @@ class FeatureStore:
         """Where the features of one unit lie."""
         return self.encoder_folder(identity) / f"{unit.name}.safetensors"
 
-    def remember(self, encoder: OpenClipEncoder, asked: Mapping[str, Any]) -> None:
-        """Record an encoder's identity, the request that it answered, and the libraries' versions."""
+    def remember(self, encoder: Encoder, asked: Mapping[str, Any]) -> None:
+        """Record an encoder's identity and scale, the request that it answered, and the libraries' versions."""
         record = {
             "schema": ENCODER_SCHEMA,
             "identity": dict(encoder.identity),
+            "logit_scale": encoder.logit_scale,
             "request": dict(asked),
-            "versions": versions("open_clip_torch", "torch", "torchvision", "pillow"),
+            "versions": versions("open_clip_torch", "transformers", "torch", "torchvision", "pillow"),
         }
         path = self.encoder_folder(encoder.identity) / ENCODER_FILE
         if _read_encoder_record(path) != record:
@@ -103,6 +117,11 @@ class FeatureStore:
                 if path.parent.name == slug(identity):
                     return identity
         return None
+
+    def logit_scale(self, identity: Mapping[str, Any]) -> float:
+        """The learnt scale of an encoder that is known here; 100 for one that is not."""
+        record = _read_encoder_record(self.encoder_folder(identity) / ENCODER_FILE)
+        return UNKNOWN_LOGIT_SCALE if record is None else float(record["logit_scale"])
 
     def identities(self) -> list[dict[str, Any]]:
         """Identities of all encoders that have features here."""
@@ -174,8 +193,14 @@ class FeatureStore:
 class LazyEncoder:
     """An encoder whose identity is known from the store; the model is loaded only when something must be computed."""
 
-    def __init__(self, identity: Mapping[str, Any], load: Callable[[], Encoder]) -> None:
+    def __init__(
+        self,
+        identity: Mapping[str, Any],
+        load: Callable[[], Encoder],
+        logit_scale: float = UNKNOWN_LOGIT_SCALE,
+    ) -> None:
         self.identity = identity
+        self.logit_scale = logit_scale
         self._load = load
         self._loaded: Encoder | None = None
 
@@ -215,7 +240,8 @@ def open_encoder(
     asked = request(name, precision)
     identity = store.known(asked)
     if identity is not None:
-        return LazyEncoder(identity, lambda: load_encoder(name, device, precision, batch_size))
+        scale = store.logit_scale(identity)
+        return LazyEncoder(identity, lambda: load_encoder(name, device, precision, batch_size), scale)
     encoder = load_encoder(name, device, precision, batch_size)
     store.remember(encoder, asked)
     return encoder

@@ -1,0 +1,69 @@
+"""Where a model runs, in which number format, and what is said when a device is missing or too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from clay_eval.schemas.errors import InputError
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(device: str = "auto") -> str:
+    """The torch device for "auto", "cpu", "cuda", "cuda:1" or "mps"; one that is not there raises InputError."""
+    import torch
+
+    kind = device.partition(":")[0]
+    if kind not in DEVICES:
+        raise InputError("unknown device", where="--device", expected=f"one of {DEVICES}", found=device)
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if kind == "auto":
+        return next(name for name, available in there.items() if available)
+    if not there[kind]:
+        present = [name for name, available in there.items() if available]
+        raise InputError(
+            f"this machine has no {kind} device that torch can use",
+            where="--device",
+            expected=f"auto, or one of {present}",
+            found=device,
+        )
+    return device
+
+
+def check_options(precision: str, batch_size: int) -> None:
+    """Raise InputError for an unknown precision or a batch that holds nothing."""
+    if precision not in PRECISIONS:
+        raise InputError(
+            "unknown precision", where="--precision", expected=f"one of {PRECISIONS}", found=precision
+        )
+    if batch_size < 1:
+        raise InputError(
+            "a batch holds at least one item", where="--batch-size", expected=">= 1", found=batch_size
+        )
+
+
+def exact_convolutions(device: str, precision: str) -> AbstractContextManager[None]:
+    """On NVIDIA cards cuDNN rounds float32 convolutions to TF32 by default; precision "fp32" means float32."""
+    import torch
+
+    if not device.startswith("cuda") or precision != "fp32":
+        return nullcontext()
+    exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return exact
+
+
+@contextmanager
+def memory_errors(batch_size: int) -> Iterator[None]:
+    """Turn a device that is out of memory into an InputError with the way out."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            "the device has too little memory for one batch",
+            found=f"batches of {batch_size}",
+            hint="use a smaller --batch-size, or --device cpu",
+        ) from error

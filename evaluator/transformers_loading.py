@@ -1,0 +1,255 @@
+"""From a folder or a Hub name to a model folder of transformers; what is refused before and after weights are read.
+
+Weights are safetensors, and code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
+from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+
+from .devices import choose_device
+
+CONFIG = "config.json"
+TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_OTHER_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5", ".gguf"})
+_LOADING_FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError)
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """Where a model lies, and what is recorded of it: its name without paths, and its commit if it is from the Hub."""
+
+    path: Path
+    name: str
+    revision: str | None = None
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """("org/name", "revision") of "org/name@revision"; a folder whose name holds an @ stays whole."""
+    if Path(name).expanduser().is_dir() or "@" not in name:
+        return name, None
+    base, _, revision = name.rpartition("@")
+    return base, revision
+
+
+def find_folder(name: str, where: str) -> ModelFolder:
+    """The folder that `name`, a folder or `org/name[@revision]`, stands for; fetched from the Hub where it must be.
+
+    where: the option that an error names. Raises InputError if there is no such model, or it cannot be fetched.
+    """
+    base, revision = split_revision(name)
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        return ModelFolder(folder, folder.resolve().name)
+    if not _HUB_NAME.fullmatch(base) or revision == "":
+        raise InputError(
+            "there is no such model",
+            where=where,
+            expected=f"a folder with {CONFIG}, or a Hub name such as google/siglip2-base-patch16-224",
+            found=repr(name),
+        )
+    fetched = _fetch(base, revision, where)
+    return ModelFolder(fetched, base, fetched.name)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise unless `folder` holds a config and whole safetensors weights: InputError, IntegrityError for damage."""
+    from safetensors import SafetensorError, safe_open
+
+    if not (folder / CONFIG).is_file():
+        raise InputError(
+            "this folder is not a model of transformers", where=folder, expected=f"a file {CONFIG} in it"
+        )
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        other = sorted(p.name for p in folder.iterdir() if p.suffix in _OTHER_WEIGHTS)
+        raise InputError(
+            "weights in a format that is not read, since reading it may run code"
+            if other
+            else "this model has no weights",
+            where=folder,
+            expected="safetensors",
+            found=", ".join(other[:3]) or None,
+            hint="take a revision with safetensors, or convert it: save_pretrained(folder)",
+        )
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise IntegrityError(
+                "weights are damaged or cut short",
+                where=path,
+                found=first_line(error),
+                hint="fetch the file again",
+            ) from error
+
+
+def load_weights(kind: Any, folder: Path, precision: str, unused: tuple[str, ...] = ()) -> Any:
+    """`kind.from_pretrained(folder)` from safetensors, in evaluation mode on the CPU.
+
+    unused: beginnings or ends of names of weights that may be missing, since they are not run. Raises InputError for weights
+    that are missing or do not fit; the library would go on with random numbers.
+    """
+    import torch
+
+    with loading_errors(folder), quiet():
+        model, report = kind.from_pretrained(
+            str(folder),
+            dtype=getattr(torch, _DTYPES[precision]),
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    for fault in ("missing_keys", "mismatched_keys", "error_msgs"):
+        names = sorted(n for n in map(str, report.get(fault) or ()) if not n.endswith(unused or ("\0",)))
+        if names:
+            raise InputError(
+                "weights are missing or do not fit; the library would go on with random numbers",
+                where=folder,
+                found=", ".join(names[:3]),
+                hint="fetch the whole model again",
+            )
+    return model.eval().requires_grad_(False)
+
+
+def read_part(kind: Any, folder: Path, what: str, **options: Any) -> Any:
+    """`kind.from_pretrained(folder)` for a tokenizer, processor or config. what: how an error calls it."""
+    with loading_errors(folder, what), quiet():
+        return kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+
+
+def to_device(model: Any, device: str) -> tuple[Any, str]:
+    """`model` on the device that `device` means, and its name; InputError where it does not fit into memory."""
+    import torch
+
+    chosen = choose_device(device)
+    try:
+        return model.to(chosen), chosen
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            "the device has too little memory for this model",
+            where="--device",
+            found=chosen,
+            hint="--device cpu, or a smaller model",
+        ) from error
+
+
+def model_files(folder: Path) -> tuple[Path, ...]:
+    """The files that a model is read from: its weights, and what configures model, tokenizers and processor."""
+    places = [*TEXT_FILES, *(f"*/{pattern}" for pattern in TEXT_FILES), "*.safetensors"]
+    return tuple(sorted({path for place in places for path in folder.glob(place) if path.is_file()}))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 over names and bytes of the weights, and over the texts that configure model, tokenizers and processor."""
+    weights = hashlib.sha256()
+    rest = {}
+    for path in model_files(folder):
+        if path.suffix != ".safetensors":
+            rest[path.relative_to(folder).as_posix()] = file_sha256(path)
+            continue
+        weights.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                weights.update(block)
+    return {"weights_sha256": weights.hexdigest(), "configuration_sha256": fingerprint(rest)}
+
+
+def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that is JSON and says nothing of paths or versions."""
+    volatile = {
+        "_name_or_path",
+        "name_or_path",
+        "transformers_version",
+        "dtype",
+        "torch_dtype",
+        "architectures",
+    }
+    return {k: _plain(v) for k, v in record.items() if isinstance(k, str) and k not in volatile}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return plain(value)
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _fetch(name: str, revision: str | None, where: str) -> Path:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    # The class of network faults depends on the HTTP client that this huggingface_hub uses.
+    network: type[Exception] = getattr(errors, "HTTPError", OSError)
+    patterns = [*TEXT_FILES, *(f"*/{pattern}" for pattern in TEXT_FILES), "*.safetensors"]
+    try:
+        with quiet():
+            return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError, ValueError, network) as error:
+        asked = f"{name} --revision {revision}" if revision else name
+        raise InputError(
+            "this model could not be fetched, and is no folder",
+            where=where,
+            found=first_line(error.__cause__ or error),
+            hint=f"on a machine with network: hf download {asked} --local-dir FOLDER; then name FOLDER instead",
+        ) from error
+
+
+@contextmanager
+def loading_errors(folder: Path, what: str = "model") -> Iterator[None]:
+    """Turn what transformers raises for a folder it cannot load into an InputError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ClayEvalError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            "this model needs a package that is not installed", where=folder, found=first_line(error)
+        ) from error
+    except (*_LOADING_FAULTS, SafetensorError) as error:
+        raise InputError(
+            f"the {what} in this folder cannot be loaded",
+            where=folder,
+            expected="files that belong together and need no code of their own",
+            found=f"{type(error).__name__}: {first_line(error)}",
+            hint="fetch the whole model again; or transformers may be too old for it",
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no remarks while loading (what matters is checked); as it was afterwards."""
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that says something."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
