@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clay_eval.evaluator import evaluation
-from clay_eval.evaluator.encoders import OpenClipEncoder, load_encoder
+from clay_eval.evaluator.encoders import Encoder, load_encoder
 from clay_eval.evaluator.features import FeatureStore, embed
 from clay_eval.evaluator.report.judged import judged_by_itself
 from clay_eval.evaluator.sources import ClayShards
@@ -24,7 +24,7 @@ PUBLIC = {"library": "open_clip", "name": "ViT-B-32", "pretrained": "openai", "a
 
 
 @pytest.fixture(scope="module")
-def encoders(tiny_encoder: Path, other_encoder: Path) -> dict[str, OpenClipEncoder]:
+def encoders(tiny_encoder: Path, other_encoder: Path) -> dict[str, Encoder]:
     return {
         name: load_encoder(str(f), "cpu") for name, f in (("tiny", tiny_encoder), ("other", other_encoder))
     }
@@ -41,7 +41,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("judged_by", ["tiny", "other", "both", None])
 def test_the_report_warns_of_its_own_judge_only(
     shards: Path,
-    encoders: dict[str, OpenClipEncoder],
+    encoders: dict[str, Encoder],
     tmp_path: Path,
     judged_by: str | None,
 ) -> None:
@@ -62,7 +62,7 @@ def test_the_report_warns_of_its_own_judge_only(
 
 
 def test_the_judge_is_the_manifests(
-    shards: Path, encoders: dict[str, OpenClipEncoder], tmp_path: Path
+    shards: Path, encoders: dict[str, Encoder], tmp_path: Path
 ) -> None:
     assert ClayShards(shards).judge is None
     judge = ZeroShotJudge(encoders["tiny"], margin=-2.0)
