@@ -83,6 +83,7 @@ _SYNONYMS = {
     "ap": "AP",
     "map": "AP",
     "averageprecision": "AP",
+    "meanaverageprecision": "AP",
     "ap(trapezoid)": "AP(trapezoid)",
     "ap(trapezoidal)": "AP(trapezoid)",
     "map(trapezoid)": "AP(trapezoid)",
@@ -234,6 +235,17 @@ def graded_chance(measure: Measure, counts: npt.ArrayLike) -> Float64Array:
         return np.asarray(above.sum(axis=-1) / items * sums[items] / sums[above].sum(axis=-1))
 
 
+def check_measures(measures: Sequence[Measure], conditions: int) -> None:
+    """Raise InputError for a graded measure without the codes of any condition."""
+    for measure in measures:
+        if measure.graded and not conditions:
+            raise InputError(
+                f"{measure} needs the codes of each condition",
+                where="graded_codes",
+                expected="one pair a condition",
+            )
+
+
 def _chance(measure: Measure, n: npt.NDArray[np.int64], r: npt.NDArray[np.int64]) -> Float64Array:
     zero = np.zeros_like(n)
     if measure.family in ("AP", "AP(trapezoid)", "AP@R"):
@@ -262,7 +274,7 @@ def _unknown(name: str) -> InputError:
         cutoff = FAMILIES[family].cutoff
         if family == "AP" and tail.casefold() == "r":
             likely = "AP@R"
-        elif at and cutoff != "never" and tail.isascii() and tail.isdigit() and 0 < int(tail[:9]):
+        elif at and cutoff != "never" and tail.isascii() and tail.isdigit() and int(tail[:9]) > 0:
             likely = f"{family}@{int(tail[:9])}"
         else:
             likely = FAMILIES[family].example

@@ -1,4 +1,7 @@
-"""Average precision over full rankings, exact, with ties that favour no one.
+"""Measures over full rankings, exact, with ties that favour no one.
+
+`retrieval_scores` ranks a database for each query by inner product; `score_rankings` starts from a matrix of scores.
+Both sort each row once, whatever the number of measures (`measures` lists them).
 
 AP = (1/R) sum over the R relevant items of the precision at their rank. Two formulas are in use:
 
@@ -12,31 +15,131 @@ Items with equal scores have no order. "expected" takes the mean over all orders
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array, FloatArray, as_floats, require_width
-from .ranking import Keys, RowSort, Workspace, choose_sort, dense_keys, first_not_below, score_keys
-from .ties import Formula, expected_precision_sum, harmonic_numbers
+from .arrays import Float64Array, as_floats
+from .measures import Measure, check_measures
+from .ranking import choose_sort
+from .scoring import Part, Scorer, Ties, block_rows, check_ties, over_rows
+from .scoring_formulas import Tables
+from .scoring_products import Combine, Pair, Products, Space, checked_spaces, combined, is_large, product_rows
+from .scoring_relevance import (
+    CodePair,
+    Codes,
+    checked_codes,
+    checked_own,
+    checked_pairs,
+    leave_out,
+    mark_codes,
+    mark_flags,
+    mark_levels,
+    mark_runs,
+)
+from .ties import Formula
 
-Ties = Literal["expected", "pessimistic"]
-Codes = npt.NDArray[np.int64]
-Marker = Callable[[Keys, npt.NDArray[np.intp]], None]
-Part = Callable[[int, int], Float64Array]
+_FORMULAS = {"standard": Measure("AP"), "trapezoid": Measure("AP(trapezoid)")}
 
-_BLOCK_ENTRIES = 1 << 18
-_PRODUCT_BLOCKS = 8
-_TILE = 64
-_NEAR = 4
-_MOST_THREADS = 8
+
+def retrieval_scores(
+    spaces: Sequence[Space],
+    query_codes: npt.ArrayLike,
+    database_codes: npt.ArrayLike,
+    measures: Sequence[Measure],
+    *,
+    ties: Ties = "expected",
+    own: npt.ArrayLike | None = None,
+    combine: Combine | None = None,
+    graded_codes: Sequence[CodePair] = (),
+    backend: str = "numpy",
+) -> dict[str, Float64Array]:
+    """Return each measure of each query, name -> (Q,) float64, NaN where nothing is relevant to the query.
+
+    spaces: queries (Q, k) and database (N, k), compared by inner product; several spaces need `combine`, which
+    makes one array of scores (B, N) of a list of them, row by row. Float arrays of any precision; a large database
+    may be memory-mapped, and is read slice by slice.
+    query_codes (Q,), database_codes (N,): integers, equal where relevant.
+    own: (Q,) the query's own row in the database, which is left out of its ranking, or -1.
+    graded_codes: a pair like the codes above for each condition, for measures with gains: an item's gain is the number
+    of conditions in which it matches. They are NaN where no item has any.
+    backend: "numpy" (all cores), or "torch" or "torch:<device>", which ranks on that device.
+
+    Memory is bounded by blocks of rows, beside the database: with NumPy a copy of it up to 64 MiB, none above.
+
+    Raises InputError for NaN, widths or lengths that do not fit, and unknown options.
+    """
+    wanted = tuple(measures)
+    check_ties(ties)
+    pairs = checked_spaces(spaces)
+    rows, n = len(pairs[0].queries), len(pairs[0].database)
+    row_codes = checked_codes(query_codes, rows, "query_codes")
+    column_codes = checked_codes(database_codes, n, "database_codes")
+    places = checked_own(own, rows, n)
+    grades = checked_pairs(graded_codes, rows, n)
+    check_measures(wanted, len(grades))
+    if len(pairs) > 1 and combine is None:
+        raise InputError(
+            "several spaces need a way to combine their scores", where="combine", expected="a function"
+        )
+    if not rows or not n or not wanted:
+        values = np.full((rows, len(wanted)), np.nan)
+    elif backend == "numpy":
+        values = _ranked(pairs, row_codes, column_codes, wanted, ties, places, combine, grades)
+    elif backend.partition(":")[0] == "torch":
+        from .torch_backend import ranked_on_device
+
+        device = backend.partition(":")[2] or "cpu"
+        values = ranked_on_device(
+            pairs, row_codes, column_codes, wanted, ties, places, combine, grades, device
+        )
+    else:
+        raise InputError(
+            "unknown backend", where="backend", expected="numpy, torch or torch:<device>", found=repr(backend)
+        )
+    return _by_name(wanted, values)
+
+
+def score_rankings(
+    scores: npt.ArrayLike, relevant: npt.ArrayLike, measures: Sequence[Measure], *, ties: Ties = "expected"
+) -> dict[str, Float64Array]:
+    """Return each measure of each row of scores, name -> (Q,) float64, NaN where nothing is relevant.
+
+    scores: (Q, N) float, higher is better, of any sign; relevant: (Q, N) bool. Measures with gains need
+    `retrieval_scores`.
+
+    Raises InputError for NaN among the scores (naming the row), different shapes, relevance that is not
+    boolean, and unknown options.
+    """
+    check_ties(ties)
+    chosen = tuple(measures)
+    check_measures(chosen, 0)
+    values = np.asarray(scores)
+    flags = np.asarray(relevant)
+    if values.ndim != 2 or values.shape != flags.shape:
+        raise InputError(
+            "scores and relevant must be two arrays of one shape, queries by database",
+            where="scores",
+            expected="(Q, N) and (Q, N)",
+            found=f"{values.shape} and {flags.shape}",
+        )
+    if flags.dtype != np.bool_:
+        raise InputError("relevant must be boolean", where="relevant", expected="bool", found=flags.dtype)
+    if not values.size or not chosen:
+        return _by_name(chosen, np.full((len(values), len(chosen)), np.nan))
+    array = as_floats(values, "scores")
+    n = array.shape[1]
+    sort, tables, mark = choose_sort(array[:4], len(array)), Tables(n, chosen), mark_flags(flags)
+
+    def worker() -> Part:
+        scorer = Scorer(n, chosen, ties, sort, tables)
+        return lambda start, stop: scorer.score(array[start:stop], mark, start)
+
+    return _by_name(chosen, over_rows(worker, len(array), len(chosen), block_rows(n)))
 
 
 def average_precision(
@@ -52,37 +155,8 @@ def average_precision(
     >>> average_precision([[0.9, 0.8, 0.8]], [[False, True, False]]).round(4)
     array([0.4167])
     """
-    _check_options(formula, ties)
-    values = np.asarray(scores)
-    wanted = np.asarray(relevant)
-    if values.ndim != 2 or values.shape != wanted.shape:
-        raise InputError(
-            "scores and relevant must be two arrays of one shape, queries by database",
-            where="average_precision",
-            expected="(Q, N) and (Q, N)",
-            found=f"{values.shape} and {wanted.shape}",
-        )
-    if wanted.dtype != np.bool_:
-        raise InputError("relevant must be boolean", where="relevant", expected="bool", found=wanted.dtype)
-    if not values.size:
-        return np.full(len(values), np.nan)
-    array = as_floats(values, "scores")
-    sort = choose_sort(array[:4], len(array))
-
-    def worker() -> Part:
-        scorer = _Scorer(array.shape[1], formula, ties, sort)
-
-        def part(start: int, stop: int) -> Float64Array:
-            flags = wanted[start:stop]
-
-            def mark(keys: Keys, rows: npt.NDArray[np.intp]) -> None:
-                keys += flags if len(rows) == len(flags) else flags[rows]
-
-            return scorer.score(array[start:stop], mark, first_row=start)
-
-        return part
-
-    return _over_rows(worker, len(array), _block_rows(array.shape[1]))
+    measure = _of_formula(formula)
+    return score_rankings(scores, relevant, [measure], ties=ties)[str(measure)]
 
 
 def retrieval_average_precision(
@@ -96,53 +170,13 @@ def retrieval_average_precision(
     """Return the average precision of each query, (Q,) float64, NaN where no code in the database equals its own.
 
     queries (Q, k) and database (N, k) are compared by inner product; query_codes (Q,) and database_codes (N,)
-    are integers, equal where relevant. Scores are made and ranked in blocks of 2^21 entries (or 8 rows) a thread, and
-    memory stays bounded by them.
+    are integers, equal where relevant. See `retrieval_scores`.
 
     Raises InputError for NaN, widths or lengths that do not fit, and unknown options.
     """
-    _check_options(formula, ties)
-    rows = as_floats(queries, "queries")
-    columns = as_floats(database, "database")
-    require_width(rows, "queries", columns.shape[1])
-    row_codes, column_codes = (
-        _codes(query_codes, len(rows), "query_codes"),
-        _codes(database_codes, len(columns), "database_codes"),
-    )
-    n = len(columns)
-    if not len(rows) or not n:
-        return np.full(len(rows), np.nan)
-    # Relevant items of a query become one run of columns, and queries of one code neighbours.
-    column_order, row_order = np.argsort(column_codes, kind="stable"), np.argsort(row_codes, kind="stable")
-    rows, row_codes, column_codes = rows[row_order], row_codes[row_order], column_codes[column_order]
-    first = np.searchsorted(column_codes, row_codes, side="left")
-    last = np.searchsorted(column_codes, row_codes, side="right")
-    # Columns of zeros fill the last tile: BLAS rounds differently in a partial one, which would undo ties.
-    transposed = np.zeros((-(-n // _TILE) * _TILE, columns.shape[1]), columns.dtype)
-    transposed[:n] = columns[column_order]
-    transposed = transposed.T
-    sort = choose_sort((rows[:4] @ transposed)[:, :n], len(rows))
-    # A product of few rows spends its time on packing the database.
-    size = min(len(rows), _PRODUCT_BLOCKS * _block_rows(n))
-
-    def worker() -> Part:
-        scorer = _Scorer(n, formula, ties, sort)
-        space = np.empty((size, transposed.shape[1]), np.result_type(rows, transposed))
-
-        def part(start: int, stop: int) -> Float64Array:
-            np.matmul(rows[start:stop], transposed, out=space[: stop - start])
-            done = []
-            for top in range(start, stop, scorer.rows):
-                chosen = slice(top, min(top + scorer.rows, stop))
-                scores = space[chosen.start - start : chosen.stop - start, :n]
-                done.append(scorer.score(scores, _run_marker(first[chosen], last[chosen]), first_row=top))
-            return np.concatenate(done)
-
-        return part
-
-    out = np.empty(len(rows))
-    out[row_order] = _over_rows(worker, len(rows), size)
-    return out
+    measure = _of_formula(formula)
+    scores = retrieval_scores([(queries, database)], query_codes, database_codes, [measure], ties=ties)
+    return scores[str(measure)]
 
 
 def mean_over_groups(groups: list[Float64Array]) -> float:
@@ -157,147 +191,71 @@ def mean_over_groups(groups: list[Float64Array]) -> float:
 def chance_average_precision(
     n: npt.ArrayLike, r: npt.ArrayLike, formula: Formula = "standard"
 ) -> Float64Array:
-    """Return the exact expected average precision of a random order of n items, r of them relevant.
-
-    The two are integers or arrays that broadcast; NaN where r = 0. It is what a constant scorer gets.
-
-    Raises InputError unless 0 <= r <= n.
-    """
-    _check_options(formula, "expected")
-    items, hits = np.broadcast_arrays(np.asarray(n, np.int64), np.asarray(r, np.int64))
-    if (hits < 0).any() or (hits > items).any():
-        raise InputError(
-            "relevant items must be between 0 and the number of items", where="r", expected="0 <= r <= n"
-        )
-    some, zero = np.maximum(hits, 1), np.zeros_like(items)
-    harmonic = harmonic_numbers(int(items.max(initial=1)))
-    total = expected_precision_sum(np.maximum(items, 1), some, zero, zero, harmonic, formula)
-    return np.asarray(np.where(hits > 0, total / some, np.nan))
+    """Return the expected average precision of a random order of n items, r of them relevant (see `Measure.chance`)."""
+    return _of_formula(formula).chance(n, r)
 
 
-class _Scorer:
-    """Average precision of blocks of rows of one width."""
+def _ranked(
+    pairs: Sequence[Pair],
+    row_codes: Codes,
+    column_codes: Codes,
+    measures: tuple[Measure, ...],
+    ties: Ties,
+    own: Codes | None,
+    combine: Combine | None,
+    grades: Sequence[tuple[Codes, Codes]],
+) -> Float64Array:
+    """Return (Q, M): queries of one code become neighbours; so do columns of one code, if they are copied anyway."""
+    n, row_order = len(column_codes), np.argsort(row_codes, kind="stable")
+    codes = row_codes[row_order]
+    column_order = None if is_large(pairs) else np.argsort(column_codes, kind="stable")
+    if column_order is None:
+        mark = mark_codes(codes, column_codes)
+    else:
+        ordered = column_codes[column_order]
+        mark = mark_runs(np.searchsorted(ordered, codes, "left"), np.searchsorted(ordered, codes, "right"))
+    if any(measure.graded for measure in measures):
+        arranged = [(q[row_order], c if column_order is None else c[column_order]) for q, c in grades]
+        mark = mark_levels(mark, arranged)
+    if own is not None:
+        places = own[row_order]
+        if column_order is not None:
+            moved = np.empty_like(column_order)
+            moved[column_order] = np.arange(n)
+            places = np.where(places >= 0, moved[places], -1)
+        mark = leave_out(mark, places)
+    products = [Products(pair, row_order, column_order) for pair in pairs]
+    few = min(4, len(codes))
+    sample = combined([product.fill(0, few, product.buffer(few)) for product in products], combine)
+    sort, tables = choose_sort(sample, len(codes)), Tables(n, measures)
+    size = product_rows(n, len(codes), len(products))
 
-    def __init__(self, n: int, formula: Formula, ties: Ties, sort: RowSort) -> None:
-        self.n, self.formula, self.ties, self.sort = n, formula, ties, sort
-        self.harmonic = harmonic_numbers(n)
-        self.rows = _block_rows(n)
-        self.space = Workspace(self.rows, n)
+    def worker() -> Part:
+        scorer = Scorer(n, measures, ties, sort, tables, len(grades), row_order)
+        buffers = [product.buffer(size) for product in products]
 
-    def score(self, scores: FloatArray, mark: Marker, first_row: int) -> Float64Array:
-        """AP (B,) of `scores` (B, N); mark(keys, rows) adds 1 to keys (len(rows), N) of relevant items."""
-        keys, exact = score_keys(scores, self.space, first_row=first_row)
-        everything = np.arange(len(keys))
-        mark(keys, everything)
-        result, tied = self._from_sorted(self.sort(keys, self.space))
-        if exact or not tied.any():
-            return result
-        rows = np.flatnonzero(tied)
-        keys = dense_keys(scores[rows])
-        mark(keys, rows)
-        result[rows], _ = self._from_sorted(self.sort(keys, self.space))
-        return result
+        def part(start: int, stop: int) -> Float64Array:
+            made = [p.fill(start, stop, buffer) for p, buffer in zip(products, buffers, strict=True)]
+            done = []
+            for top in range(0, stop - start, scorer.rows):
+                scores = combined([block[top : top + scorer.rows] for block in made], combine)
+                done.append(scorer.score(scores, mark, start + top))
+            return np.concatenate(done)
 
-    def _from_sorted(self, keys: Keys) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
-        """AP of each row of sorted keys, and whether relevant and irrelevant items of the row share a key."""
-        flat = keys.ravel()
-        hits = np.flatnonzero((flat & 1).astype(np.bool_))
-        starts = np.arange(len(keys)) * self.n
-        bounds = np.searchsorted(hits, np.append(starts, flat.size))
-        counts = np.diff(bounds)
-        rank = hits - np.repeat(starts, counts) + 1
-        found = np.arange(1, len(hits) + 1) - np.repeat(bounds[:-1], counts)
-        precision = found.astype(np.float64)
-        precision /= rank
-        if self.formula == "trapezoid":
-            earlier = np.where(rank > 1, (found - 1) / np.maximum(rank - 1, 1), 1.0)
-            precision = 0.5 * (precision + earlier)
-        # Relevant items stand last in a tie, so each mixed tie has exactly one such neighbourhood.
-        mixed = np.flatnonzero((rank > 1) & (flat[hits - 1] == flat[hits] - 1))
-        tied = np.zeros(len(keys), np.bool_)
-        tied[hits[mixed] // self.n] = True
-        if mixed.size and self.ties == "expected":
-            self._spread_ties(precision, flat, hits, rank, found, mixed)
-        result = np.full(len(keys), np.nan)
-        some = counts > 0
-        if some.any():
-            result[some] = np.add.reduceat(precision, bounds[:-1][some]) / counts[some]
-        return result, tied
+        return part
 
-    def _spread_ties(
-        self, precision: Float64Array, flat: Keys, hits: Codes, rank: Codes, found: Codes, mixed: Codes
-    ) -> None:
-        """Replace, in place, the precisions of each mixed tie so that they add up to the expected sum."""
-        at = hits[mixed]
-        start = at - rank[mixed] + 1
-        key = flat[at].astype(np.int64)
-        # Most ties are short: look near by first.
-        near, far = np.maximum(at - _NEAR, start), np.minimum(at + _NEAR, start + self.n - 1)
-        first = first_not_below(flat, key - 1, np.where(flat[near] < key - 1, near, start), at)
-        end = first_not_below(flat, key + 1, at, np.where(flat[far] > key, far, start + self.n))
-        relevant = end - at
-        expected = expected_precision_sum(
-            end - first, relevant, first - start, found[mixed] - 1, self.harmonic, self.formula
-        )
-        edges = np.stack([mixed, mixed + relevant], axis=1).ravel()
-        present = np.add.reduceat(np.append(precision, 0.0), edges)[::2]
-        precision[mixed] += expected - present
-
-
-def _run_marker(first: Codes, last: Codes) -> Marker:
-    """Mark the relevant items of rows whose relevant columns run from first to last, (B,) each."""
-
-    def mark(keys: Keys, rows: npt.NDArray[np.intp]) -> None:
-        low, high = first[rows], last[rows]
-        cuts = np.flatnonzero((np.diff(low) != 0) | (np.diff(high) != 0)) + 1
-        for top, bottom in pairwise([0, *cuts.tolist(), len(rows)]):
-            keys[top:bottom, low[top] : high[top]] += 1
-
-    return mark
-
-
-def _block_rows(width: int) -> int:
-    return max(1, _BLOCK_ENTRIES // width)
-
-
-def _over_rows(worker: Callable[[], Part], rows: int, size: int) -> Float64Array:
-    """Return part(start, stop) over blocks of `size` rows, joined; on all cores if there are several.
-
-    Each thread asks worker() for a part of its own. BLAS gets one thread meanwhile: its idle threads would
-    spin on the cores that the ranking needs.
-    """
-    if rows <= size:
-        return worker()(0, rows)
-    from threadpoolctl import threadpool_limits
-
-    out = np.empty(rows)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(_MOST_THREADS, cores)
-
-    def run(first_block: int) -> None:
-        part = worker()
-        for start in range(first_block * size, rows, threads * size):
-            stop = min(start + size, rows)
-            out[start:stop] = part(start, stop)
-
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, range(threads)))
+    out = np.empty((len(codes), len(measures)))
+    out[row_order] = over_rows(worker, len(codes), len(measures), size)
     return out
 
 
-def _codes(values: npt.ArrayLike, length: int, name: str) -> Codes:
-    codes = np.asarray(values)
-    if codes.shape != (length,) or codes.dtype.kind not in "iu":
+def _by_name(measures: Sequence[Measure], values: Float64Array) -> dict[str, Float64Array]:
+    return {str(measure): values[:, i].copy() for i, measure in enumerate(measures)}
+
+
+def _of_formula(formula: str) -> Measure:
+    if formula not in _FORMULAS:
         raise InputError(
-            f"{name} must be one integer a row",
-            where=name,
-            expected=f"integers of shape ({length},)",
-            found=f"{codes.dtype} of shape {codes.shape}",
+            "unknown formula", where="formula", expected=f"one of {get_args(Formula)}", found=repr(formula)
         )
-    return codes.astype(np.int64)
-
-
-def _check_options(formula: str, ties: str) -> None:
-    for name, value, known in (("formula", formula, get_args(Formula)), ("ties", ties, get_args(Ties))):
-        if value not in known:
-            raise InputError(f"unknown {name}", where=name, expected=f"one of {known}", found=repr(value))
+    return _FORMULAS[formula]

@@ -8,7 +8,7 @@ positions, and within a tie they stand last. No permutation is ever formed, whic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ _SMALL = 512
 _WORTH_A_TRIAL = 1 << 22
 _EXTRA_PASSES = 3
 _PADDING = np.iinfo(np.int32).max
+
+LAST = np.int32(_PADDING - 1)
+"""A key after all that `score_keys` and `dense_keys` make: an item that is left out of the ranking."""
 
 
 class Workspace:
@@ -42,24 +45,28 @@ class Workspace:
 RowSort = Callable[[Keys, Workspace], Keys]
 
 
-def score_keys(scores: FloatArray, space: Workspace, *, first_row: int = 0) -> tuple[Keys, bool]:
+def score_keys(
+    scores: FloatArray, space: Workspace, *, names: Sequence[int] | npt.NDArray[np.int64] | None = None
+) -> tuple[Keys, bool]:
     """Return keys (B, N) of `scores` (B, N), and whether equal keys always mean equal scores.
 
-    float32 within (-2, 2), which holds every cosine, is mapped bit by bit; all else is first cut to 2^30
+    float32 within (-1.999, 2), which holds every cosine, is mapped bit by bit; all else is first cut to 2^30 - 1
     levels a row, which keeps the order but may merge close scores (the second value is then False).
 
-    Raises InputError naming the row (counted from `first_row`) that holds NaN.
+    names: (B,) what to call the rows, by default 0, 1, ...
+
+    Raises InputError naming the row that holds NaN.
     """
     low, high = scores.min(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     missing = np.flatnonzero(np.isnan(low))
     if missing.size:
         raise InputError(
             "a score is NaN, and cannot be ranked",
-            where=f"scores, row {first_row + int(missing[0])}",
+            where=f"scores, row {missing[0] if names is None else names[missing[0]]}",
             expected="real numbers",
             found="NaN",
         )
-    if scores.dtype == np.float32 and high.max() < 2 and low.min() > -2:
+    if scores.dtype == np.float32 and high.max() < 2 and low.min() > -1.999:
         # Below 2 the exponent's top bit is 0, so 31 bits hold the number and one is left for relevance.
         bits = space.keys[: len(scores)]
         np.add(scores, np.float32(0), out=bits.view(np.float32))
@@ -75,7 +82,7 @@ def score_keys(scores: FloatArray, space: Workspace, *, first_row: int = 0) -> t
         if not np.isfinite(span).all():
             return dense_keys(scores), True
         levels = (high - scores.astype(np.float64)) * np.divide(
-            2.0**30 - 1, span, out=np.zeros_like(span), where=span > 0
+            2.0**30 - 2, span, out=np.zeros_like(span), where=span > 0
         )
     if not np.isfinite(levels).all():
         return dense_keys(scores), True

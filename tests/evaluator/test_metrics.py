@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score
 
 from clay_eval import average_precision
-from clay_eval.evaluator import metrics, ranking
+from clay_eval.evaluator import metrics, ranking, scoring
 from clay_eval.evaluator.metrics import (
     chance_average_precision,
     mean_over_groups,
@@ -237,7 +237,7 @@ def test_retrieval_equals_the_whole_score_matrix(formula, ties, monkeypatch):
     expected = average_precision(queries @ database.T, relevant, formula, ties)
     assert 0 < np.isnan(expected).sum() < 300
     for entries in (1 << 18, 700 * 3, 1):
-        monkeypatch.setattr(metrics, "_BLOCK_ENTRIES", entries)
+        monkeypatch.setattr(scoring, "_BLOCK_ENTRIES", entries)
         found = retrieval_average_precision(queries, database, query_codes, database_codes, formula, ties)
         np.testing.assert_allclose(found, expected, atol=1e-12)
 

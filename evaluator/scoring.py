@@ -1,0 +1,142 @@
+"""Ranks blocks of scores and measures them, on all cores, in memory that the size of a block bounds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, get_args
+
+import numpy as np
+
+from clay_eval.schemas.errors import InputError
+
+from .arrays import Float64Array, FloatArray
+from .measures import Measure
+from .ranking import RowSort, Workspace, dense_keys, score_keys
+from .scoring_formulas import RankedHits, Tables, discounted_gain, measure_values, read_hits
+from .scoring_relevance import Codes, Marker, Rows
+
+Ties = Literal["expected", "pessimistic"]
+Part = Callable[[int, int], Float64Array]
+
+_BLOCK_ENTRIES = 1 << 18
+_MOST_THREADS = 8
+
+
+class Scorer:
+    """Measures of blocks of rows of `n` scores; each thread has its own.
+
+    levels: the number of conditions that graded measures count; names: what to call each row in errors.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        measures: tuple[Measure, ...],
+        ties: Ties,
+        sort: RowSort,
+        tables: Tables,
+        levels: int = 0,
+        names: Codes | None = None,
+    ) -> None:
+        self.measures, self.sort, self.tables = measures, sort, tables
+        self.spread, self.levels, self.names = ties == "expected", levels, names
+        self.rows = block_rows(n)
+        self.space = Workspace(self.rows, n)
+
+    def score(self, scores: FloatArray, mark: Marker, first_row: int) -> Float64Array:
+        """Return the measures (B, M) of `scores` (B, n), whose rows are first_row, first_row + 1, ... to `mark`."""
+        out = np.empty((len(scores), len(self.measures)))
+        plain = [i for i, measure in enumerate(self.measures) if not measure.graded]
+        graded = [i for i, measure in enumerate(self.measures) if measure.graded]
+        if plain:
+
+            def measured(hits: RankedHits) -> Float64Array:
+                values = [measure_values(self.measures[i], hits, self.tables) for i in plain]
+                return np.stack(values, axis=1)
+
+            out[:, plain] = self._ranked(scores, mark, first_row, 0, measured)
+        if graded:
+            out[:, graded] = self._graded(scores, mark, first_row, [self.measures[i].k for i in graded])
+        return out
+
+    def _graded(
+        self, scores: FloatArray, mark: Marker, first_row: int, cutoffs: list[int | None]
+    ) -> Float64Array:
+        """nDCG with gains, (B, len(cutoffs)): gain g is the sum over levels t of "at least t", so DCG is too.
+
+        At every level ties put the items that count last, which is the order of rising gain within the tie.
+        """
+
+        def gained(hits: RankedHits) -> Float64Array:
+            made = [discounted_gain(hits, self.tables, k) for k in cutoffs]
+            best = [self.tables.discounts[k][hits.counts] for k in cutoffs]
+            return np.stack([*made, *best], axis=1)
+
+        total = np.zeros((len(scores), 2 * len(cutoffs)))
+        for level in range(1, self.levels + 1):
+            total += self._ranked(scores, mark, first_row, level, gained)
+        made, best = np.hsplit(total, 2)
+        return np.divide(made, best, out=np.full_like(made, np.nan), where=best > 0)
+
+    def _ranked(
+        self,
+        scores: FloatArray,
+        mark: Marker,
+        first_row: int,
+        level: int,
+        read: Callable[[RankedHits], Float64Array],
+    ) -> Float64Array:
+        rows: Rows = np.arange(first_row, first_row + len(scores))
+        keys, exact = score_keys(scores, self.space, names=rows if self.names is None else self.names[rows])
+        mark(keys, rows, level)
+        hits = read_hits(self.sort(keys, self.space), spread_ties=self.spread)
+        values = read(hits)
+        if exact or not hits.tied.any():
+            return values
+        again = np.flatnonzero(hits.tied)
+        keys = dense_keys(scores[again])
+        mark(keys, rows[again], level)
+        values[again] = read(read_hits(self.sort(keys, self.space), spread_ties=self.spread))
+        return values
+
+
+def block_rows(width: int) -> int:
+    """Return how many rows of `width` scores are ranked at a time."""
+    return max(1, _BLOCK_ENTRIES // width)
+
+
+def thread_count() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_MOST_THREADS, cores)
+
+
+def over_rows(worker: Callable[[], Part], rows: int, columns: int, size: int) -> Float64Array:
+    """Return part(start, stop) (stop - start, columns) over blocks of `size` rows, joined; on all cores.
+
+    Each thread asks worker() for a part of its own. BLAS gets one thread meanwhile: its idle threads would
+    spin on the cores that the ranking needs.
+    """
+    if rows <= size:
+        return worker()(0, rows)
+    from threadpoolctl import threadpool_limits
+
+    out = np.empty((rows, columns))
+    threads = thread_count()
+
+    def run(first_block: int) -> None:
+        part = worker()
+        for start in range(first_block * size, rows, threads * size):
+            stop = min(start + size, rows)
+            out[start:stop] = part(start, stop)
+
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, range(threads)))
+    return out
+
+
+def check_ties(ties: str) -> None:
+    """Raise InputError unless `ties` is one of `Ties`."""
+    if ties not in get_args(Ties):
+        raise InputError("unknown ties", where="ties", expected=f"one of {get_args(Ties)}", found=repr(ties))
