@@ -8,22 +8,26 @@ with the texts' mean.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array, FloatArray, as_floats, mean_of_unit_rows, require_finite, require_width
+from .arrays import Float64Array, FloatArray, mean_of_unit_rows, unit_rows
 
 _SMALLEST_MEAN = 1e-6
-_SUSPICIOUS_SHARE = 1e-3
+_KARCHER_TOLERANCE = 1e-12
+_KARCHER_STEPS = 200
+_CHUNK_ROWS = 4096
 
 
-def mean_direction(features: FloatArray, name: str) -> Float64Array:
-    """Return mu = normalise(mean of the unit rows), shape (d,).
+def mean_direction(features: FloatArray, name: str, weights: Float64Array | None = None) -> Float64Array:
+    """Return mu = normalise(weighted mean of the unit rows), shape (d,); weights (n,) or None for equal ones.
 
     Raises InputError where the mean is too short to have a direction.
     """
-    mean = mean_of_unit_rows(features)
+    if weights is None:
+        mean = mean_of_unit_rows(features)
+    else:
+        mean = weights @ unit_rows(features.astype(np.float64)) / weights.sum()
     length = float(np.linalg.norm(mean))
     if length < _SMALLEST_MEAN:
         raise InputError(
@@ -34,6 +38,40 @@ def mean_direction(features: FloatArray, name: str) -> Float64Array:
             hint="pass the encoder's features as they are, neither centred nor whitened",
         )
     return mean / length
+
+
+def karcher_mean(features: FloatArray, name: str, weights: Float64Array | None = None) -> Float64Array:
+    """Return the Karcher mean (d,) of the unit rows: the point mu of the sphere where the mean of log_mu(x) is 0.
+
+    Found by walking from `mean_direction` along the mean of the log-mapped rows until that is shorter than 1e-12.
+
+    Raises InputError where the mean has no direction, where a row lies opposite to it, and where the walk does not
+    settle (rows spread over more than half a sphere).
+    """
+    mean = mean_direction(features, name, weights)
+    for _ in range(_KARCHER_STEPS):
+        step = _mean_log(features, mean, weights)
+        length = float(np.linalg.norm(step))
+        if length < _KARCHER_TOLERANCE:
+            return mean
+        mean = np.cos(length) * mean + np.sin(length) / length * step
+        mean /= np.linalg.norm(mean)
+    raise InputError(
+        f"the Karcher mean of {name} does not settle: the rows spread too widely over the sphere",
+        where=name,
+        expected=f"a step below {_KARCHER_TOLERANCE:g} within {_KARCHER_STEPS} steps",
+        found=f"{length:.3g}",
+        hint="use mean=normalised",
+    )
+
+
+def _mean_log(features: FloatArray, base: Float64Array, weights: Float64Array | None) -> Float64Array:
+    shares = np.full(len(features), 1 / len(features)) if weights is None else weights / weights.sum()
+    total = np.zeros(features.shape[1])
+    for start in range(0, len(features), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
+        total += shares[part] @ log_map(unit_rows(features[part].astype(np.float64)), base)
+    return total
 
 
 def log_map(points: Float64Array, base: Float64Array) -> Float64Array:
@@ -73,10 +111,22 @@ def principal_directions(rows: Float64Array, eps: float) -> tuple[Float64Array, 
 
 
 def tangent_directions(
-    texts: Float64Array, mean: Float64Array, eps: float
+    texts: Float64Array,
+    mean: Float64Array,
+    eps: float,
+    weights: Float64Array | None = None,
+    *,
+    stretched: bool = True,
 ) -> tuple[Float64Array, Float64Array]:
-    """Return the principal directions (d, rank) of log_mean(texts), orthogonal to mean, with singular values."""
-    directions, singular = principal_directions(log_map(texts, mean), eps)
+    """Return the principal directions (d, rank) of log_mean(texts), orthogonal to mean, with singular values.
+
+    weights (n,), the largest 1: rows count by them, as if repeated. stretched=False: the rows x - mean (x.mean), the log
+    map without its factor theta / sin(theta).
+    """
+    tangent = log_map(texts, mean) if stretched else texts - np.outer(texts @ mean, mean)
+    if weights is not None:
+        tangent = np.sqrt(weights)[:, None] * tangent
+    directions, singular = principal_directions(tangent, eps)
     # Exact in theory; in floating point the weakest directions lean towards the mean.
     return directions - np.outer(mean, mean @ directions), singular
 
@@ -109,51 +159,3 @@ def rotation(columns: Float64Array, source: Float64Array, target: Float64Array) 
         )
     shared = 0.5 * (total @ total)
     return columns - np.outer(total, total @ columns) / shared + 2.0 * np.outer(source, target @ columns)
-
-
-def project_rows(values: FloatArray, projection: Float64Array, name: str = "features") -> FloatArray:
-    """Return normalise(W^T v) for each row v of `values` (M, d) and W = projection (d, k): (M, k) unit rows.
-
-    float32 in, float32 out, else float64. Lengths of v cancel and are never computed; a row with nothing but
-    rounding in the subspace gives a row of zeros.
-
-    Raises InputError for another width than d, NaN or infinity.
-    """
-    features = as_floats(values, name)
-    require_width(features, name, projection.shape[0])
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        projected = features @ projection.astype(features.dtype)
-        squares = np.vecdot(projected, projected)
-    if not len(features):
-        return projected
-    doubtful = _doubtful_rows(features, squares)
-    if doubtful.size:
-        require_finite(features, name)
-        projected[doubtful] = 0
-        squares[doubtful] = 1
-    projected *= (1 / np.sqrt(squares))[:, None]
-    if doubtful.size:
-        projected[doubtful] = _project_with_care(features[doubtful], projection)
-    return projected
-
-
-def _doubtful_rows(features: FloatArray, squares: FloatArray) -> npt.NDArray[np.intp]:
-    """Rows whose projection overflowed, or is short next to the features: rounding, or small numbers."""
-    finite = np.isfinite(squares)
-    top = int(np.argmax(np.where(finite, squares, -1)))
-    length = np.linalg.norm(features[top].astype(np.float64)) if finite[top] else 0.0
-    return np.flatnonzero(
-        ~finite | (squares <= max((_SUSPICIOUS_SHARE * length) ** 2, np.finfo(np.float32).tiny))
-    )
-
-
-def _project_with_care(rows: FloatArray, projection: Float64Array) -> Float64Array:
-    exact = rows.astype(np.float64)
-    largest = np.abs(exact).max(axis=1, keepdims=True)
-    exact /= np.where(largest > 0, largest, 1)
-    projected = exact @ projection
-    lengths = np.linalg.norm(projected, axis=1)
-    rounding = 16 * float(np.finfo(rows.dtype).eps) * np.linalg.norm(exact, axis=1)
-    return np.where(
-        (lengths > rounding)[:, None], projected / np.where(lengths > 0, lengths, 1)[:, None], 0.0
-    )

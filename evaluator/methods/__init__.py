@@ -16,14 +16,17 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
-from .protocol import FeatureMethod, describe
+from .protocol import ASKABLE, FeatureMethod, asked_names, describe, is_privileged
 
 __all__ = [
+    "ASKABLE",
     "BUILT_IN",
     "ENTRY_POINTS",
     "FeatureMethod",
     "MethodFactory",
+    "asked_names",
     "describe",
+    "is_privileged",
     "method_names",
     "resolve_method",
 ]
@@ -33,8 +36,26 @@ MethodFactory = Callable[[], FeatureMethod]
 ENTRY_POINTS = "clay_eval.methods"
 BUILT_IN = {
     "raw": "clay_eval.evaluator.methods.raw:Raw",
-    "clay": "clay_eval.evaluator.methods.clay:CLAY",
+    "centred": "clay_eval.evaluator.methods.centred:Centred",
+    "whitened": "clay_eval.evaluator.methods.whitened:Whitened",
+    "pca": "clay_eval.evaluator.methods.pca:PCA",
     "ip-composer": "clay_eval.evaluator.methods.ip_composer:IPComposer",
+    "text-pca": "clay_eval.evaluator.methods.text_pca:TextPCA",
+    "text-pca-centred": "clay_eval.evaluator.methods.text_pca:TextPCACentred",
+    "clay": "clay_eval.evaluator.methods.clay:CLAY",
+    "crl": "clay_eval.evaluator.methods.crl:CRL",
+    "crl-centred": "clay_eval.evaluator.methods.crl:CRLCentred",
+    "label-posterior": "clay_eval.evaluator.methods.label_posterior:LabelPosterior",
+    "image-text": "clay_eval.evaluator.methods.image_text:ImageText",
+    "asymmetric": "clay_eval.evaluator.methods.asymmetric:Asymmetric",
+    "pca-generic": "clay_eval.evaluator.methods.pca_generic:PCAGeneric",
+    "random-subspace": "clay_eval.evaluator.methods.controls:RandomSubspace",
+    "other-condition": "clay_eval.evaluator.methods.controls:OtherCondition",
+    "complement": "clay_eval.evaluator.methods.controls:Complement",
+    "supervised-lda": "clay_eval.evaluator.methods.supervised_lda:SupervisedLDA",
+    "clay-spectrum": "clay_eval.evaluator.methods.clay_spectrum:CLAYSpectrum",
+    "clay-values": "clay_eval.evaluator.methods.clay_values:CLAYValues",
+    "text-discriminant": "clay_eval.evaluator.methods.text_discriminant:TextDiscriminant",
 }
 
 

@@ -10,25 +10,25 @@ V_k is orthogonal to mu, so on the image side the log map only multiplies each i
 which the cosine cancels; V_k V_k^T may be replaced by V_k^T for the same reason. What remains is one product:
 
     m(v) ~ W^T v,  W = H V_k = V_k - 2 u (u^T V_k).
+
+The switches take single steps out. Without the log map the texts are x - mu (x.mu), their flat projection onto the
+tangent space: V_k stays orthogonal to mu, and so all of the above holds. With weights each text counts as if it were
+repeated: in mu, and by sqrt(w) as a row of the tangent.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+from typing import Self
 
-import numpy as np
 import numpy.typing as npt
 
-from clay_eval.schemas.errors import InputError
-
-from .. import subspace
-from ..arrays import Float64Array, FloatArray, as_features, require_distinct, unit_rows
-from .protocol import checked_components
-
-Alignment = Literal["householder", "rotation", "none"]
+from .inputs import checked_database, checked_texts
+from .linear import LinearMethod
+from .options import checked_choice, checked_components, checked_flag
+from .tangent import ALIGNMENTS, MEANS, Alignment, Mean, aligned, tangent_basis
 
 
-class CLAY:
+class CLAY(LinearMethod):
     """Conditional features by projection onto the subspace of a condition's texts.
 
     Parameters
@@ -36,6 +36,8 @@ class CLAY:
     n_components: the k of the paper; clamped to the numerical rank of log_mu(T), which is below n.
     alignment: how the images' mean is brought to the texts' mean: "householder" (the paper's reflection),
         "rotation" (the smallest rotation), "none".
+    log_map: whether the texts are log-mapped, or only projected onto the tangent space.
+    mean: "normalised" (the paper's), or "karcher", the mean on the sphere; of texts and images alike.
 
     Attributes
     ----------
@@ -50,21 +52,26 @@ class CLAY:
     """
 
     n_components_: int
-    projection_: Float64Array
     explained_: float
 
-    def __init__(self, n_components: int = 50, alignment: Alignment = "householder") -> None:
+    def __init__(
+        self,
+        n_components: int = 50,
+        alignment: Alignment = "householder",
+        log_map: bool = True,
+        mean: Mean = "normalised",
+    ) -> None:
         self.n_components = checked_components(n_components)
-        if alignment not in get_args(Alignment):
-            raise InputError(
-                "unknown alignment",
-                where="alignment",
-                expected=f"one of {get_args(Alignment)}",
-                found=repr(alignment),
-            )
-        self.alignment: Alignment = alignment
+        self.alignment: Alignment = checked_choice(alignment, "alignment", ALIGNMENTS)
+        self.log_map = checked_flag(log_map, "log_map")
+        self.mean: Mean = checked_choice(mean, "mean", MEANS)
 
-    def fit(self, database_features: npt.ArrayLike, text_features: npt.ArrayLike) -> Self:
+    def fit(
+        self,
+        database_features: npt.ArrayLike,
+        text_features: npt.ArrayLike,
+        text_weights: npt.ArrayLike | None = None,
+    ) -> Self:
         """Find the subspace of `text_features` (n, d) and align it with `database_features` (N, d).
 
         Rows of any length: they are normalised here. All arithmetic is in float64.
@@ -72,40 +79,8 @@ class CLAY:
         Raises InputError for NaN or infinity, rows of zeros, different widths, fewer than two different
         texts, database features that are all equal, and means without a direction.
         """
-        database = as_features(database_features, "database features")
-        texts = as_features(text_features, "text features", width=database.shape[1])
-        require_distinct(database, "database features")
-        eps = float(np.finfo(texts.dtype).eps)
-        mean = subspace.mean_direction(texts, "text features")
-        directions, singular = subspace.tangent_directions(unit_rows(texts.astype(np.float64)), mean, eps)
-        if not singular.size:
-            raise InputError(
-                "the texts span no subspace: a condition needs at least two different texts",
-                where="text features",
-                expected="two or more texts that differ",
-                found="one text" if len(texts) == 1 else f"{len(texts)} equal texts",
-            )
-        k = min(self.n_components, singular.size)
-        self.n_components_ = k
-        self.explained_ = float(np.sum(singular[:k] ** 2) / np.sum(singular**2))
-        self.projection_ = self._align(directions[:, :k], database, mean)
-        return self
-
-    def transform(self, features: npt.ArrayLike) -> FloatArray:
-        """Return conditional features (M, k) of `features` (M, d): unit rows, whose products are similarities.
-
-        float32 in, float32 out. A row without any part in the subspace becomes a row of zeros.
-
-        Raises InputError before `fit`, for another width than d, and for NaN or infinity.
-        """
-        if not hasattr(self, "projection_"):
-            raise InputError(
-                "CLAY is not fitted yet", hint="call fit(database_features, text_features) first"
-            )
-        return subspace.project_rows(np.asarray(features), self.projection_)
-
-    def _align(self, directions: Float64Array, database: FloatArray, mean: Float64Array) -> Float64Array:
-        if self.alignment == "none":
-            return np.ascontiguousarray(directions)
-        align = subspace.householder if self.alignment == "householder" else subspace.rotation
-        return align(directions, subspace.mean_direction(database, "database features"), mean)
+        database = checked_database(database_features)
+        texts = checked_texts(text_features, database.shape[1], text_weights)
+        basis = tangent_basis(texts, self.n_components, self.mean, log_map=self.log_map)
+        self.n_components_, self.explained_ = basis.columns.shape[1], basis.explained
+        return self._fitted(aligned(basis, database, self.alignment, self.mean))

@@ -14,14 +14,14 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from clay_eval.schemas.errors import InputError
-
 from .. import subspace
-from ..arrays import Float64Array, FloatArray, as_features, unit_rows
-from .protocol import checked_components
+from ..arrays import as_features
+from .inputs import checked_texts
+from .linear import LinearMethod
+from .options import checked_components
 
 
-class IPComposer:
+class IPComposer(LinearMethod):
     """Projection onto the uncentred principal directions of a condition's texts.
 
     n_components is the r above, clamped to the numerical rank of T. Fitted: n_components_ (the r in use) and
@@ -29,31 +29,22 @@ class IPComposer:
     """
 
     n_components_: int
-    projection_: Float64Array
 
     def __init__(self, n_components: int = 30) -> None:
         self.n_components = checked_components(n_components)
 
-    def fit(self, database_features: npt.ArrayLike, text_features: npt.ArrayLike) -> Self:
+    def fit(
+        self,
+        database_features: npt.ArrayLike,
+        text_features: npt.ArrayLike,
+        text_weights: npt.ArrayLike | None = None,
+    ) -> Self:
         """Find the subspace of `text_features` (n, d); of `database_features` (N, d) only the width is used.
 
-        Raises InputError for NaN or infinity, rows of zeros, and different widths.
+        Raises InputError for NaN or infinity, rows of zeros, different widths, and fewer than two different texts.
         """
-        database = as_features(database_features, "database features")
-        texts = as_features(text_features, "text features", width=database.shape[1])
-        eps = float(np.finfo(texts.dtype).eps)
-        directions, singular = subspace.principal_directions(unit_rows(texts.astype(np.float64)), eps)
+        width = as_features(database_features, "database features").shape[1]
+        texts = checked_texts(text_features, width, text_weights)
+        directions, singular = subspace.principal_directions(texts.weighted(texts.rows), texts.eps)
         self.n_components_ = min(self.n_components, singular.size)
-        self.projection_ = np.ascontiguousarray(directions[:, : self.n_components_])
-        return self
-
-    def transform(self, features: npt.ArrayLike) -> FloatArray:
-        """Return unit rows (M, r) for `features` (M, d), in their own float type; zeros where nothing is left.
-
-        Raises InputError before `fit`, for another width than d, and for NaN or infinity.
-        """
-        if not hasattr(self, "projection_"):
-            raise InputError(
-                "IPComposer is not fitted yet", hint="call fit(database_features, text_features) first"
-            )
-        return subspace.project_rows(np.asarray(features), self.projection_)
+        return self._fitted(np.ascontiguousarray(directions[:, : self.n_components_]))

@@ -97,20 +97,9 @@ def describe(method: object) -> dict[str, Scalar]:
     fitted = [
         name for name in getattr(method, "__dict__", {}) if name.endswith("_") and not name.startswith("_")
     ]
-    values = {name: _scalar(getattr(method, name)) for name in names + fitted}
-    return {name: value for name, value in values.items() if value is not NotImplemented}
-
-
-def checked_components(n_components: object) -> int:
-    """Return `n_components` as an int; raises InputError unless it is an integer of 1 or more."""
-    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
-        raise InputError(
-            "n_components must be a positive integer",
-            where="n_components",
-            expected="1 or more",
-            found=repr(n_components),
-        )
-    return int(n_components)
+    values = {name: _scalar(getattr(method, name)) for name in names}
+    learnt = {name: _scalar(getattr(method, name)) for name in fitted if getattr(method, name) is not None}
+    return {name: value for name, value in (values | learnt).items() if value is not NotImplemented}
 
 
 def _fit_parameters(method: object) -> list[inspect.Parameter]:

@@ -9,19 +9,13 @@ from typing import Self
 
 import numpy.typing as npt
 
-from ..arrays import FloatArray, as_features, as_floats, require_finite, unit_rows
+from ..arrays import as_features
+from .linear import LinearMethod
 
 
-class Raw:
-    """Unconditional similarity; `fit` checks its input and learns nothing."""
+class Raw(LinearMethod):
+    """Unconditional similarity; `fit` checks its input and learns nothing but the width."""
 
     def fit(self, database_features: npt.ArrayLike, text_features: npt.ArrayLike) -> Self:
         """Check the database features (N, d); the texts (n, d) are ignored."""
-        as_features(database_features, "database features")
-        return self
-
-    def transform(self, features: npt.ArrayLike) -> FloatArray:
-        """Return the rows of `features` (M, d) at unit length, in their own float type."""
-        array = as_floats(features, "features")
-        require_finite(array, "features")
-        return unit_rows(array)
+        return self._fitted(None, width=as_features(database_features, "database features").shape[1])

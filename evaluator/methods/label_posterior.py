@@ -1,0 +1,91 @@
+"""Images as zero-shot posteriors over the values of a condition: privileged, since the values are known to it.
+
+With one unit text t_j a value (the normalised mean of its texts) and tau the encoder's logit scale:
+
+    p(v) = softmax(tau t_j.v over the values j),  similarity <p, q>:
+
+the chance that both images show the same value, if the posteriors are right. It is an inner product and not a cosine,
+which `similarity = "inner"` says. Of several conditions at once it is the mean over them of their <p_c, q_c>, weighted
+where weights are given: rows are the posteriors side by side, each times sqrt(w_c / sum w).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from clay_eval.schemas.errors import InputError
+
+from ..arrays import (
+    Float64Array,
+    FloatArray,
+    as_features,
+    as_floats,
+    require_finite,
+    require_width,
+    unit_rows,
+)
+from .inputs import Codes, checked_texts, value_means
+from .linear import not_fitted
+from .options import checked_number
+
+
+class LabelPosterior:
+    """Posteriors over a condition's values. Fitted: texts_ (values, d), n_values_, logit_scale_."""
+
+    privileged = True
+    similarity = "inner"
+    n_values_: int
+    logit_scale_: float
+
+    def fit(
+        self,
+        database_features: npt.ArrayLike,
+        text_features: npt.ArrayLike,
+        text_values: Sequence[str],
+        text_conditions: Sequence[str] | None = None,
+        text_weights: npt.ArrayLike | None = None,
+        logit_scale: float = 100.0,
+    ) -> Self:
+        """Average `text_features` (n, d) value by value; of `database_features` (N, d) only the width is used.
+
+        Raises InputError for NaN or infinity, rows of zeros, different widths, a condition with a single value, and a
+        logit scale that is not above 0.
+        """
+        width = as_features(database_features, "database features").shape[1]
+        means, conditions = value_means(
+            checked_texts(text_features, width, text_weights), text_values, text_conditions
+        )
+        if np.bincount(conditions).min() < 2:
+            raise InputError(
+                "a condition of a single value has no posterior",
+                where="text values",
+                expected="two values or more of every condition",
+            )
+        self.logit_scale_ = checked_number(logit_scale, "logit_scale", above=True)
+        self.texts_, self.n_values_ = means.rows, len(means.rows)
+        self._conditions: Codes = conditions
+        first = np.unique(conditions, return_index=True)[1]
+        weights = np.ones(len(first)) if means.weights is None else means.weights[first]
+        self._scales: Float64Array = np.sqrt(weights / weights.sum())
+        return self
+
+    def transform(self, features: npt.ArrayLike) -> FloatArray:
+        """Return the scaled posteriors (M, values) of `features` (M, d), in their own float type.
+
+        Raises InputError before `fit`, for another width than d, and for NaN or infinity.
+        """
+        if not hasattr(self, "texts_"):
+            raise not_fitted(self)
+        array = as_floats(features, "features")
+        require_width(array, "features", self.texts_.shape[1])
+        require_finite(array, "features")
+        logits = self.logit_scale_ * (unit_rows(array.astype(np.float64)) @ self.texts_.T)
+        for condition, scale in enumerate(self._scales):
+            columns = self._conditions == condition
+            odds = np.exp(logits[:, columns] - logits[:, columns].max(axis=1, keepdims=True))
+            logits[:, columns] = scale * odds / odds.sum(axis=1, keepdims=True)
+        return logits.astype(array.dtype)
