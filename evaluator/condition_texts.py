@@ -11,9 +11,9 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionTexts, load_texts, shipped_texts, texts_from_values
 
-from .engine import TextFeatures, stack_texts
 from .protocol import RetrievalTask
 from .sources import Labels
+from .spaces import TextFeatures, group_texts
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +76,17 @@ def require_several_texts(texts: ConditionTexts, labels: Labels, tasks: Sequence
         )
     for task in tasks:
         for group in task.groups:
-            stacked, _ = stack_texts(encoded, task, group)
-            if len(task.conditions) == 1 and len(np.unique(stacked)) < 2:
-                (name,) = task.conditions
+            if len(task.conditions) > 1:
+                continue
+            (name,) = task.conditions
+            rows, _ = group_texts(encoded, name, group)
+            if len(np.unique(encoded[name].features[rows])) < 2:
                 raise InputError(
                     f"the condition {name!r} has one text only"
                     + (f" for {group.name}" if group.name else ""),
                     where="condition texts",
                     expected="two or more different texts, so that they span something",
-                    found=f"{len(stacked)} times one text" if len(stacked) > 1 else "one text",
+                    found=f"{len(rows)} times one text" if len(rows) > 1 else "one text",
                     hint="give more with --texts FILE"
                     + (f", or leave out --parent {name}={labels.parents[name]}" if group.name else ""),
                 )

@@ -1,86 +1,58 @@
 """Runs methods over retrieval tasks on fixed features.
 
-    features, labels, texts --tasks--> (method, conditions, group) --fit, transform, rank--> results
+    features, labels, texts --tasks--> (method, conditions, seed, group) --fit, map, rank--> scores of every query
 
-Nothing is kept between calls. For each method, condition set and group the database is transformed once, and
-queries use the fit of their database.
+Nothing is kept between calls. For each method, condition set and group the database is mapped once, and queries use the fit
+of their database. A method that fails costs its own scores and no other's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.errors import ClayEvalError, InputError
 
-from .arrays import (
-    Float64Array,
-    FloatArray,
-    as_features,
-    as_floats,
-    require_distinct,
-    require_finite,
-    unit_rows,
-)
-from .methods import MethodFactory, describe
-from .methods.protocol import FeatureMethod
-from .metrics import Ties, chance_average_precision, mean_over_groups, retrieval_average_precision
-from .protocol import Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task, split_queries
-from .results import GroupResult, QueryScore, Result
-from .statistics import bootstrap_interval
-from .ties import Formula
-
-
-@dataclass(frozen=True, eq=False)
-class TextFeatures:
-    """A condition's encoded texts: features (n, d), and for each text its parent's value, or None."""
-
-    features: FloatArray
-    parents: Sequence[str | None] | None = None
+from .arrays import Float64Array, FloatArray, as_features, require_distinct
+from .measures import Measure, parse_measure
+from .method_specs import Method
+from .metrics import Ties, retrieval_scores
+from .protocol import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task
+from .results import Failure, GroupScores, Outcome
+from .scoring_chance import retrieval_chance
+from .spaces import Extras, NotApplicableError, Space, TextFeatures, make_space
+from .splits import Split, draw_split
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the numbers, beside data, texts and methods."""
+    """What decides the scores, beside data, texts and methods.
 
-    seed: int = 0
-    query_share: float = 0.1
-    formula: Formula = "standard"
+    split: a kind of `splits`; one split a seed. fit_images: a method is fitted on that many images of each database,
+    drawn by the seed, instead of on all; all are ranked. backend: as `retrieval_scores` takes it.
+    """
+
+    measures: tuple[Measure, ...] = (parse_measure("AP"),)
     ties: Ties = "expected"
-    draws: int = 1000
-    confidence: float = 0.95
-
-
-@dataclass(frozen=True, eq=False)
-class ConditionalSpace:
-    """A fitted method with its unit features of a group's queries (Q, k) and database (N, k)."""
-
-    method: FeatureMethod
-    queries: FloatArray
-    database: FloatArray
+    split: str = "image"
+    seeds: tuple[int, ...] = (0,)
+    query_share: float = 0.1
+    fit_images: int | None = None
+    backend: str = "numpy"
 
 
 def plan_tasks(
-    labelled: Labelled,
-    settings: Settings | None = None,
-    conditions: Sequence[Sequence[str]] | None = None,
-    *,
-    is_query: npt.NDArray[np.bool_] | None = None,
+    labelled: Labelled, split: Split, conditions: Sequence[Sequence[str]] | None = None
 ) -> list[RetrievalTask]:
     """Return the task of each set of `conditions`; by default all attributes, one by one and in all combinations.
 
-    is_query (N,) replaces the seeded split.
-
     Raises InputError where no query has a relevant database image: for a single condition, or for all sets.
     """
-    settings = settings or Settings()
-    if is_query is None:
-        is_query = split_queries(labelled.keys, settings.seed, settings.query_share)
     wanted = condition_sets(labelled.labels) if conditions is None else conditions
-    tasks = [make_task(labelled, names, is_query) for names in wanted]
+    tasks = [make_task(labelled, names, split.is_query, split.is_database) for names in wanted]
     barren = [task for task in tasks if not any(task.relevant_counts(group).any() for group in task.groups)]
     for task in barren:
         if len(task.conditions) == 1 or len(barren) == len(tasks):
@@ -94,29 +66,72 @@ def plan_tasks(
     return tasks
 
 
+def seeded_splits(labelled: Labelled, settings: Settings, given: Split | None = None) -> dict[int, Split]:
+    """Return seed -> split; a `given` split stands for every seed."""
+    return {
+        seed: given or draw_split(labelled, settings.split, seed, settings.query_share)
+        for seed in settings.seeds
+    }
+
+
 def evaluate_features(
     features: npt.ArrayLike,
     labelled: Labelled,
     texts: Mapping[str, TextFeatures],
-    methods: Mapping[str, MethodFactory],
+    methods: Sequence[Method],
     *,
     entity: str,
     encoder: str,
     settings: Settings | None = None,
     conditions: Sequence[Sequence[str]] | None = None,
-    is_query: npt.NDArray[np.bool_] | None = None,
-    on_result: Callable[[Result], None] | None = None,
-) -> list[Result]:
+    split: Split | None = None,
+    extras: Extras | None = None,
+    on_outcome: Callable[[Outcome | Failure], None] | None = None,
+) -> tuple[list[Outcome], list[Failure]]:
     """Score every method on every set of conditions.
 
-    features (N, d), row i of the image labelled.keys[i]; texts: condition -> its encoded texts; methods: name ->
-    factory, as from `resolve_method`; conditions and is_query as in `plan_tasks`. `on_result` is called with each
-    result as it is ready; there are len(methods) * len(plan_tasks(...)) of them.
+    features (N, d), row i of the image labelled.keys[i]; texts: condition -> its encoded texts; methods: from
+    `prepare_methods`; conditions as in `plan_tasks`; split replaces the seeded ones. `on_outcome` is called with each
+    outcome or failure as it is ready. A set of conditions that a method does not apply to gives an outcome without
+    groups.
 
     Raises InputError for features that are not finite, do not fit the labels or the texts, or are all equal, for
-    conditions without texts, and where no query has a relevant image.
+    conditions without texts, and where no query has a relevant image; and what a method raised if all methods failed.
     """
     settings = settings or Settings()
+    array = checked_features(features, labelled)
+    splits = seeded_splits(labelled, settings, split)
+    tasks = {seed: plan_tasks(labelled, chosen, conditions) for seed, chosen in splits.items()}
+    one = next(iter(tasks.values()))
+    checked = check_texts(texts, {name for task in one for name in task.conditions}, array.shape[1])
+    outcomes: list[Outcome] = []
+    failures: list[Failure] = []
+    first: ClayEvalError | None = None
+    for number, task in enumerate(one):
+        parts = _parts({seed: planned[number] for seed, planned in tasks.items()}, settings)
+        for method in methods:
+            try:
+                groups, warnings = _score(method, array, checked, parts, settings, extras)
+                outcome = Outcome(entity, method.name, encoder, task.conditions, groups, warnings)
+                outcomes.append(outcome)
+                done: Outcome | Failure = outcome
+            except NotApplicableError as reason:
+                note = f"{method.name} left out for {' + '.join(task.conditions)}: {reason.what}"
+                outcomes.append(Outcome(entity, method.name, encoder, task.conditions, (), (note,)))
+                done = outcomes[-1]
+            except InputError as error:
+                first = first or error
+                done = Failure(entity, method.name, task.conditions, str(error))
+                failures.append(done)
+            if on_outcome is not None:
+                on_outcome(done)
+    if first is not None and not any(outcome.groups for outcome in outcomes):
+        raise first
+    return outcomes, failures
+
+
+def checked_features(features: npt.ArrayLike, labelled: Labelled) -> FloatArray:
+    """Return `features` (N, d) as floats; raises InputError as `evaluate_features` says."""
     array = as_features(features, "image features")
     if len(array) != len(labelled.keys):
         raise InputError(
@@ -126,168 +141,114 @@ def evaluate_features(
             found=f"{len(array)} rows",
         )
     require_distinct(array, "image features")
-    tasks = plan_tasks(labelled, settings, conditions, is_query=is_query)
-    checked = check_texts(texts, {name for task in tasks for name in task.conditions}, array.shape[1])
-    results = []
-    for task in tasks:
-        for name, factory in methods.items():
-            result = _evaluate(array, labelled, checked, task, name, factory, entity, encoder, settings)
-            results.append(result)
-            if on_result is not None:
-                on_result(result)
-    return results
+    return array
 
 
 def check_texts(
     texts: Mapping[str, TextFeatures], conditions: set[str], width: int
 ) -> dict[str, TextFeatures]:
-    """Return the texts of `conditions` with checked features (n, width); raises InputError for what is missing."""
+    """Return `texts` with checked features (n, width); raises InputError where one of `conditions` has none."""
+    if missing := sorted(conditions - set(texts)):
+        raise InputError(
+            f"no texts for the condition {missing[0]!r}",
+            where="texts",
+            expected=sorted(conditions),
+            found=sorted(texts),
+        )
     checked = {}
-    for name in sorted(conditions):
-        if name not in texts:
-            raise InputError(
-                f"no texts for the condition {name!r}",
-                where="texts",
-                expected=sorted(conditions),
-                found=sorted(texts),
-            )
-        features = as_features(texts[name].features, f"text features of {name!r}", width=width)
-        parents = texts[name].parents
-        if parents is not None and len(parents) != len(features):
-            raise InputError(
-                f"the texts of {name!r} and their parents differ in number",
-                where="texts",
-                expected=f"{len(features)} parents",
-                found=len(parents),
-            )
-        checked[name] = TextFeatures(features, parents)
+    for name, found in texts.items():
+        features = as_features(found.features, f"text features of {name!r}", width=width)
+        for what, items in (("parents", found.parents), ("values", found.values)):
+            if items is not None and len(items) != len(features):
+                raise InputError(
+                    f"the texts of {name!r} and their {what} differ in number",
+                    where="texts",
+                    expected=f"{len(features)} {what}",
+                    found=len(items),
+                )
+        checked[name] = TextFeatures(features, found.parents, found.values)
     return checked
 
 
-def stack_texts(
-    texts: Mapping[str, TextFeatures], task: RetrievalTask, group: RetrievalGroup
-) -> tuple[FloatArray, list[str]]:
-    """Return the texts (n, d) of all conditions of `task` for `group`, stacked, and warnings.
-
-    Of a condition that is divided by its parent, the texts of the group's parent value count, and those
-    without a parent; where there are none, all of them, with a warning.
-    """
-    stacked, warnings = [], []
-    for name in task.conditions:
-        wanted, parents = group.text_parents[name], texts[name].parents
-        rows = texts[name].features
-        if wanted is not None and parents is not None:
-            chosen = [i for i, parent in enumerate(parents) if parent is None or parent == wanted]
-            if chosen:
-                rows = rows[chosen]
-            else:
-                warnings.append(
-                    f"{name}: no texts for {group.name}, so the texts of all its values were used"
-                )
-        stacked.append(rows)
-    return np.concatenate(stacked), warnings
-
-
-def conditional_space(
-    factory: MethodFactory, features: FloatArray, texts: FloatArray, group: RetrievalGroup
-) -> ConditionalSpace:
-    """Fit a new method on the group's database and `texts` (n, d), and transform database and queries.
-
-    Rows are of unit length, or zeros. Raises InputError where the method returns something else than one row of
-    finite numbers an image.
-    """
-    database = features[group.database]
-    method = factory()
-    method.fit(database, texts)
-    return ConditionalSpace(method, _transform(method, features[group.queries]), _transform(method, database))
-
-
-def _transform(method: FeatureMethod, features: FloatArray) -> FloatArray:
-    name = f"{type(method).__name__}.transform"
-    rows = as_floats(method.transform(features), name)
-    if len(rows) != len(features):
-        raise InputError(
-            f"{name} does not return one row an image",
-            where=name,
-            expected=f"{len(features)} rows",
-            found=f"{len(rows)} rows",
-        )
-    require_finite(rows, name)
-    return unit_rows(rows)
-
-
-def _evaluate(
+def _score(
+    method: Method,
     features: FloatArray,
-    labelled: Labelled,
     texts: Mapping[str, TextFeatures],
-    task: RetrievalTask,
-    name: str,
-    factory: MethodFactory,
-    entity: str,
-    encoder: str,
+    parts: Sequence[_Part],
     settings: Settings,
-) -> Result:
-    warnings = list(task.warnings)
-    groups, scores, precisions, chances = [], [], [], []
-    for group in task.groups:
-        stacked, missing = stack_texts(texts, task, group)
-        warnings += missing
-        space = conditional_space(factory, features, stacked, group)
-        precision = retrieval_average_precision(
-            space.queries,
-            space.database,
-            task.codes[group.queries],
-            task.codes[group.database],
-            settings.formula,
-            settings.ties,
-        )
-        chance = chance_average_precision(len(group.database), task.relevant_counts(group), settings.formula)
-        precisions.append(precision)
-        chances.append(chance)
-        without = int(np.isnan(precision).sum())
-        if without == len(precision):
-            warnings.append(
-                f"{' + '.join(task.conditions)}: no query of {group.name or 'the data'} has a relevant image"
-            )
-        groups.append(
-            GroupResult(
-                name=group.name,
-                value=_number(mean_over_groups([precision])),
-                chance=_number(mean_over_groups([chance])),
-                queries=len(precision) - without,
-                queries_without_relevant=without,
-                database=len(group.database),
-                texts=len(stacked),
-                method=describe(space.method),
-            )
-        )
-        scores += list(_query_scores(labelled, group, precision))
-    kept = [values[~np.isnan(values)] for values in precisions if not np.isnan(values).all()]
-    low, high = (
-        bootstrap_interval(kept, settings.draws, settings.confidence, settings.seed) if kept else (None, None)
+    extras: Extras | None,
+) -> tuple[tuple[GroupScores, ...], tuple[str, ...]]:
+    """The scores of all groups under all seeds, and warnings."""
+    groups, warnings = [], []
+    for part in parts:
+        space = make_space(method, features, texts, part.task, part.group, extras, part.fit_rows)
+        warnings += [*part.task.warnings, *space.warnings]
+        if all(np.isnan(values).all() for values in part.chances.values()):
+            name = " + ".join(part.task.conditions)
+            warnings.append(f"{name}: no query of {part.group.name or 'the data'} has a relevant image")
+        groups.append(_score_part(space, part, settings))
+    return tuple(groups), tuple(dict.fromkeys(warnings))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A group of a task under one seed, with what does not depend on the method."""
+
+    seed: int
+    task: RetrievalTask
+    group: RetrievalGroup
+    fit_rows: Index | None
+    graded: list[tuple[Codes, Codes]]
+    chances: Mapping[str, Float64Array]
+
+    @property
+    def codes(self) -> tuple[Codes, Codes]:
+        """Of the queries and of the database."""
+        return self.task.codes[self.group.queries], self.task.codes[self.group.database]
+
+    @property
+    def own(self) -> Index | None:
+        """Where each query stands in the database, None where no query does."""
+        return self.group.own if (self.group.own >= 0).any() else None
+
+
+def _parts(tasks: Mapping[int, RetrievalTask], settings: Settings) -> list[_Part]:
+    parts = []
+    for seed, task in tasks.items():
+        for group in task.groups:
+            graded = [(c[group.queries], c[group.database]) for c in task.single_codes.values()]
+            part = _Part(seed, task, group, _rows_to_fit(group, seed, settings.fit_images), graded, {})
+            chances = retrieval_chance(*part.codes, settings.measures, own=part.own, graded_codes=graded)
+            parts.append(replace(part, chances=chances))
+    return parts
+
+
+def _score_part(space: Space, part: _Part, settings: Settings) -> GroupScores:
+    values = retrieval_scores(
+        space.pairs,
+        *part.codes,
+        settings.measures,
+        ties=settings.ties,
+        own=part.own,
+        combine=space.combine,
+        graded_codes=part.graded,
+        backend=settings.backend,
     )
-    return Result(
-        entity=entity,
-        method=name,
-        encoder=encoder,
-        conditions=task.conditions,
-        metric="mAP",
-        value=_number(mean_over_groups(precisions)),
-        ci_low=low,
-        ci_high=high,
-        chance=_number(mean_over_groups(chances)),
-        queries=sum(group.queries for group in groups),
-        queries_without_relevant=sum(group.queries_without_relevant for group in groups),
-        groups=tuple(groups),
-        per_query=tuple(scores),
-        warnings=tuple(warnings),
+    group = part.group
+    return GroupScores(
+        part.seed,
+        group.name,
+        group.queries,
+        values,
+        part.chances,
+        len(group.database),
+        space.texts,
+        space.learnt,
     )
 
 
-def _query_scores(labelled: Labelled, group: RetrievalGroup, precision: Float64Array) -> Iterator[QueryScore]:
-    for row, value in zip(group.queries.tolist(), precision.tolist(), strict=True):
-        yield QueryScore(labelled.keys[row], group.name, _number(value))
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else min(max(value, 0.0), 1.0)
+def _rows_to_fit(group: RetrievalGroup, seed: int, count: int | None) -> Index | None:
+    if count is None or count >= len(group.database):
+        return None
+    chosen = np.random.Generator(np.random.PCG64(seed)).permutation(len(group.database))[:count]
+    return group.database[np.sort(chosen)]

@@ -1,4 +1,4 @@
-"""Who is asked, against what, and what counts as found: splits, condition sets and retrieval tasks.
+"""Who is asked, against what, and what counts as found: condition sets and retrieval tasks.
 
 A nested attribute (sub-category, whose parent is category) is retrieved parent value by parent value, each with
 its own database, unless the parent is itself among the conditions. Several conditions are met together: an
@@ -7,9 +7,9 @@ image is relevant if it matches the query in all of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -39,7 +39,7 @@ class Labelled:
     parents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_unique(self.keys)
+        require_unique(self.keys)
         if not self.labels:
             raise InputError("no attribute to retrieve by", where="labels", expected="one attribute or more")
         for name, values in self.labels.items():
@@ -94,47 +94,39 @@ class RetrievalGroup:
     database: Index
     text_parents: Mapping[str, str | None]
 
+    @cached_property
+    def own(self) -> Index:
+        """The place of each query in `database`, (queries,), or -1 where it is not in it."""
+        order = np.argsort(self.database, kind="stable")
+        place = np.minimum(np.searchsorted(self.database, self.queries, sorter=order), len(order) - 1)
+        found = order[place]
+        return np.where(self.database[found] == self.queries, found, -1)
+
+    @property
+    def sizes(self) -> Index:
+        """How many images are ranked for each query, (queries,)."""
+        return len(self.database) - (self.own >= 0)
+
 
 @dataclass(frozen=True, eq=False)
 class RetrievalTask:
-    """Retrieval by `conditions`; images of equal `codes` (N,) are relevant to each other."""
+    """Retrieval by `conditions`; images of equal `codes` (N,) are relevant to each other.
+
+    single_codes: condition -> codes (N,) by that condition alone.
+    """
 
     conditions: tuple[str, ...]
     groups: tuple[RetrievalGroup, ...]
     codes: Codes
     warnings: tuple[str, ...] = ()
+    single_codes: Mapping[str, Codes] = field(default_factory=dict)
 
     def relevant_counts(self, group: RetrievalGroup) -> Codes:
-        """How many database images are relevant to each query of `group`, (queries,)."""
+        """How many database images, without the query itself, are relevant to each query of `group`, (queries,)."""
         database = np.sort(self.codes[group.database])
         wanted = self.codes[group.queries]
-        return np.searchsorted(database, wanted, "right") - np.searchsorted(database, wanted, "left")
-
-
-def split_queries(keys: Sequence[str], seed: int, query_share: float = 0.1) -> npt.NDArray[np.bool_]:
-    """Return (N,) bool, True for queries, False for the database.
-
-    The draw depends on the set of keys and the seed alone, not on the order of the keys. The share is met to
-    the nearest image, with one query and one database image at least.
-
-    Raises InputError for fewer than two keys, duplicate keys, and a share outside (0, 1).
-    """
-    _require_unique(keys)
-    if len(keys) < 2:
-        raise InputError("too few images to split", where="keys", expected="two or more", found=len(keys))
-    if not 0 < query_share < 1:
-        raise InputError(
-            "the share of queries must lie between 0 and 1",
-            where="query_share",
-            expected="0 < x < 1",
-            found=query_share,
-        )
-    count = min(max(math.floor(query_share * len(keys) + 0.5), 1), len(keys) - 1)
-    in_order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
-    drawn = np.random.Generator(np.random.PCG64(seed)).permutation(len(keys))[:count]
-    mask = np.zeros(len(keys), np.bool_)
-    mask[in_order[drawn]] = True
-    return mask
+        found = np.searchsorted(database, wanted, "right") - np.searchsorted(database, wanted, "left")
+        return found - (group.own >= 0)
 
 
 def condition_sets(attributes: Iterable[str], largest: int | None = None) -> list[tuple[str, ...]]:
@@ -154,9 +146,14 @@ def relevance_codes(labelled: Labelled, conditions: Sequence[str]) -> Codes:
 
 
 def make_task(
-    labelled: Labelled, conditions: Sequence[str], is_query: npt.NDArray[np.bool_]
+    labelled: Labelled,
+    conditions: Sequence[str],
+    is_query: npt.NDArray[np.bool_],
+    is_database: npt.NDArray[np.bool_] | None = None,
 ) -> RetrievalTask:
-    """Return the task of retrieving by all `conditions`; is_query (N,) is from `split_queries`.
+    """Return the task of retrieving by all `conditions`; is_query and is_database (N,) are as in a `Split`.
+
+    is_database None: all that are no queries.
 
     The data is divided by the values of every ancestor of a condition that is not a condition itself. Groups
     with no query, fewer than two database images, or only one value are left out, and a warning says so.
@@ -174,8 +171,17 @@ def make_task(
     above = {parent for name in conditions for parent in labelled.ancestors(name)} - set(conditions)
     divided_by = [name for name in labelled.labels if name in above]
     codes = relevance_codes(labelled, conditions)
+    if len(conditions) == 1 and len(labelled.keys) > 1 and not codes.any():
+        raise InputError(
+            f"all images have the same {conditions[0]}: there is nothing to tell apart",
+            where=f"labels.{conditions[0]}",
+            expected="two values or more",
+            found=repr(labelled.labels[conditions[0]][0]),
+            hint="leave this condition out",
+        )
     groups, warnings = [], []
-    for group in _groups(labelled, conditions, divided_by, is_query):
+    sides = (is_query, ~is_query if is_database is None else is_database)
+    for group in _groups(labelled, conditions, divided_by, sides):
         left_out = _reason_to_leave_out(group, codes)
         if left_out is None:
             groups.append(group)
@@ -188,7 +194,8 @@ def make_task(
             expected=f"a query and {_SMALLEST_DATABASE} database images in one group at least",
             found="; ".join(warnings),
         )
-    return RetrievalTask(tuple(conditions), tuple(groups), codes, tuple(warnings))
+    single = {name: relevance_codes(labelled, [name]) for name in conditions}
+    return RetrievalTask(tuple(conditions), tuple(groups), codes, tuple(warnings), single)
 
 
 def _reason_to_leave_out(group: RetrievalGroup, codes: Codes) -> str | None:
@@ -201,7 +208,10 @@ def _reason_to_leave_out(group: RetrievalGroup, codes: Codes) -> str | None:
 
 
 def _groups(
-    labelled: Labelled, conditions: Sequence[str], divided_by: list[str], is_query: npt.NDArray[np.bool_]
+    labelled: Labelled,
+    conditions: Sequence[str],
+    divided_by: list[str],
+    sides: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
 ) -> Iterable[RetrievalGroup]:
     codes = relevance_codes(labelled, divided_by)
     for code in range(int(codes.max()) + 1):
@@ -209,13 +219,14 @@ def _groups(
         here = {name: labelled.labels[name][int(members[0])] for name in divided_by}
         yield RetrievalGroup(
             name=", ".join(f"{name}={value}" for name, value in here.items()) or None,
-            queries=members[is_query[members]],
-            database=members[~is_query[members]],
+            queries=members[sides[0][members]],
+            database=members[sides[1][members]],
             text_parents={name: here.get(labelled.parents.get(name, "")) for name in conditions},
         )
 
 
-def _require_unique(keys: Sequence[str]) -> None:
+def require_unique(keys: Sequence[str]) -> None:
+    """Raise InputError naming a key that stands twice."""
     if len(set(keys)) < len(keys):
         seen: set[str] = set()
         twice = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]

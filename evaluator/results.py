@@ -3,43 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import Float64Array
 from .methods.protocol import Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class QueryScore:
-    """Average precision of one query in its group; None where nothing in the database is relevant."""
+@dataclass(frozen=True, eq=False)
+class GroupScores:
+    """One database of a task under one split: the scores of its queries, and what the method learnt on it.
 
-    key: str
-    group: str | None
-    average_precision: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupResult:
-    """One database of a task: its mean over scored queries, chance, sizes, and what the method learnt on it.
-
-    value and chance are None where no query of the group has a relevant image; `method` is as from `describe`.
+    rows: the queries' row numbers (Q,); values, chances: measure -> (Q,) float64, NaN where nothing in the database
+    is relevant; database, texts: how many there are; learnt: as from `describe`.
     """
 
+    seed: int
     name: str | None
-    value: float | None
-    chance: float | None
-    queries: int
-    queries_without_relevant: int
+    rows: npt.NDArray[np.intp]
+    values: Mapping[str, Float64Array]
+    chances: Mapping[str, Float64Array]
     database: int
     texts: int
-    method: Mapping[str, Scalar]
+    learnt: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One method on one set of conditions: the scores of every group under every split."""
+
+    entity: str
+    method: str
+    encoder: str
+    conditions: tuple[str, ...]
+    groups: tuple[GroupScores, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A method that could not be scored on a set of conditions, and why."""
+
+    entity: str
+    method: str
+    conditions: tuple[str, ...]
+    error: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """One method on one set of conditions: the mean over groups of each group's mean average precision.
+    """A measure of one method on one set of conditions: the mean over groups (and seeds) of each group's mean over queries.
 
-    value, ci_low, ci_high and chance lie in [0, 1], and are None where no query has a relevant image. `queries`
-    are those scored; those without a relevant image are left out and counted apart.
+    Values lie in [0, 1], and are None where no query has a relevant image. `queries` are those scored, over all seeds; those
+    without a relevant image are left out and counted apart. seeds_std: the standard deviation (n - 1) between the means of
+    the seeds' splits, None for one seed.
     """
 
     entity: str
@@ -53,22 +72,37 @@ class Result:
     chance: float | None
     queries: int
     queries_without_relevant: int
-    groups: tuple[GroupResult, ...] = ()
-    per_query: tuple[QueryScore, ...] = field(default=(), repr=False)
-    warnings: tuple[str, ...] = ()
+    seeds_std: float | None = None
 
     def row(self) -> dict[str, object]:
-        """The record as it stands in a report's `results`: without groups, queries and warnings."""
-        return {
-            "entity": self.entity,
-            "method": self.method,
-            "encoder": self.encoder,
-            "conditions": list(self.conditions),
-            "metric": self.metric,
-            "value": self.value,
-            "ci_low": self.ci_low,
-            "ci_high": self.ci_high,
-            "chance": self.chance,
-            "queries": self.queries,
-            "queries_without_relevant": self.queries_without_relevant,
-        }
+        """The record as it stands in a report's `results`."""
+        return asdict(self) | {"conditions": list(self.conditions)}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A method beside a reference on the same queries, by one measure.
+
+    difference: method minus reference, with its interval by a paired bootstrap; p: of a paired randomisation test,
+    two-sided; p_adjusted: after Holm's correction over the comparisons of an entity; effect: mean of the differences
+    over their standard deviation (Cohen's d_z), None where all are equal; better, worse: shares of queries.
+    """
+
+    entity: str
+    conditions: tuple[str, ...]
+    metric: str
+    method: str
+    reference: str
+    difference: float
+    ci_low: float
+    ci_high: float
+    p: float
+    p_adjusted: float
+    effect: float | None
+    better: float
+    worse: float
+    significant: bool
+
+    def row(self) -> dict[str, object]:
+        """The record as it stands in a report's `comparisons`."""
+        return asdict(self) | {"conditions": list(self.conditions)}

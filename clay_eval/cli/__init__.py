@@ -8,7 +8,20 @@ import typer
 
 from clay_eval.schemas.errors import ClayEvalError, StorageError
 
-from . import embed, entities, evaluate, merge, plan, render, report, review, run, verify
+from . import (
+    check_method,
+    embed,
+    entities,
+    evaluate,
+    merge,
+    methods,
+    plan,
+    render,
+    report,
+    review,
+    run,
+    verify,
+)
 
 app = typer.Typer(
     name="clay-eval",
@@ -19,7 +32,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for module in (run, entities, plan, render, merge, review, embed, evaluate, report, verify):
+for module in (
+    *(run, entities, plan, render, merge, review, embed),
+    *(evaluate, report, verify, methods, check_method),
+):
     module.register(app)
 
 _INTERRUPTED = 130

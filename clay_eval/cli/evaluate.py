@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, Seed, emit, progress_bar
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption, embed_source, open_data
+from .common import Json, Out, RunFolder, emit, progress_bar
+from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .scoring import (
+    Backend,
+    ConditionOption,
+    EntityOption,
+    FeaturesOption,
+    Inputs,
+    ParentOption,
+    Split,
+    TemplateOption,
+    TextFeaturesOption,
+    TextsOption,
+    Ties,
+    weights_of,
+)
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.evaluation import EvaluationSettings
+    from clay_eval.evaluator.settings import EvaluationSettings
 
 EPILOG = """
 **Examples**
@@ -21,25 +34,19 @@ EPILOG = """
 
     clay-eval evaluate --data my_pictures --out runs/mine --encoder ViT-B-32:laion2b_s34b_b79k
 
-    clay-eval evaluate --data my_shards --out runs/mine --texts texts.json --parent breed=species
+    clay-eval evaluate --out runs/first --replace --method all --measure AP --measure P@10 --seed 0 --seed 1 --seed 2
+
+    clay-eval evaluate --out runs/first --replace --method raw --method clay --method 'clay(fusion=sum)' --weight color=2
+
+    clay-eval evaluate --out runs/first --replace --method clay --method my_package.my_module:MyMethod --split combination
+
+    clay-eval evaluate --data my_pictures --features images.safetensors --text-features texts.safetensors --out runs/given
 
 my_pictures is a folder with a labels.csv: a column `file`, then a column a condition. Without --texts, the texts of a
-condition are made from its label values by --template.
+condition are made from its label values by --template. A method that fails is listed (exit code 1), and the same command
+tries again.
 """
-
-
-class Formula(StrEnum):
-    """Formulas of average precision."""
-
-    standard = "standard"
-    trapezoid = "trapezoid"
-
-
-class Ties(StrEnum):
-    """What equal scores count."""
-
-    expected = "expected"
-    pessimistic = "pessimistic"
+_SOME_FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -55,47 +62,59 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--method",
-            help="raw, clay, ip-composer, or package.module:Class; may be repeated. Default: those three.",
+            help="NAME, 'NAME(parameter=value)', package.module:Class, or all; may be repeated. "
+            "`clay-eval methods` lists them.",
         ),
     ] = None,
-    texts: Annotated[
-        list[Path] | None,
-        typer.Option("--texts", help="Condition texts (JSON) of an entity; may be repeated."),
-    ] = None,
-    template: Annotated[
-        str,
-        typer.Option(
-            "--template", help="Makes texts from label values where there are none; {c} is the value."
-        ),
-    ] = "a photo of {c}",
-    condition: Annotated[
+    measure: Annotated[
         list[str] | None,
-        typer.Option(
-            "--condition",
-            help="A column of labels.csv to take as a condition; may be repeated. Default: all.",
-        ),
+        typer.Option("--measure", help="AP, P@10, nDCG@100, ...; may be repeated, the first one leads."),
     ] = None,
-    parent: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parent", help="CHILD=PARENT: CHILD is evaluated within each value of PARENT; may be repeated."
-        ),
-    ] = None,
-    entity: Annotated[
-        str | None, typer.Option("--entity", help="One entity of the data only, or a name for your own data.")
-    ] = None,
+    texts: TextsOption = None,
+    template: TemplateOption = "a photo of {c}",
+    condition: ConditionOption = None,
+    parent: ParentOption = None,
+    entity: EntityOption = None,
     n_components: Annotated[
         int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
     ] = 50,
-    seed: Seed = 0,
+    split: Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")] = Split.image,
+    split_file: Annotated[
+        Path | None,
+        typer.Option("--split-file", help="A CSV with the columns key and split (query, database, unused)."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed", min=0, help="Draws the split; repeated, every number is a mean over the splits."
+        ),
+    ] = None,
     query_share: Annotated[
-        float, typer.Option("--query-share", help="Share of the pictures that are queries.")
+        float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
     ] = 0.1,
-    formula: Annotated[
-        Formula, typer.Option("--formula", help="Formula of average precision.")
-    ] = Formula.standard,
+    fit_images: Annotated[
+        int | None,
+        typer.Option("--fit-images", min=2, help="Fit methods on that many database pictures only."),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option("--weight", help="CONDITION=NUMBER, where several conditions meet; may be repeated."),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="The method that others are compared with. Default: clay."),
+    ] = None,
     ties: Annotated[Ties, typer.Option("--ties", help="What equal scores count.")] = Ties.expected,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws for the intervals.")] = 1000,
+    by_combination: Annotated[
+        bool,
+        typer.Option(
+            "--by-combination", help="Bootstrap and test draw whole combinations of labels, not queries."
+        ),
+    ] = False,
+    backend: Backend = "numpy",
+    features: FeaturesOption = None,
+    text_features: TextFeaturesOption = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.fp32,
     batch_size: BatchSize = 64,
@@ -105,112 +124,97 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score methods on every condition and combination of conditions, and write the report."""
-    from clay_eval.evaluator.evaluation import EvaluationSettings
+    from clay_eval.evaluator.settings import EvaluationSettings
 
+    defaults = EvaluationSettings()
     settings = EvaluationSettings(
-        methods=tuple(method or EvaluationSettings.methods),
+        methods=tuple(method or defaults.methods),
         n_components=n_components,
-        seed=seed,
-        query_share=query_share,
-        formula=formula.value,
+        measures=tuple(measure or defaults.measures),
         ties=ties.value,
+        split=split.value,
+        seeds=tuple(seed or defaults.seeds),
+        query_share=query_share,
+        fit_images=fit_images,
+        weights=weights_of(weight or []),
+        reference=reference,
         bootstrap_draws=draws,
+        resample="combinations" if by_combination else "queries",
         template=template,
     )
-    own = {"entity": entity, "parents": _parents(parent or []), "conditions": condition}
-    report = score(
+    inputs = Inputs(
         RunFolder(out),
         data,
-        own,
         encoder,
         device,
         precision.value,
         batch_size,
-        settings,
-        texts or [],
-        replace,
+        entity=entity,
+        conditions=condition,
+        parents=parent or [],
+        texts=texts or [],
+        features=features,
+        text_features=text_features,
     )
-    emit(json, report, *summary(report), f"report: {RunFolder(out).report / 'report.html'}")
-
-
-def _parents(pairs: list[str]) -> dict[str, str] | None:
-    from clay_eval.schemas.errors import InputError
-
-    parents: dict[str, str] = {}
-    for pair in pairs:
-        child, _, parent = pair.partition("=")
-        if not child or not parent or "=" in parent or child in parents:
-            raise InputError(
-                "cannot read this, or a second parent" if child in parents else "cannot read this",
-                where="--parent",
-                expected="CHILD=PARENT, once a CHILD",
-                found=repr(pair),
-            )
-        parents[child] = parent
-    return parents or None
+    report = score(inputs, settings, split_file=split_file, replace=replace, backend=backend)
+    emit(json, report, *summary(report), f"report: {inputs.folder.report / 'report.html'}")
+    if report["failures"]:
+        raise typer.Exit(_SOME_FAILED)
 
 
 def score(
-    folder: RunFolder,
-    data: Path | None,
-    own: dict[str, Any],
-    encoder: str,
-    device: str,
-    precision: str,
-    batch_size: int,
+    inputs: Inputs,
     settings: EvaluationSettings,
-    texts: list[Path],
-    replace: bool,
+    *,
+    split_file: Path | None = None,
+    replace: bool = False,
+    backend: str = "numpy",
 ) -> dict[str, Any]:
     """Verify and embed the data, evaluate it, and write report.json and its pages.
 
     All that can be refused is refused before anything is computed or written.
     """
-    from clay_eval.evaluator.encoder_names import request
-    from clay_eval.evaluator.encoders import load_encoder
     from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
-    from clay_eval.evaluator.features import FeatureStore
-    from clay_eval.schemas.files import locked
 
-    source = open_data(folder, data, **own)
-    evaluation = prepare(source, settings, texts=texts, plan=folder.plan if data is None else None)
-    asked = request(encoder, precision)
-    store = FeatureStore(folder.features)
-    if (folder.report / REPORT).exists() and not replace:
-        known = store.known(asked)
-        evaluation.finished(
-            folder.report, known or load_encoder(encoder, device, precision, batch_size).identity
+    folder = inputs.folder
+    with inputs.methods(settings) as methods:
+        evaluation = prepare(
+            inputs.source,
+            settings,
+            texts=inputs.texts,
+            plan=inputs.plan,
+            split=split_file,
+            methods=methods,
         )
-    with locked(folder.features):
-        _, model = embed_source(folder, source, encoder, device, precision, batch_size)
-        with progress_bar("evaluate", evaluation.results) as advance:
+        if (folder.report / REPORT).exists() and not replace:
+            evaluation.finished(folder.report, inputs.identity())
+        with inputs.supply() as supply, progress_bar("evaluate", evaluation.results) as advance:
             return evaluate_source(
                 evaluation,
-                model,
-                store,
+                supply,
                 folder.report,
-                recorded=lambda: _recorded(device, batch_size),
+                recorded=inputs.recorded,
                 replace=replace,
                 progress=advance,
+                backend=backend,
             )
 
 
-def _recorded(device: str, batch_size: int) -> dict[str, Any]:
-    """What can move a number by rounding, and is no part of a report's identity."""
-    import torch
-
-    from clay_eval.evaluator.encoders import choose_device
-
-    return {"device": choose_device(device), "batch_size": batch_size, "threads": torch.get_num_threads()}
-
-
 def summary(report: dict[str, Any]) -> list[str]:
-    """The results as lines of text, a line a method and set of conditions."""
-    return [
-        f"{r['entity']:<14} {' + '.join(r['conditions']):<32} {r['method']:<14} "
-        f"mAP {_percent(r['value'])} [{_percent(r['ci_low'])}, {_percent(r['ci_high'])}]  chance {_percent(r['chance'])}"
+    """The results as lines of text: a line a method and set of conditions, then what failed."""
+    first = report["settings"]["measures"][0]
+    title = "mAP" if first == "AP" else first
+    lines = [
+        f"{r['entity']:<14} {' + '.join(r['conditions']):<32} {r['method']:<18} "
+        f"{title} {_percent(r['value'])} [{_percent(r['ci_low'])}, {_percent(r['ci_high'])}]  chance {_percent(r['chance'])}"
         for r in report["results"]
+        if r["metric"] == first
     ]
+    failed = [
+        f"FAILED {f['method']} on {f['entity']}, {' + '.join(f['conditions'])}: {f['error']}"
+        for f in report["failures"]
+    ]
+    return lines + failed
 
 
 def _percent(value: float | None) -> str:

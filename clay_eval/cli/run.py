@@ -12,6 +12,7 @@ from .embed import BatchSize, Device, EncoderOption, Precision, PrecisionOption
 from .evaluate import score, summary
 from .filtering import filter_lines
 from .plan import make_plan
+from .scoring import Inputs
 
 EPILOG = """
 **Example**
@@ -56,7 +57,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Do it all: plan, render, embed, evaluate, report."""
-    from clay_eval.evaluator.evaluation import EvaluationSettings
+    from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
     if renderer is RendererName.endpoint:
@@ -69,6 +70,6 @@ def run(
     folder = RunFolder(out)
     make_plan(folder, entity or ["demo-object", "demo-human"], count, seed, [])
     manifest = draw(folder, Drawing(renderer))
-    settings = EvaluationSettings(seed=seed)
-    report = score(folder, None, {}, encoder, device, precision.value, batch_size, settings, [], False)
+    inputs = Inputs(folder, None, encoder, device, precision.value, batch_size)
+    report = score(inputs, EvaluationSettings(seeds=(seed,)))
     emit(json, report, *filter_lines(manifest), *summary(report), f"report: {folder.report / 'report.html'}")

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
-SCHEMA = "clay-eval/report/1"
+SCHEMA = "clay-eval/report/2"
 RESULT_FIELDS = (
     "entity",
     "method",
@@ -27,6 +28,7 @@ RESULT_FIELDS = (
     "chance",
     "queries",
     "queries_without_relevant",
+    "seeds_std",
 )
 _PACKAGES = ("numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
 
@@ -34,27 +36,32 @@ _PACKAGES = ("numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
 def entity_record(
     title: str,
     labels: Mapping[str, Sequence[str]],
-    query_keys: Sequence[str],
+    queries: Mapping[int, npt.NDArray[np.bool_]],
+    database: npt.NDArray[np.bool_],
+    keys: Sequence[str],
     *,
     parents: Mapping[str, str] | None = None,
     coverage: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One entry of the report's `entities`.
 
-    `labels`: condition -> value of every image (N each); `query_keys`: the recorded split; `parents`: condition -> the
-    condition its values depend on; `coverage`: what the planner wrote, if it planned the images.
+    `labels`: condition -> value of every image (N each); `queries`: seed -> which images are queries (N,); `database`: which are
+    in the database under the first seed (N,); `keys`: of every image; `parents`: condition -> the condition its values depend
+    on; `coverage`: what the planner wrote, if it planned the images.
     """
-    images = len(next(iter(labels.values())))
+    named = {
+        str(s): sorted(k for k, chosen in zip(keys, q, strict=True) if chosen) for s, q in queries.items()
+    }
     return {
         "title": title,
-        "images": images,
-        "queries": len(query_keys),
-        "database": images - len(query_keys),
+        "images": len(keys),
+        "queries": len(next(iter(named.values()))),
+        "database": int(database.sum()),
         "attributes": {
             name: {"values": dict(sorted(Counter(values).items())), "parent": (parents or {}).get(name)}
             for name, values in labels.items()
         },
-        "query_keys": sorted(query_keys),
+        "query_keys": named,
         "coverage": coverage,
     }
 
@@ -68,6 +75,8 @@ def build_report(
     results: Iterable[Any],
     methods: Mapping[str, Mapping[str, Any]],
     per_query: Mapping[str, Any],
+    comparisons: Sequence[Mapping[str, Any]] = (),
+    failures: Sequence[Mapping[str, Any]] = (),
     retrievals: Sequence[Mapping[str, Any]] = (),
     maps: Sequence[Mapping[str, Any]] = (),
     warnings: Sequence[str] = (),
@@ -91,6 +100,8 @@ def build_report(
             "fingerprint": fingerprint(plain({"inputs": inputs, "settings": settings})),
             "entities": entities,
             "results": [_result(result) for result in results],
+            "comparisons": comparisons,
+            "failures": failures,
             "methods": methods,
             "retrievals": retrievals,
             "maps": maps,
@@ -121,7 +132,7 @@ def plain(value: Any) -> Any:
 
 def _result(result: Any) -> dict[str, Any]:
     if isinstance(result, Mapping):
-        return {name: result[name] for name in RESULT_FIELDS}
+        return {name: result.get(name) if name == "seeds_std" else result[name] for name in RESULT_FIELDS}
     if dataclasses.is_dataclass(result):
         return {name: getattr(result, name) for name in RESULT_FIELDS}
     raise TypeError(f"a result is a mapping or a dataclass, not {type(result).__name__}")

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import FloatArray
-from ..engine import ConditionalSpace, TextFeatures, conditional_space, stack_texts
 from ..images import decode_image
-from ..methods import MethodFactory
+from ..method_specs import Method
 from ..protocol import Labelled, RetrievalGroup, make_task
-from ..results import Result
+from ..results import Outcome
 from ..sources import ImageSource, pictures
+from ..spaces import Extras, Space, TextFeatures, make_space
+from ..splits import Split
 from .maps import condition_maps
 from .retrievals import choose_retrievals, pictured
 from .thumbnails import write_thumbnails
@@ -35,35 +36,42 @@ class Gallery:
 def show_entity(
     entity: str,
     labelled: Labelled,
-    is_query: npt.NDArray[np.bool_],
+    split: Split,
+    seed: int,
     features: FloatArray,
     texts: Mapping[str, TextFeatures],
-    factories: Mapping[str, MethodFactory],
-    results: Sequence[Result],
-    seed: int,
+    methods: Sequence[Method],
+    outcomes: Sequence[Outcome],
+    measure: str,
+    extras: Extras | None = None,
 ) -> Gallery:
-    """Retrievals of every set of conditions and maps of every single one, for raw and CLAY as far as they were run.
+    """Retrievals of every set of conditions and maps of every single one, under the split of `seed`.
 
-    A nested condition's map shows its largest group.
+    Of the methods raw and CLAY are shown as far as they were run, else the first two. A nested condition's map shows its
+    largest group.
     """
     gallery = Gallery()
-    methods = {name: factories[name] for name in SHOWN if name in factories} or dict(
-        list(factories.items())[:2]
-    )
-    for conditions in dict.fromkeys(result.conditions for result in results):
-        task = make_task(labelled, conditions, is_query)
+    shown = [m for m in methods if m.name in SHOWN] or list(methods[:2])
+    for conditions in dict.fromkeys(outcome.conditions for outcome in outcomes):
+        found = {o.method: o for o in outcomes if o.conditions == conditions and o.groups}
+        present = [method for method in shown if method.name in found]
+        if not present:
+            continue
+        task = make_task(labelled, conditions, split.is_query, split.is_database)
         spaces = [
-            {
-                name: conditional_space(factory, features, stack_texts(texts, task, group)[0], group)
-                for name, factory in methods.items()
-            }
+            {m.name: make_space(m, features, texts, task, group, extras) for m in present}
             for group in task.groups
         ]
-        found = {r.method: r for r in results if r.conditions == conditions and r.method in methods}
-        gallery.retrievals += _retrievals(entity, conditions, labelled, task.groups, spaces, found)
+        values = {m.name: _values(found[m.name], seed, measure) for m in present}
+        gallery.retrievals += _retrievals(entity, conditions, labelled, task.groups, spaces, values)
         if len(conditions) == 1:
             gallery.maps += _maps(entity, conditions[0], labelled, task.groups, spaces, seed)
     return gallery
+
+
+def _values(outcome: Outcome, seed: int, measure: str) -> FloatArray:
+    """The measure of every query of one seed, group after group."""
+    return np.concatenate([group.values[measure] for group in outcome.groups if group.seed == seed])
 
 
 def write_pictures(source: ImageSource, galleries: Mapping[str, Gallery], folder: Path) -> dict[str, str]:
@@ -81,8 +89,8 @@ def _retrievals(
     conditions: Sequence[str],
     labelled: Labelled,
     groups: Sequence[RetrievalGroup],
-    spaces: Sequence[Mapping[str, ConditionalSpace]],
-    results: Mapping[str, Result],
+    spaces: Sequence[Mapping[str, Space]],
+    values: Mapping[str, FloatArray],
 ) -> list[dict[str, Any]]:
     queries = np.concatenate([group.queries for group in groups])
     place = {
@@ -90,17 +98,11 @@ def _retrievals(
         for number, group in enumerate(groups)
         for position, row in enumerate(group.queries)
     }
-    precision = {
-        name: np.array(
-            [np.nan if s.average_precision is None else s.average_precision for s in result.per_query]
-        )
-        for name, result in results.items()
-    }
 
     def score(method: str, row: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
         number, position = place[row]
-        space = spaces[number][method]
-        return groups[number].database, space.database @ space.queries[position]
+        others = groups[number].database != row
+        return groups[number].database[others], spaces[number][method].scores(position)[others]
 
     return choose_retrievals(
         entity,
@@ -108,7 +110,7 @@ def _retrievals(
         labelled.keys,
         labelled.labels,
         queries,
-        precision,
+        values,
         score,
         group=lambda row: groups[place[row][0]].name,
     )
@@ -119,7 +121,7 @@ def _maps(
     condition: str,
     labelled: Labelled,
     groups: Sequence[RetrievalGroup],
-    spaces: Sequence[Mapping[str, ConditionalSpace]],
+    spaces: Sequence[Mapping[str, Space]],
     seed: int,
 ) -> list[dict[str, Any]]:
     number = max(range(len(groups)), key=lambda i: len(groups[i].database))
@@ -130,7 +132,7 @@ def _maps(
         condition,
         [labelled.keys[row] for row in rows],
         [labelled.labels[condition][row] for row in rows],
-        {name: np.concatenate([s.database, s.queries]) for name, s in spaces[number].items()},
+        {name: np.concatenate([s.pairs[0][1], s.pairs[0][0]]) for name, s in spaces[number].items()},
         seed=seed,
         group=group.name,
     )

@@ -1,0 +1,41 @@
+"""clay-eval methods"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from .common import Json, emit
+
+EPILOG = """
+**Example**
+
+    clay-eval methods
+
+    clay-eval methods --json | python -m json.tool
+
+Any of them is a --method of clay-eval evaluate: by name, or with parameters, as in 'clay(n_components=30, fusion=sum)'.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="methods", epilog=EPILOG)(methods)
+
+
+def methods(json: Json = False) -> None:
+    """List methods with their parameters, ways to join several conditions, and measures."""
+    from clay_eval.evaluator.catalogue import fusions, measures, methods
+
+    record: dict[str, Any] = {"methods": methods(), "fusions": fusions(), "measures": measures()}
+    lines = ["Methods (parameters with their defaults; * sees labels or is told more than texts)"]
+    for item in record["methods"]:
+        mark = " *" if item["privileged"] else ""
+        lines.append(f"  {item['name'] + mark:<22} {item['summary']}")
+        if item["parameters"]:
+            given = ", ".join(f"{name}={value}" for name, value in item["parameters"].items())
+            lines.append(f"  {'':<22} ({given})")
+    for title, part in (("Several conditions: fusion=", "fusions"), ("Measures", "measures")):
+        lines += ["", title, *(f"  {item['name']:<22} {item['summary']}" for item in record[part])]
+    emit(json, record, *lines)

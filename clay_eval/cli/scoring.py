@@ -1,0 +1,194 @@
+"""What the commands that score share: options, and the way from them to data and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import RunFolder
+from .embed import embed_source, open_data
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.method_specs import Method
+    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.sources import ImageSource
+    from clay_eval.evaluator.supply import FeatureSupply
+
+
+class Ties(StrEnum):
+    """What equal scores count."""
+
+    expected = "expected"
+    pessimistic = "pessimistic"
+
+
+class Split(StrEnum):
+    """What is drawn to be a query."""
+
+    image = "image"
+    combination = "combination"
+    leave_one_out = "leave-one-out"
+
+
+Backend = Annotated[
+    str, typer.Option("--backend", help="What ranks: numpy, torch, or torch:cuda (the same numbers to 1e-5).")
+]
+TextsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--texts", help="Condition texts (JSON) of an entity; may be repeated."),
+]
+TemplateOption = Annotated[
+    str,
+    typer.Option("--template", help="Makes texts from label values where there are none; {c} is the value."),
+]
+ConditionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--condition", help="A column of labels.csv to take as a condition; may be repeated. Default: all."
+    ),
+]
+ParentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parent", help="CHILD=PARENT: CHILD is evaluated within each value of PARENT; may be repeated."
+    ),
+]
+EntityOption = Annotated[
+    str | None, typer.Option("--entity", help="One entity of the data only, or a name for your own data.")
+]
+FeaturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--features",
+        help="Vectors of the pictures, made elsewhere: .npy, .safetensors or .parquet with keys.",
+    ),
+]
+TextFeaturesOption = Annotated[
+    Path | None,
+    typer.Option("--text-features", help="Vectors of the texts in the same space, keyed by the text."),
+]
+
+
+@dataclass
+class Inputs:
+    """Data and vectors as the options name them; opened when first needed.
+
+    parents: CHILD=PARENT each. features, text_features: files that stand in for an encoder.
+    """
+
+    folder: RunFolder
+    data: Path | None
+    encoder: str
+    device: str
+    precision: str
+    batch_size: int
+    entity: str | None = None
+    conditions: list[str] | None = None
+    parents: list[str] = field(default_factory=list)
+    texts: list[Path] = field(default_factory=list)
+    features: Path | None = None
+    text_features: Path | None = None
+
+    @cached_property
+    def source(self) -> ImageSource:
+        """The labelled pictures."""
+        return open_data(
+            self.folder,
+            self.data,
+            entity=self.entity,
+            parents=parents_of(self.parents),
+            conditions=self.conditions,
+        )
+
+    @property
+    def plan(self) -> Path | None:
+        """The run's plan folder, unless the data are someone's own."""
+        return self.folder.plan if self.data is None else None
+
+    def identity(self) -> Mapping[str, Any]:
+        """The identity of what makes the vectors; a model that the feature store does not know is loaded for it."""
+        from clay_eval.evaluator.encoder_names import request
+        from clay_eval.evaluator.encoders import load_encoder
+        from clay_eval.evaluator.features import FeatureStore
+
+        known = FeatureStore(self.folder.features).known(request(self.encoder, self.precision))
+        return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
+
+    @contextmanager
+    def supply(self) -> Iterator[FeatureSupply]:
+        """Vectors of the pictures, computed now as far as the store lacks them; the store is locked meanwhile."""
+        from clay_eval.evaluator.encoder_names import request
+        from clay_eval.evaluator.features import FeatureStore
+        from clay_eval.evaluator.supply import StoredFeatures
+        from clay_eval.schemas.files import locked
+
+        request(self.encoder, self.precision)
+        with locked(self.folder.features):
+            _, model = embed_source(
+                self.folder, self.source, self.encoder, self.device, self.precision, self.batch_size
+            )
+            yield StoredFeatures(FeatureStore(self.folder.features), model)
+
+    @contextmanager
+    def methods(self, settings: EvaluationSettings) -> Iterator[list[Method]]:
+        """The methods that `settings` name."""
+        yield settings.prepared()
+
+    def recorded(self) -> dict[str, Any]:
+        """What can move a number by rounding, and is no part of a report's identity."""
+        import torch
+
+        from clay_eval.evaluator.devices import choose_device
+
+        return {
+            "device": choose_device(self.device),
+            "batch_size": self.batch_size,
+            "threads": torch.get_num_threads(),
+        }
+
+
+def parents_of(pairs: list[str]) -> dict[str, str] | None:
+    """CHILD=PARENT pairs as a mapping, None for none; raises InputError for what cannot be read."""
+    from clay_eval.schemas.errors import InputError
+
+    parents: dict[str, str] = {}
+    for pair in pairs:
+        child, _, parent = pair.partition("=")
+        if not child or not parent or "=" in parent or child in parents:
+            raise InputError(
+                "cannot read this, or a second parent" if child in parents else "cannot read this",
+                where="--parent",
+                expected="CHILD=PARENT, once a CHILD",
+                found=repr(pair),
+            )
+        parents[child] = parent
+    return parents or None
+
+
+def weights_of(pairs: list[str]) -> dict[str, float]:
+    """CONDITION=NUMBER pairs as a mapping; raises InputError for what cannot be read or is not positive."""
+    from clay_eval.schemas.errors import InputError
+
+    weights: dict[str, float] = {}
+    for pair in pairs:
+        name, _, number = pair.rpartition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = float("nan")
+        if not name or name in weights or not 0 < weight < float("inf"):
+            raise InputError(
+                "cannot read this weight, or a second one of a condition",
+                where="--weight",
+                expected="CONDITION=NUMBER, the number positive, once a condition",
+                found=repr(pair),
+            )
+        weights[name] = weight
+    return weights

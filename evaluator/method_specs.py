@@ -1,0 +1,141 @@
+"""Methods by their specs: `clay`, `clay(n_components=30, fusion=sum)`, `package.module:Class(depth=2)`.
+
+A spec's canonical form is the method's name everywhere: parameters sorted, numbers as Python writes them. `fusion` says how
+several conditions meet (see `fusion`) and is the engine's; all other parameters go to the class.
+
+>>> str(parse_spec("clay( fusion=sum,n_components=30 )"))
+'clay(fusion=sum, n_components=30)'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clay_eval.schemas.errors import InputError
+
+from .arrays import FloatArray
+from .fusion import STACK, check_fusion
+from .methods import BUILT_IN, MethodFactory, resolve_method
+from .methods.guard import guarded, plug_in_errors
+from .methods.protocol import Scalar, asked_names, is_privileged
+
+_SPEC = re.compile(r"\s*(?P<name>[A-Za-z_][\w.:-]*)\s*(?:\((?P<parameters>[^()]*)\)\s*)?")
+_PARAMETER = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>[^\s,=][^,=]*?)\s*")
+_WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "none": "none", "null": None}
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method's name or `package.module:Class`, its parameters, and how it joins several conditions."""
+
+    name: str
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    fusion: str = STACK
+
+    def __str__(self) -> str:
+        given = dict(self.parameters) | ({} if self.fusion == STACK else {"fusion": self.fusion})
+        inside = ", ".join(f"{name}={_written(given[name])}" for name in sorted(given))
+        return f"{self.name}({inside})" if inside else self.name
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """What the engine runs: fresh instances by `factory`, conditions joined by `fusion`, `name` for the report.
+
+    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels or the like; features:
+    for methods that embed the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows
+    for queries and for the database; then nothing is fitted.
+    """
+
+    name: str
+    factory: MethodFactory
+    fusion: str = STACK
+    asks: tuple[str, ...] = ()
+    privileged: bool = False
+    target: str = ""
+    features: Callable[[tuple[str, ...]], FloatArray | tuple[FloatArray, FloatArray]] | None = None
+
+
+def parse_spec(text: str) -> MethodSpec:
+    """Read a spec; raises InputError where it cannot be read, names a parameter twice, or an unknown fusion."""
+    match = _SPEC.fullmatch(text)
+    if match is None:
+        raise _unreadable(text)
+    inside = match["parameters"]
+    parameters: dict[str, Scalar] = {}
+    for part in inside.split(",") if inside and inside.strip() else ():
+        found = _PARAMETER.fullmatch(part)
+        if found is None or found["name"] in parameters:
+            raise _unreadable(text)
+        parameters[found["name"]] = _value(found["value"])
+    fusion = str(parameters.pop("fusion", STACK))
+    check_fusion(fusion)
+    return MethodSpec(match["name"], parameters, fusion)
+
+
+def prepare_methods(
+    specs: Iterable[str], defaults: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Method]:
+    """Return the method of each spec, in order, each once; classes are imported here.
+
+    defaults: method name -> parameters that a spec does not have to give.
+
+    Raises InputError for specs that cannot be read, unknown methods, and parameters that a class does not take.
+    """
+    methods: dict[str, Method] = {}
+    for text in specs:
+        spec = parse_spec(text)
+        methods.setdefault(str(spec), _prepare(spec, (defaults or {}).get(spec.name, {})))
+    return list(methods.values())
+
+
+def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
+    with plug_in_errors(spec.name, "when it was imported"):
+        _, factory = resolve_method(spec.name, **{**defaults, **spec.parameters})
+        instance = factory()
+    if spec.name not in BUILT_IN:
+        factory = guarded(str(spec), factory)
+    return Method(
+        str(spec),
+        factory,
+        spec.fusion,
+        asked_names(instance),
+        is_privileged(instance),
+        f"{type(instance).__module__}:{type(instance).__qualname__}",
+    )
+
+
+def _value(text: str) -> Scalar:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _written(value: Scalar) -> str:
+    return (
+        {True: "true", False: "false", None: "null"}.get(value, str(value))
+        if not _is_number(value)
+        else repr(value)
+    )
+
+
+def _is_number(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _unreadable(text: str) -> InputError:
+    return InputError(
+        "cannot read this method",
+        where="--method",
+        expected="NAME, NAME(parameter=value, ...), or package.module:Class(parameter=value)",
+        found=repr(text),
+        hint="in a shell, put it into quotes: --method 'clay(n_components=30)'",
+    )

@@ -1,0 +1,88 @@
+"""Where an evaluation's vectors come from: an encoder with its feature store, or files made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from clay_eval.schemas.texts import ConditionTexts
+
+from .arrays import FloatArray
+from .encoders import Encoder
+from .features import EntityFeatures, FeatureStore
+from .sources import ImageSource, Labels
+from .spaces import Extras, TextFeatures
+
+
+class FeatureSupply(Protocol):
+    """Vectors of pictures and texts in one space."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What the vectors depend on, with `name` and `demonstration`; part of a report's inputs."""
+        ...
+
+    def images(self, source: ImageSource) -> Mapping[str, EntityFeatures]:
+        """The vectors of all pictures, entity by entity, in the order of its keys."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """(n, d) vectors of texts."""
+        ...
+
+    def logit_scale(self) -> float:
+        """The factor that the model learnt for its cosines."""
+        ...
+
+
+class StoredFeatures:
+    """Vectors in a feature store; the encoder is used for texts that the store lacks."""
+
+    def __init__(self, store: FeatureStore, encoder: Encoder) -> None:
+        self._store, self._encoder = store, encoder
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The encoder's."""
+        return self._encoder.identity
+
+    def images(self, source: ImageSource) -> Mapping[str, EntityFeatures]:
+        """As `FeatureStore.load`."""
+        return self._store.load(source, self._encoder.identity)
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """As `FeatureStore.text_features`."""
+        return self._store.text_features(texts, self._encoder)
+
+    def logit_scale(self) -> float:
+        """The encoder's; a model that was not needed so far is loaded for it."""
+        return self._encoder.logit_scale
+
+
+def condition_features(
+    texts: ConditionTexts, labels: Labels, supply: FeatureSupply
+) -> dict[str, TextFeatures]:
+    """Condition -> its encoded texts with the values they name and the parents' values, for the conditions of `labels`."""
+    encoded = {}
+    for condition in labels.labels:
+        items = texts.condition(condition)
+        parents = [item.parent for item in items] if condition in labels.parents else None
+        features = supply.texts([item.text for item in items])
+        encoded[condition] = TextFeatures(features, parents, [item.value for item in items])
+    return encoded
+
+
+def extras(supply: FeatureSupply, weights: Mapping[str, float]) -> Extras:
+    """What methods may ask for beyond images and texts, made by `supply` when they do."""
+
+    def generic() -> FloatArray:
+        from .methods.generic import generic_texts
+
+        return supply.texts(generic_texts())
+
+    return Extras(
+        name=lambda condition: supply.texts([condition.replace("_", " ")])[0],
+        generic=generic,
+        logit_scale=supply.logit_scale,
+        weights=weights,
+    )
