@@ -13,6 +13,7 @@ from . import (
     embed,
     entities,
     evaluate,
+    export,
     merge,
     methods,
     plan,
@@ -20,6 +21,7 @@ from . import (
     report,
     review,
     run,
+    score,
     verify,
 )
 
@@ -34,7 +36,7 @@ app = typer.Typer(
 )
 for module in (
     *(run, entities, plan, render, merge, review, embed),
-    *(evaluate, report, verify, methods, check_method),
+    *(evaluate, report, export, score, verify, methods, check_method),
 ):
     module.register(app)
 

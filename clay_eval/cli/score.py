@@ -1,0 +1,157 @@
+"""clay-eval score"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import Json, Seed, emit
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.run_scores import RunScores
+
+EPILOG = """
+**Examples**
+
+    clay-eval score mine.run --qrels qrels.txt
+
+    clay-eval score theirs.run mine.run --qrels qrels.txt.gz --measure AP --measure nDCG@100 --json
+
+A run has lines of `query Q0 document rank score tag`, qrels of `query iteration document grade`; a name that ends in .gz
+is unpacked. The score decides the order, not the rank column. Documents that a run leaves out are not found; queries that it
+leaves out score 0. Further runs are compared with the first, query by query.
+"""
+
+DEFAULT_MEASURES = ("AP", "Rprec", "P@10")
+
+
+class Ties(StrEnum):
+    """What equal scores count."""
+
+    expected = "expected"
+    pessimistic = "pessimistic"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="score", epilog=EPILOG)(score)
+
+
+def score(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run files in TREC format; all are compared with the first.")
+    ],
+    qrels: Annotated[Path, typer.Option("--qrels", help="Which documents are relevant, in TREC format.")],
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            help="AP, AP(trapezoid), AP@R, Rprec, P@k, R@k, Hit@k, nDCG@k, nDCG(graded)@k; may be repeated. "
+            f"Default: {', '.join(DEFAULT_MEASURES)}.",
+        ),
+    ] = None,
+    ties: Annotated[Ties, typer.Option("--ties", help="What equal scores count.")] = Ties.expected,
+    level: Annotated[
+        int, typer.Option("--level", min=1, help="The grade from which on a document is relevant.")
+    ] = 1,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws for the intervals.")] = 1000,
+    seed: Seed = 0,
+    per_query: Annotated[
+        Path | None, typer.Option("--per-query", help="A CSV file to write every query's scores to.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score run files that any program made, with intervals, and compare them."""
+    from clay_eval.evaluator.exports.per_query import runs_csv
+    from clay_eval.evaluator.measures import parse_measures
+    from clay_eval.evaluator.run_files import Documents, read_qrels, read_run
+    from clay_eval.evaluator.run_scores import score_run, summarise
+    from clay_eval.schemas.files import write_text
+
+    measures = parse_measures(measure or DEFAULT_MEASURES)
+    documents: Documents = {}
+    judged = read_qrels(qrels, documents)
+    scored = {
+        name: score_run(read_run(path, documents), judged, measures, ties=ties.value, level=level)
+        for name, path in _named(runs).items()
+    }
+    found = summarise(scored, draws=draws, seed=seed)
+    if per_query is not None:
+        write_text(per_query, runs_csv(scored))
+    record = {
+        "qrels": str(qrels),
+        "ties": ties.value,
+        "level": level,
+        "queries": len(next(iter(scored.values())).queries),
+        "queries_without_relevant": len(next(iter(scored.values())).without_relevant),
+        "runs": {name: _run_record(scores) for name, scores in scored.items()},
+        "warnings": [warning for name, scores in scored.items() for warning in _warnings(name, scores)],
+        **found,
+    }
+    emit(json, record, *_lines(record))
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Each file by its name, or by its whole path where two have one name."""
+    from clay_eval.schemas.errors import InputError
+
+    names = [path.name for path in paths]
+    named = {path.name if names.count(path.name) == 1 else str(path): path for path in paths}
+    if len(named) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise InputError("a run is named twice", where=twice, expected="every run once")
+    return named
+
+
+def _run_record(scores: RunScores) -> dict[str, Any]:
+    return {
+        "file": str(scores.run.path),
+        "tag": scores.run.tag,
+        "missing_queries": list(scores.missing),
+        "unjudged_queries": list(scores.unjudged),
+    }
+
+
+def _warnings(name: str, scores: RunScores) -> list[str]:
+    found = []
+    if scores.missing:
+        of = f"{len(scores.missing)} of {len(scores.queries)} queries are not in the run and score 0"
+        found.append(f"{name}: {of}{_some(scores.missing)}")
+    if scores.unjudged:
+        found.append(
+            f"{name}: {len(scores.unjudged)} queries of the run are not in the qrels and were left out"
+            f"{_some(scores.unjudged)}"
+        )
+    return found
+
+
+def _some(queries: Sequence[str]) -> str:
+    return f": {', '.join(ascii(query[:80]) for query in queries[:3])}{', ...' if len(queries) > 3 else ''}"
+
+
+def _lines(record: Mapping[str, Any]) -> list[str]:
+    """The record for people."""
+    width = max(len(name) for name in record["runs"])
+    lines = [
+        f"{r['run']:<{width}}  {r['metric']:<14} {r['value']:.4f} [{r['ci_low']:.4f}, {r['ci_high']:.4f}]"
+        for r in record["results"]
+    ]
+    lines += [
+        f"{c['run']:<{width}}  {c['metric']:<14} {c['difference']:+.4f} [{c['ci_low']:+.4f}, {c['ci_high']:+.4f}] "
+        f"beside {c['reference']}, p {c['p_adjusted']:.4f} (Holm), d {_effect(c['effect'])}, "
+        f"{100 * c['better']:.0f} % of the queries better, {100 * c['worse']:.0f} % worse"
+        for c in record["comparisons"]
+    ]
+    left_out = record["queries_without_relevant"]
+    lines.append(
+        f"{record['queries']} queries" + (f", {left_out} with nothing relevant left out" if left_out else "")
+    )
+    return lines + [f"warning: {warning}" for warning in record["warnings"]]
+
+
+def _effect(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
