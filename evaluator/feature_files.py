@@ -47,7 +47,7 @@ def write_features(path: Path, identity: Mapping[str, Any], file: FeatureFile) -
     """
     from safetensors.numpy import save
 
-    keys = np.frombuffer(_join(file.keys), dtype=np.uint8)
+    keys = np.frombuffer(join_keys(file.keys), dtype=np.uint8)
     features = np.ascontiguousarray(file.features, dtype=np.float32)
     metadata = {
         "schema": FEATURES_SCHEMA,
@@ -103,7 +103,7 @@ def read_features(path: Path, identity: Mapping[str, Any]) -> FeatureFile:
     finite = bool(np.isfinite(features).all())
     if finite and not (whole and metadata.get("content_sha256") == _digest(features, keys, metadata)):
         raise DamagedFeaturesError("the features were changed after they were written", where=path)
-    names = _split(keys, path)
+    names = split_keys(keys, path)
     if len(names) != len(features):
         raise DamagedFeaturesError(
             "the features file has not one key a row", where=path, expected=len(features), found=len(names)
@@ -151,12 +151,12 @@ def _digest(features: NDArray[np.float32], keys: NDArray[np.uint8], metadata: Ma
     return digest.hexdigest()
 
 
-def _join(keys: tuple[str, ...]) -> bytes:
+def join_keys(keys: tuple[str, ...]) -> bytes:
     # A text may hold a line break; as JSON strings, keys and texts alike stay one to a line.
     return "\n".join(json.dumps(key, ensure_ascii=False)[1:-1] for key in keys).encode()
 
 
-def _split(keys: NDArray[np.uint8], path: Path) -> tuple[str, ...]:
+def split_keys(keys: NDArray[np.uint8], path: Path) -> tuple[str, ...]:
     try:
         return tuple(json.loads(f'"{line}"') for line in keys.tobytes().decode().split("\n"))
     except ValueError as error:

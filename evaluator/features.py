@@ -5,7 +5,7 @@
     <store>/<encoder slug>/texts-<hash>.safetensors      features of one list of texts
 
 >>> store = FeatureStore(Path("runs/demo/features"))                               # doctest: +SKIP
->>> encoder = open_encoder("embedded", store)                                      # doctest: +SKIP
+>>> encoder = load_encoder("embedded")                                             # doctest: +SKIP
 >>> embed(source, encoder, store)                                                  # doctest: +SKIP
 EmbedCounts(computed=2880, reused=0)
 >>> store.load(source, encoder.identity)["demo-human"].matrix.shape                # doctest: +SKIP
@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +32,11 @@ from clay_eval.schemas.fingerprint import SEAL, fingerprint, is_sealed
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
-from .encoder_names import request
 from .encoder_rows import UNKNOWN_LOGIT_SCALE
-from .encoders import Encoder, load_encoder, slug
+from .encoders import Encoder, slug
 from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
 from .images import decode_image
 from .sources import ImageSource, Unit
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +51,13 @@ Engine = Callable[[Iterable[Unit]], Iterator[Unit]]
 
 @dataclass(frozen=True)
 class EntityFeatures:
-    """Features of an entity's pictures: `matrix[i]`, a float32 unit row, belongs to `keys[i]`; matrix is (N, d)."""
+    """Features of an entity's pictures: `matrix[i]` belongs to `keys[i]`; matrix is (N, d).
+
+    Of a `FeatureStore` they are float32 unit rows; features made elsewhere have the type and length they were given with.
+    """
 
     keys: tuple[str, ...]
-    matrix: NDArray[np.float32]
+    matrix: NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class FeatureReader(Protocol):
         """All features of `source`, entity by entity, in the order of its keys."""
         ...
 
-    def text_features(self, texts: Sequence[str], encoder: Encoder) -> NDArray[np.float32]:
-        """(n, d) rows for `texts`."""
+    def text_features(self, texts: Sequence[str], encoder: Encoder) -> NDArray[np.floating[Any]]:
+        """(n, d) unit rows for `texts`."""
         ...
 
 
@@ -188,63 +187,6 @@ class FeatureStore:
             raise DamagedFeaturesError("the features' keys are not those of the unit", where=path)
         _check_finite(file.features, unit.keys, path)
         return file.features
-
-
-class LazyEncoder:
-    """An encoder whose identity is known from the store; the model is loaded only when something must be computed."""
-
-    def __init__(
-        self,
-        identity: Mapping[str, Any],
-        load: Callable[[], Encoder],
-        logit_scale: float = UNKNOWN_LOGIT_SCALE,
-    ) -> None:
-        self.identity = identity
-        self.logit_scale = logit_scale
-        self._load = load
-        self._loaded: Encoder | None = None
-
-    @property
-    def dimension(self) -> int:
-        """Number of columns of the features."""
-        return int(self.identity["dimension"])
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the model has been needed."""
-        return self._loaded is not None
-
-    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """(n, d) float32 unit rows for n RGB pictures."""
-        return self._encoder().encode_images(images)
-
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) float32 unit rows for n texts."""
-        return self._encoder().encode_texts(texts)
-
-    def _encoder(self) -> Encoder:
-        if self._loaded is None:
-            encoder = self._load()
-            refuse_another(self.identity, encoder.identity, "the encoder that was loaded now")
-            self._loaded = encoder
-        return self._loaded
-
-
-def open_encoder(
-    name: str, store: FeatureStore, device: str = "auto", precision: str = "fp32", batch_size: int = 64
-) -> Encoder:
-    """The encoder `name` stands for; one that the store knows is not loaded until something is missing from the store.
-
-    Names, options and errors are those of `load_encoder`.
-    """
-    asked = request(name, precision)
-    identity = store.known(asked)
-    if identity is not None:
-        scale = store.logit_scale(identity)
-        return LazyEncoder(identity, lambda: load_encoder(name, device, precision, batch_size), scale)
-    encoder = load_encoder(name, device, precision, batch_size)
-    store.remember(encoder, asked)
-    return encoder
 
 
 def embed(

@@ -24,6 +24,8 @@ EPILOG = """
 
     clay-eval embed --data my_pictures --encoder ViT-B-32:laion2b_s34b_b79k --device cuda --out runs/mine
 
+    clay-eval embed --data my_pictures --encoder transformers:google/siglip2-base-patch16-224 --out runs/mine
+
     clay-eval embed --out /shared/runs/first --encoder ViT-L-14:datacomp_xl_s13b_b90k --engine ray --workers 8
 
 Features are kept in features/, a file a shard; those that are there and up to date are not computed again.
@@ -48,7 +50,8 @@ EncoderOption = Annotated[
     str,
     typer.Option(
         "--encoder",
-        help="embedded, MODEL:TAG or MODEL:FILE.safetensors of open_clip, a model folder, or hf-hub:ORG/NAME.",
+        help="embedded, MODEL:TAG or MODEL:FILE.safetensors of open_clip, a model folder, hf-hub:ORG/NAME, or "
+        "transformers:FOLDER or ORG/NAME[@REVISION] for CLIP, SigLIP and SigLIP 2 of transformers.",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -116,8 +119,9 @@ def embed_source(
 
     resources: has it done by workers of the Ray cluster; `device` is then theirs, and this machine needs no GPU.
     """
-    from clay_eval.evaluator.features import FeatureStore, open_encoder
+    from clay_eval.evaluator.features import FeatureStore
     from clay_eval.evaluator.features import embed as compute
+    from clay_eval.evaluator.lazy_encoders import open_encoder
 
     total = sum(len(labels.keys) for labels in source.entities.values())
     with progress_bar("embed", total) as advance:

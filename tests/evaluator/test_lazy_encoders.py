@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from clay_eval.evaluator import features as features_module
+from clay_eval.evaluator import lazy_encoders
 from clay_eval.evaluator.encoders import Encoder, load_encoder
-from clay_eval.evaluator.features import FeatureStore, LazyEncoder, embed, open_encoder
+from clay_eval.evaluator.features import FeatureStore, embed
+from clay_eval.evaluator.lazy_encoders import LazyEncoder, open_encoder
 from clay_eval.evaluator.sources import open_source
 from clay_eval.schemas.errors import InputError
 
@@ -58,7 +59,7 @@ def test_warm_caches_need_no_model(
         raise AssertionError("the model was loaded")
 
     with monkeypatch.context() as patch:
-        patch.setattr(features_module, "load_encoder", refuse)
+        patch.setattr(lazy_encoders, "load_encoder", refuse)
         warm = open_encoder(str(model_folder), store, "cpu")
         assert isinstance(warm, LazyEncoder)
         assert isinstance(warm, Encoder)

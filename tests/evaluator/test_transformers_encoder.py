@@ -18,10 +18,11 @@ import torch
 from PIL import Image
 from tiny_towers import CLIP_CONTEXT, save_tower
 
-from clay_eval.evaluator import features as features_module
+from clay_eval.evaluator import lazy_encoders
 from clay_eval.evaluator.encoder_names import parse_name, request
 from clay_eval.evaluator.encoders import Encoder, load_encoder, slug
-from clay_eval.evaluator.features import FeatureStore, LazyEncoder, open_encoder
+from clay_eval.evaluator.features import FeatureStore
+from clay_eval.evaluator.lazy_encoders import LazyEncoder, open_encoder
 from clay_eval.evaluator.ray_engine import EncoderRecipe
 from clay_eval.evaluator.transformers_encoder import FAMILIES, pooled
 from clay_eval.schemas.errors import InputError, IntegrityError
@@ -202,7 +203,7 @@ def test_the_store_knows_the_encoder_and_its_scale(
     name = f"transformers:{clip}"
     encoder = open_encoder(name, store, "cpu")
     texts = store.text_features(TEXTS, encoder)
-    monkeypatch.setattr(features_module, "load_encoder", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(lazy_encoders, "load_encoder", lambda *_: pytest.fail("the model was loaded"))
     warm = open_encoder(name, store, "cpu")
     assert isinstance(warm, LazyEncoder)
     assert warm.logit_scale == encoder.logit_scale != 100
