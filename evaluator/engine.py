@@ -217,7 +217,7 @@ def _parts(tasks: Mapping[int, RetrievalTask], settings: Settings) -> list[_Part
     for seed, task in tasks.items():
         for group in task.groups:
             graded = [(c[group.queries], c[group.database]) for c in task.single_codes.values()]
-            part = _Part(seed, task, group, _rows_to_fit(group, seed, settings.fit_images), graded, {})
+            part = _Part(seed, task, group, rows_to_fit(group, seed, settings.fit_images), graded, {})
             chances = retrieval_chance(*part.codes, settings.measures, own=part.own, graded_codes=graded)
             parts.append(replace(part, chances=chances))
     return parts
@@ -247,7 +247,8 @@ def _score_part(space: Space, part: _Part, settings: Settings) -> GroupScores:
     )
 
 
-def _rows_to_fit(group: RetrievalGroup, seed: int, count: int | None) -> Index | None:
+def rows_to_fit(group: RetrievalGroup, seed: int, count: int | None) -> Index | None:
+    """Return `count` rows of the group's database, drawn by `seed`; None for all, where it has no more."""
     if count is None or count >= len(group.database):
         return None
     chosen = np.random.Generator(np.random.PCG64(seed)).permutation(len(group.database))[:count]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from clay_eval.schemas.errors import InputError
+
+from ..report.protocol import protocol
+from ..report.roles import PRIVILEGED, RIVAL, ROLES, measure_title, method_title, role
 
 ABSENT = "–"
 MOST_COLUMNS = 8
@@ -28,16 +31,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One method; `privileged` ones see labels and take no part in best and second."""
+    """One method; its role is as in `report.roles`: only rivals can be best and second."""
 
     title: str
     cells: tuple[Cell, ...]
-    privileged: bool = False
+    role: str = RIVAL
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: `name` for labels and anchors, `columns` and `caption` as plain text, `chance` a text a column."""
+    """A table: `name` for labels; `columns` and `caption` as plain text, no word of markup; `chance` a text a column."""
 
     name: str
     caption: str
@@ -100,7 +103,7 @@ def _grids(
     order = {method: place for place, method in enumerate(report["settings"]["methods"])}
     series = sorted(
         dict.fromkeys((row["method"], row["encoder"]) for row in rows),
-        key=lambda pair: (_privileged(report, pair[0]), order.get(pair[0], len(order))),
+        key=lambda pair: (list(ROLES).index(role(report, pair[0])), order.get(pair[0], len(order))),
     )
     chance = {tuple(row["conditions"]): row["chance"] for row in reversed(rows)}
     columns: list[str] = [" + ".join(names) for names in conditions]
@@ -110,19 +113,19 @@ def _grids(
         [_cell(found.get((*pair, names)), signs.get((pair[0], names), "")) for names in conditions]
         for pair in series
     ]
-    if len(conditions) > 1:
+    means = [_mean(line) for line in values]
+    if len(conditions) > 1 and any(mean is not None for mean in means):
         columns.append("mean")
         floor.append(_mean(floor))
-        for line, given in zip(cells, values, strict=True):
-            line.append(Cell(_percent(_mean(given))))
+        for line, mean in zip(cells, means, strict=True):
+            line.append(Cell(_percent(mean)))
     several = len({encoder for _, encoder in series}) > 1
-    plain = [not _privileged(report, method) for method, _ in series]
+    roles = [role(report, method) for method, _ in series]
+    rivals = [line for line, what in zip(cells, roles, strict=True) if what == RIVAL]
     for column in range(len(columns)):
-        ranks = _ranks([line[column].text for line, shown in zip(cells, plain, strict=True) if shown])
-        for line, shown in zip(cells, plain, strict=True):
-            if shown:
-                cell = line[column]
-                line[column] = Cell(cell.text, cell.interval, ranks.get(cell.text, ""), cell.sign)
+        ranks = _ranks([line[column].text for line in rivals])
+        for line in rivals:
+            line[column] = replace(line[column], rank=ranks.get(line[column].text, ""))
     parts = [range(s, min(s + MOST_COLUMNS, len(columns))) for s in range(0, len(columns), MOST_COLUMNS)]
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [range(parts[-2].start, len(columns))]
@@ -133,11 +136,11 @@ def _grids(
             tuple(columns[i] for i in part),
             tuple(
                 Line(
-                    _title(report, method) + (f" ({encoder})" if several else ""),
+                    method_title(report, method) + (f" ({encoder})" if several else ""),
                     tuple(line[i] for i in part),
-                    _privileged(report, method),
+                    what,
                 )
-                for (method, encoder), line in zip(series, cells, strict=True)
+                for (method, encoder), line, what in zip(series, cells, roles, strict=True)
             ),
             tuple(_percent(floor[i]) for i in part),
         )
@@ -165,41 +168,22 @@ def _signs(
 
 
 def _caption(report: Record, entity: str, measure: str, reference: str | None) -> str:
-    """What was done, in sentences; settings that a report lacks are not spoken of."""
-    settings, about = report["settings"], report["entities"][entity]
-    said = {
-        "split": "split by {}",
-        "query_share": "a share of {} queries",
-        "seeds": "seeds {}",
-        "ties": "ties {}",
-    }
-    protocol = [
-        sentence.format(", ".join(map(str, value)) if isinstance(value, list) else value)
-        for name, sentence in said.items()
-        if (value := settings.get(name)) is not None
-    ]
+    """What was done, in sentences."""
+    about, said = report["entities"][entity], dict(protocol(report))
     encoder = report["inputs"]["encoder"]["name"]
     parts = [
-        f"{about['title']}: mean {measure} in %, encoder {encoder}, {about['images']} images; {'; '.join(protocol)}.",
-        "Best bold, second best underlined.",
+        f"{about['title']}: {measure_title(measure)} in %, encoder {encoder}, {about['images']} images.",
+        *(said[what] for what in ("Split", "Ties") if what in said),
     ]
-    if any(_privileged(report, method) for method in report["methods"]):
-        parts.append("* sees labels, and is left out of that.")
+    if any(role(report, method) == PRIVILEGED for method in report["methods"]):
+        parts.append("* is told labels or the values' names, and is no rival.")
     if reference is not None:
-        level = f", p < {settings['alpha']}" if "alpha" in settings else ""
+        alpha = report["settings"]["alpha"]
         parts.append(
-            f"† significantly better and ‡ worse than {_title(report, reference)}: "
-            f"paired randomisation, Holm's correction{level}."
+            f"† significantly better and ‡ worse than {method_title(report, reference)}: "
+            f"paired randomisation, Holm's correction, p < {alpha}."
         )
     return " ".join(parts)
-
-
-def _title(report: Record, method: str) -> str:
-    return str(report["methods"].get(method, {}).get("title", "") or method)
-
-
-def _privileged(report: Record, method: str) -> bool:
-    return bool(report["methods"].get(method, {}).get("privileged", False))
 
 
 def _cell(row: Record | None, sign: Sign) -> Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ..report.roles import PRIVILEGED
 from .grids import ABSENT, Cell, Grid, Line
 
 _LATEX = {
@@ -26,6 +27,7 @@ _LATEX = {
     "†": r"$^{\dagger}$",
     "‡": r"$^{\ddagger}$",
 }
+_SAID = "Best rival bold, second best {}."
 _SIGNS = {"": "", "better": "†", "worse": "‡"}
 
 
@@ -54,7 +56,8 @@ def latex_text(text: str) -> str:
 
 def markdown_text(text: str) -> str:
     """`text` as Markdown prints it literally, on one line, in a cell of a table, too."""
-    marked = re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", _one_line(text))
+    marked = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", _one_line(text))
+    marked = re.sub(r"^(\d*)([-#+=.)])", r"\1\\\2", marked)
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -65,9 +68,9 @@ def _one_line(text: str) -> str:
 def _latex_table(grid: Grid, intervals: bool) -> str:
     rows = [_latex_row("Method", map(latex_text, grid.columns)), r"\midrule"]
     for line, before in zip(grid.lines, [None, *grid.lines], strict=False):
-        if line.privileged and before is not None and not before.privileged:
+        if before is not None and line.role != before.role:
             rows.append(r"\midrule")
-        title = latex_text(line.title) + ("*" if line.privileged else "")
+        title = latex_text(line.title) + ("*" if line.role == PRIVILEGED else "")
         rows.append(_latex_row(title, (_latex_cell(cell) for cell in line.cells)))
         if intervals:
             rows.append(_latex_row("", (_latex_interval(cell) for cell in line.cells)))
@@ -76,7 +79,7 @@ def _latex_table(grid: Grid, intervals: bool) -> str:
         [
             r"\begin{table}[tb]",
             r"\centering",
-            rf"\caption{{{latex_text(grid.caption)}}}",
+            rf"\caption{{{latex_text(grid.caption)} {_SAID.format('underlined')}}}",
             rf"\label{{tab:{re.sub('[^A-Za-z0-9-]', '-', grid.name)}}}",
             rf"\begin{{tabular}}{{l{'r' * len(grid.columns)}}}",
             r"\toprule",
@@ -105,7 +108,7 @@ def _latex_interval(cell: Cell) -> str:
 
 def _markdown_table(grid: Grid, intervals: bool) -> str:
     lines = [
-        markdown_text(grid.caption).replace("underlined", "in italics"),
+        markdown_text(f"{grid.caption} {_SAID.format('in italics')}"),
         "",
         _markdown_row("Method", [markdown_text(column) for column in grid.columns]),
         _markdown_row("---", ["---:"] * len(grid.columns)),
@@ -117,7 +120,7 @@ def _markdown_table(grid: Grid, intervals: bool) -> str:
 
 
 def _markdown_line(line: Line, intervals: bool) -> str:
-    title = markdown_text(line.title) + (r"\*" if line.privileged else "")
+    title = markdown_text(line.title) + (r"\*" if line.role == PRIVILEGED else "")
     return _markdown_row(title, [_markdown_cell(cell, intervals) for cell in line.cells])
 
 

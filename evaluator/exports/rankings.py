@@ -1,0 +1,96 @@
+"""The rankings behind a report, made again from its inputs: nothing but scores is kept of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy.typing as npt
+
+from ..engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
+from ..evaluation import Evaluation
+from ..method_specs import Method
+from ..protocol import Labelled, RetrievalGroup, RetrievalTask
+from ..spaces import Extras, NotApplicableError, Space, TextFeatures, make_space
+from ..splits import Split
+from ..supply import FeatureSupply, condition_features, extras
+from .trec import Ranking, score_blocks
+
+Failed = Collection[tuple[str, str, tuple[str, ...]]]
+"""Entity, method and conditions that an evaluation has no scores of."""
+
+
+def evaluation_rankings(
+    evaluation: Evaluation, supply: FeatureSupply, failed: Failed = ()
+) -> Iterator[Ranking]:
+    """Yield the rankings that `evaluate_source` scores, but for those that `failed`."""
+    features = supply.images(evaluation.source)
+    for name, labels in evaluation.source.entities.items():
+        yield from feature_rankings(
+            features[name].matrix,
+            Labelled(labels.keys, labels.labels, labels.parents),
+            condition_features(evaluation.texts[name], labels, supply),
+            evaluation.methods,
+            entity=name,
+            settings=evaluation.settings.engine(),
+            split=evaluation.given.get(name),
+            extras=extras(supply, evaluation.settings.weights),
+            failed=failed,
+        )
+
+
+def feature_rankings(
+    features: npt.ArrayLike,
+    labelled: Labelled,
+    texts: Mapping[str, TextFeatures],
+    methods: Sequence[Method],
+    *,
+    entity: str,
+    settings: Settings,
+    conditions: Sequence[Sequence[str]] | None = None,
+    split: Split | None = None,
+    extras: Extras | None = None,
+    failed: Failed = (),
+) -> Iterator[Ranking]:
+    """Yield the ranking of each set of conditions, seed, group and method, all as in `evaluate_features`.
+
+    A method is fitted when its ranking is asked for. One that does not apply to a set of conditions has none.
+    """
+    array = checked_features(features, labelled)
+    for seed, chosen in seeded_splits(labelled, settings, split).items():
+        tasks = plan_tasks(labelled, chosen, conditions)
+        checked = check_texts(texts, {name for task in tasks for name in task.conditions}, array.shape[1])
+        for task in tasks:
+            present = [m for m in methods if (entity, m.name, task.conditions) not in failed]
+            for group in task.groups:
+                rows = rows_to_fit(group, seed, settings.fit_images)
+                for method in present:
+                    try:
+                        space = make_space(method, array, checked, task, group, extras, rows)
+                    except NotApplicableError:
+                        continue
+                    yield _ranking(entity, method.name, labelled.keys, task, group, seed, space)
+
+
+def _ranking(
+    entity: str,
+    method: str,
+    keys: Sequence[str],
+    task: RetrievalTask,
+    group: RetrievalGroup,
+    seed: int,
+    space: Space,
+) -> Ranking:
+    return Ranking(
+        entity=entity,
+        method=method,
+        conditions=task.conditions,
+        group=group.name,
+        seed=seed,
+        query_keys=[keys[row] for row in group.queries],
+        database_keys=[keys[row] for row in group.database],
+        query_codes=task.codes[group.queries],
+        database_codes=task.codes[group.database],
+        own=group.own if (group.own >= 0).any() else None,
+        blocks=partial(score_blocks, space.pairs, space.combine),
+    )
