@@ -1,4 +1,4 @@
-"""GeneCIS's combiner: a small trained network joins an image and a condition's name (Vaze et al., CVPR 2023, arXiv 2306.07969).
+"""GeneCIS's combiner: a small trained network joins an image and a condition's name (Vaze et al., CVPR 2023, 2306.07969).
 
 With image feature v, text feature t, both of width d, and relu as r:
 
@@ -6,8 +6,9 @@ With image feature v, text feature t, both of width d, and relu as r:
     g = sigmoid(w_2 . r(W_1 x + b_1) + b_2)
     out = N(W_o r(W_c x + b_c) + b_o + g t + (1 - g) v)
 
-N normalises; the network is that of Baldrati et al. (CVPR 2022). The combined vector is the query; the database stays as it is
-("asymmetric", GeneCIS's own use), or is combined too ("symmetric"). t is the normalised mean of the encoded names of the conditions.
+N normalises; the network is that of Baldrati et al. (CVPR 2022). The combined vector is the query; the database stays as it
+is ("asymmetric", GeneCIS's own use), or is combined too ("symmetric"). t is the normalised mean of the encoded names of the
+conditions.
 
 The weights are a .safetensors file with the names of the published checkpoint; a leading `module.` is dropped:
 
@@ -20,11 +21,10 @@ The weights are a .safetensors file with the names of the published checkpoint; 
 | dynamic_scalar.0.weight, .bias | W_1, b_1 | (h, 2p), (h,) |
 | dynamic_scalar.3.weight, .bias | w_2, b_2 | (1, h), (1,) |
 
-The checkpoint itself is a pickle, which is not read here. Where it can be trusted, elsewhere:
-`safetensors.torch.save_file(torch.load("combiner.pt", weights_only=True), "combiner.safetensors")`.
+The published checkpoint is a pickle, which is not read here: convert it elsewhere with safetensors.torch.save_file.
 
-The original was trained on features before normalisation and with a fine-tuned CLIP, while features here have length 1: give the
-mean lengths that this CLIP's features have as image_norm and text_norm, and embed the images with that CLIP.
+The original was trained on features before normalisation and with a fine-tuned CLIP, while features here have length 1: give
+the mean lengths that this CLIP's features have as image_norm and text_norm, and embed the images with that CLIP.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ _SHAPES = {
 class GeneCISCombiner:
     """The combiner as a feature method.
 
-    weights: the .safetensors file above. mode: "asymmetric" or "symmetric". image_norm, text_norm: the lengths that unit features
-    are given before they enter. Fitted: text_ (d,), float64, and weights_sha256_.
+    weights: the .safetensors file above. mode: "asymmetric" or "symmetric". image_norm, text_norm: the lengths that unit
+    features are given before they enter. Fitted: text_ (d,), float64, and weights_sha256_.
     """
 
     text_: Float64Array
@@ -99,8 +99,8 @@ class GeneCISCombiner:
     ) -> Self:
         """Read the weights and keep the mean of `condition_features` (c, d); texts (n, d) and images (N, d) teach nothing.
 
-        Raises InputError for weights that cannot be read or do not fit the features' width, NaN, infinity, rows of zeros, and
-        names that cancel each other; IntegrityError for damaged weights.
+        Raises InputError for weights that cannot be read or do not fit the features' width, NaN, infinity, rows of zeros,
+        and names that cancel each other; IntegrityError for damaged weights.
         """
         width = as_features(database_features, "database features").shape[1]
         names = as_features(condition_features, "condition features", width=width)
