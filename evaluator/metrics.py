@@ -26,7 +26,7 @@ from clay_eval.schemas.errors import InputError
 from .arrays import Float64Array, as_floats
 from .measures import Measure, check_measures
 from .ranking import choose_sort
-from .scoring import Part, Scorer, Ties, block_rows, check_ties, over_rows
+from .scoring import Part, Scorer, block_rows, check_ties, over_rows
 from .scoring_formulas import Tables
 from .scoring_products import Combine, Pair, Products, Space, checked_spaces, combined, is_large, product_rows
 from .scoring_relevance import (
@@ -42,6 +42,7 @@ from .scoring_relevance import (
     mark_runs,
 )
 from .ties import Formula
+from .ties import Ties as Ties
 
 _FORMULAS = {"standard": Measure("AP"), "trapezoid": Measure("AP(trapezoid)")}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from .measures import Measure
 from .ranking import RowSort, Workspace, dense_keys, score_keys
 from .scoring_formulas import RankedHits, Tables, discounted_gain, measure_values, read_hits
 from .scoring_relevance import Codes, Marker, Rows
+from .ties import Ties
 
-Ties = Literal["expected", "pessimistic"]
 Part = Callable[[int, int], Float64Array]
 
 _BLOCK_ENTRIES = 1 << 18

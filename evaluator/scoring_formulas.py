@@ -176,7 +176,8 @@ def _any_hit(hits: RankedHits, k: int) -> Float64Array:
 
 
 def _ranks_above(groups: TieGroups, depth: Counts) -> Counts:
-    return np.clip(depth - groups.before, 0, groups.items)
+    above: Counts = np.clip(depth - groups.before, 0, groups.items)
+    return above
 
 
 def _row_sums(values: Float64Array, hits: RankedHits) -> Float64Array:
@@ -189,4 +190,5 @@ def _row_sums(values: Float64Array, hits: RankedHits) -> Float64Array:
 
 def _by_row(values: Float64Array, hits: RankedHits) -> Float64Array:
     assert hits.groups is not None
-    return np.bincount(hits.groups.row, values, minlength=len(hits.counts))
+    total: Float64Array = np.bincount(hits.groups.row, values, len(hits.counts)).astype(np.float64)
+    return total

@@ -47,7 +47,7 @@ class Products:
     def __init__(self, pair: Pair, row_order: Codes, column_order: Codes | None) -> None:
         self.queries, self.row_order = pair.queries, row_order
         self.n, width = pair.database.shape
-        self.dtype = np.result_type(_float_type(pair.queries), _float_type(pair.database))
+        self.dtype = np.result_type(float_type(pair.queries), float_type(pair.database))
         self.columns = self.n
         self.transposed: FloatArray | None = None
         self.database = pair.database
@@ -136,5 +136,5 @@ def _as_matrix(values: npt.ArrayLike, name: str) -> npt.NDArray[np.generic]:
     return array
 
 
-def _float_type(array: npt.NDArray[np.generic]) -> np.dtype[np.floating]:
+def float_type(array: npt.NDArray[np.generic]) -> np.dtype[np.floating]:
     return as_floats(array[:1], "features").dtype

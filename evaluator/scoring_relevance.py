@@ -46,7 +46,7 @@ def mark_runs(first: Codes, last: Codes) -> Marker:
 
 def mark_codes(query_codes: Codes, database_codes: Codes) -> Marker:
     """Mark the columns whose code equals the row's, (Q,) and (N,): no order of the database is needed."""
-    codes, columns = _dense(query_codes, database_codes)
+    codes, columns = dense_codes(query_codes, database_codes)
 
     def mark(keys: Keys, rows: Rows, level: int) -> None:
         wanted = codes[rows]
@@ -59,7 +59,7 @@ def mark_codes(query_codes: Codes, database_codes: Codes) -> Marker:
 
 def mark_levels(relevant: Marker | None, pairs: Sequence[tuple[Codes, Codes]]) -> Marker:
     """Mark level 0 by `relevant`, and level t where at least t of the pairs' codes match, (Q,) and (N,) each."""
-    dense = [_dense(rows, columns) for rows, columns in pairs]
+    dense = [dense_codes(rows, columns) for rows, columns in pairs]
 
     def mark(keys: Keys, rows: Rows, level: int) -> None:
         if level == 0:
@@ -126,7 +126,9 @@ def checked_pairs(pairs: Sequence[CodePair], rows: int, columns: int) -> list[tu
     ]
 
 
-def _dense(query_codes: Codes, database_codes: Codes) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def dense_codes(
+    query_codes: Codes, database_codes: Codes
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return the codes as int32, equal where they were; -1 for a query's code that the database lacks."""
     known, columns = np.unique(database_codes, return_inverse=True)
     places = np.minimum(np.searchsorted(known, query_codes), len(known) - 1)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .arrays import Float64Array
 
 Formula = Literal["standard", "trapezoid"]
+Ties = Literal["expected", "pessimistic"]
 Counts = npt.NDArray[np.int64]
 
 

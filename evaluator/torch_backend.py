@@ -1,0 +1,252 @@
+"""Every measure on a torch device: products, sorts and ties there, only the values come back.
+
+A sort by falling score gives each row's order. Ties are runs of equal scores; with c items above, m items and r
+relevant ones in its run, each position of the run is relevant with probability r / m, and given that, the j-th
+position has (j - 1) (r - 1) / (m - 1) relevant items of its run before it. Summed over positions, that is the
+expected value over all orders (McSherry and Najork, ECIR 2008), without a closed form. Sums are in float64, which
+the device must have (Apple's MPS has not).
+
+Scores are float32 or float64, as the features are. torch multiplies float32 in full precision unless
+`torch.set_float32_matmul_precision` says otherwise; leave that alone, for lower precision makes ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clay_eval.schemas.errors import InputError
+
+from .arrays import Float64Array
+from .measures import Measure
+from .scoring_products import Combine, Pair, combined, float_type
+from .scoring_relevance import Codes, dense_codes
+from .ties import Ties, miss_probability
+
+if TYPE_CHECKING:
+    import torch
+
+_BLOCK_ENTRIES = {"cpu": 1 << 21}
+_BLOCK_ENTRIES_ELSEWHERE = 1 << 24
+_SLICE_ROWS = 65536
+_TILE = 64
+
+
+def ranked_on_device(
+    pairs: Sequence[Pair],
+    row_codes: Codes,
+    column_codes: Codes,
+    measures: tuple[Measure, ...],
+    ties: Ties,
+    own: Codes | None,
+    combine: Combine | None,
+    grades: Sequence[tuple[Codes, Codes]],
+    device: str,
+) -> Float64Array:
+    """Return (Q, M) values; arguments as `retrieval_scores` has checked them, `device` as torch names it.
+
+    The database is copied to the device. Blocks of rows hold 2^21 scores (2^24 on an accelerator), and at least one
+    row; `combine` runs on the host.
+
+    Raises InputError for a device that torch does not have here, and for NaN among the scores.
+    """
+    import torch
+
+    where = _checked_device(device)
+    n, rows = len(column_codes), len(row_codes)
+    databases = [_on_device(pair, where) for pair in pairs]
+    code_pairs = [dense_codes(row_codes, column_codes), *(dense_codes(q, c) for q, c in grades)]
+    columns = [torch.from_numpy(c).to(where) for _, c in code_pairs]
+    size = max(1, _BLOCK_ENTRIES.get(where.type, _BLOCK_ENTRIES_ELSEWHERE) // n)
+    out = np.empty((rows, len(measures)))
+    with torch.inference_mode():
+        for start in range(0, rows, size):
+            stop = min(start + size, rows)
+            made = []
+            for pair, database in zip(pairs, databases, strict=True):
+                queries = np.array(pair.queries[start:stop], _dtype(pair))
+                made.append((torch.from_numpy(queries).to(where) @ database.T)[:, :n])
+            scores = made[0]
+            if combine is not None:
+                scores = torch.from_numpy(combined([s.cpu().numpy() for s in made], combine)).to(where)
+            _require_no_nan(scores, start)
+            equal = [
+                torch.from_numpy(q[start:stop, None]).to(where) == c
+                for (q, _), c in zip(code_pairs, columns, strict=True)
+            ]
+            kept = None if own is None else torch.from_numpy(own[start:stop]).to(where)
+            out[start:stop] = _values(scores, equal[0], equal[1:], kept, measures, ties)
+    return out
+
+
+def _values(
+    scores: torch.Tensor,
+    relevant: torch.Tensor,
+    matches: Sequence[torch.Tensor],
+    own: torch.Tensor | None,
+    measures: Sequence[Measure],
+    ties: Ties,
+) -> Float64Array:
+    import torch
+
+    ordered, order = scores.sort(dim=1, descending=True)
+    count = torch.full((len(scores), 1), scores.shape[1], device=scores.device)
+    if own is not None:
+        # Left out: taken from its place, and put behind all others.
+        held = order == own[:, None]
+        last = held.to(torch.int8).sort(dim=1, stable=True).indices
+        order, ordered = order.gather(1, last), ordered.gather(1, last)
+        count -= held.any(dim=1, keepdim=True).to(count.dtype)
+    runs = _Runs(ordered, count, ties)
+    gains = sum((match.to(torch.int8) for match in matches), torch.zeros_like(relevant, dtype=torch.int8))
+    plain = runs.probabilities(relevant.gather(1, order))
+    gained = gains.gather(1, order)
+    levels = (
+        [runs.probabilities(gained >= level) for level in range(1, len(matches) + 1)]
+        if any(measure.graded for measure in measures)
+        else []
+    )
+    return np.stack([runs.measure(m, levels if m.graded else [plain]) for m in measures], axis=1)
+
+
+class _Hits:
+    """Where the hits of a block of rankings are expected: all arrays (B, N), or (B, 1) for `total`."""
+
+    def __init__(self, runs: _Runs, hits: torch.Tensor) -> None:
+        import torch
+
+        zero = torch.zeros_like(hits[:, :1], dtype=torch.int64)
+        found = torch.cat([zero, hits.to(torch.int64).cumsum(1)], dim=1)
+        self.total = found[:, -1:]
+        self.above = found.gather(1, runs.start)
+        self.within = found.gather(1, runs.end) - self.above
+        if runs.spread:
+            self.items = runs.end - runs.start
+            self.chance = self.within.to(runs.real) / self.items
+            inner = (self.within - 1).clamp_min(0).to(runs.real) / (self.items - 1).clamp_min(1)
+            self.before = self.above + (runs.rank - 1 - runs.start) * inner
+        else:
+            self.items = torch.ones_like(runs.start)
+            self.chance = (runs.rank > runs.end - self.within).to(runs.real)
+            self.before = self.above + (runs.rank - 1 - (runs.end - self.within)).clamp_min(0).to(runs.real)
+
+
+class _Runs:
+    """Runs of equal scores in sorted rows (B, N), of which the first count (B, 1) items are ranked.
+
+    start, end: the items before and through each position's run; rank: 1 is best.
+    """
+
+    def __init__(self, ordered: torch.Tensor, count: torch.Tensor, ties: Ties) -> None:
+        import torch
+
+        n, device = ordered.shape[1], ordered.device
+        self.spread, self.count = ties == "expected", count
+        self.real = torch.float64
+        self.rank = torch.arange(1, n + 1, device=device)
+        self.ranked = self.rank <= count
+        fresh = torch.ones_like(ordered, dtype=torch.bool)
+        fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        fresh |= self.rank == count + 1
+        place = self.rank - 1
+        self.start = torch.where(fresh, place, 0).cummax(1).values
+        closing = torch.ones_like(fresh)
+        closing[:, :-1] = fresh[:, 1:]
+        self.end = torch.where(closing, self.rank, n).flip(1).cummin(1).values.flip(1)
+        self.discounts = 1 / torch.log2((self.rank + 1).to(self.real))
+
+    def probabilities(self, hits: torch.Tensor) -> _Hits:
+        """hits (B, N) bool in the order of the sorted rows; those that are not ranked do not count."""
+        return _Hits(self, hits & self.ranked)
+
+    def measure(self, measure: Measure, levels: Sequence[_Hits]) -> Float64Array:
+        import torch
+
+        hits, k, family = levels[0], measure.k, measure.family
+        total = hits.total.to(self.real)
+        if family.startswith("nDCG"):
+            made = sum(
+                (self._first(level.chance * self.discounts, k) for level in levels), torch.zeros_like(total)
+            )
+            best = sum(
+                (self._first((self.rank <= level.total) * self.discounts, k) for level in levels),
+                torch.zeros_like(total),
+            )
+            value = made / best
+        elif family in ("AP", "AP(trapezoid)", "AP@R"):
+            precision = (hits.before + 1) / self.rank
+            if family == "AP(trapezoid)":
+                earlier = torch.where(self.rank > 1, hits.before / (self.rank - 1).clamp_min(1), 1.0)
+                precision = (precision + earlier) / 2
+            elif family == "AP@R":
+                precision = precision * (self.rank <= hits.total)
+            value = (hits.chance * precision).sum(1, keepdim=True) / total
+        elif family == "Hit":
+            return self._any_hit(hits, k or 1)
+        elif family == "Rprec":
+            value = (hits.chance * (self.rank <= hits.total)).sum(1, keepdim=True) / total
+        else:
+            value = self._first(hits.chance, k) / (total if family == "R" else k or 1)
+            value = torch.where(hits.total > 0, value, torch.nan)
+        return np.asarray(value[:, 0].cpu().numpy(), np.float64)
+
+    def _first(self, values: torch.Tensor, k: int | None) -> torch.Tensor:
+        return values[:, :k].sum(1, keepdim=True)
+
+    def _any_hit(self, hits: _Hits, k: int) -> Float64Array:
+        """The first run that holds a hit decides."""
+        first = (hits.within > 0).to(self.rank.dtype).argmax(1, keepdim=True)
+        start, end = (a.gather(1, first)[:, 0].cpu().numpy() for a in (self.start, self.end))
+        within = hits.within.gather(1, first)[:, 0].cpu().numpy()
+        if self.spread:
+            value = 1 - miss_probability(end - start, within, np.clip(k - start, 0, end - start))
+        else:
+            value = (end - within < k).astype(np.float64)
+        return np.where(hits.total[:, 0].cpu().numpy() > 0, value, np.nan)
+
+
+def _dtype(pair: Pair) -> np.dtype[np.floating]:
+    return np.result_type(float_type(pair.queries), float_type(pair.database))
+
+
+def _on_device(pair: Pair, device: torch.device) -> torch.Tensor:
+    """Copy the database to the device, slice by slice; rows of zeros fill the last tile, so that ties stay ties."""
+    import torch
+
+    n, width = pair.database.shape
+    dtype = _dtype(pair)
+    kind = torch.float32 if dtype == np.float32 else torch.float64
+    out = torch.zeros((-(-n // _TILE) * _TILE, width), dtype=kind, device=device)
+    for top in range(0, n, _SLICE_ROWS):
+        part = np.array(pair.database[top : top + _SLICE_ROWS], dtype)
+        out[top : top + len(part)] = torch.from_numpy(part).to(device)
+    return out
+
+
+def _checked_device(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.zeros(1, dtype=torch.float64, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise InputError(
+            f"torch cannot use the device {name!r}",
+            where="backend",
+            expected="torch, torch:cpu, torch:cuda, torch:cuda:<index>",
+            found=str(error).splitlines()[0],
+        ) from error
+    return device
+
+
+def _require_no_nan(scores: torch.Tensor, start: int) -> None:
+    missing = scores.isnan().any(dim=1).nonzero()
+    if len(missing):
+        raise InputError(
+            "a score is NaN, and cannot be ranked",
+            where=f"scores, row {start + int(missing[0, 0])}",
+            expected="real numbers",
+            found="NaN",
+        )
