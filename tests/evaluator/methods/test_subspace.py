@@ -98,41 +98,40 @@ def test_equal_and_opposite_means():
         subspace.rotation(np.eye(5), mean, -mean)
 
 
-def test_projection_of_rows_of_every_size():
-    generator = np.random.default_rng(2)
-    projection = np.linalg.qr(generator.standard_normal((8, 3)))[0]
-    rows = generator.standard_normal((9, 8))
-    expected = unit(rows @ projection)
-    scales = 10.0 ** np.array([-300, -200, -100, -1, 0, 1, 100, 200, 300])
-    np.testing.assert_allclose(
-        subspace.project_rows(rows * scales[:, None], projection), expected, atol=1e-13
-    )
-    small = (rows * (10.0 ** np.arange(-36, 36, 8.0))[:, None]).astype(np.float32)
-    projected = subspace.project_rows(small, projection)
-    assert projected.dtype == np.float32
-    np.testing.assert_allclose(projected, expected, atol=2e-6)
+@given(st.integers(2, 30), st.integers(3, 20), st.integers(0, 999))
+@settings(max_examples=30, deadline=None)
+def test_at_the_karcher_mean_the_log_mapped_rows_cancel(n, d, seed):
+    draw = np.random.default_rng(seed)
+    rows, weights = cone(draw, n, d), draw.uniform(0.1, 1, n)
+    mean = subspace.karcher_mean(rows, "rows")
+    np.testing.assert_allclose(subspace.log_map(rows, mean).mean(axis=0), 0, atol=1e-11)
+    assert np.linalg.norm(mean) == pytest.approx(1)
+    # It has the least mean squared angle, less than the normalised mean.
+    angles = [np.arccos(np.clip(rows @ m, -1, 1)) for m in (mean, subspace.mean_direction(rows, "rows"))]
+    assert (angles[0] ** 2).mean() <= (angles[1] ** 2).mean() + 1e-12
+    weighted = subspace.karcher_mean(rows, "rows", weights)
+    np.testing.assert_allclose(weights @ subspace.log_map(rows, weighted), 0, atol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_is_only_rounding_becomes_zero(dtype):
-    generator = np.random.default_rng(3)
-    basis = np.linalg.qr(generator.standard_normal((64, 64)))[0]
-    outside = unit(generator.standard_normal((5, 32)) @ basis[:, 32:].T)
-    rows = np.concatenate([outside, np.zeros((1, 64)), unit(generator.standard_normal((5, 64)))]).astype(
-        dtype
-    )
-    projected = subspace.project_rows(rows, basis[:, :32])
-    assert not projected[:6].any()
-    np.testing.assert_allclose(np.linalg.norm(projected[6:], axis=1), 1, rtol=1e-6)
-    assert not subspace.project_rows(rows[:1], basis[:, :32]).any()
+def test_the_karcher_mean_of_two_points_is_half_way():
+    rows = unit(np.array([[1.0, 0.0, 0.0], [0.3, 1.0, 0.2]]))
+    np.testing.assert_allclose(subspace.karcher_mean(rows, "rows"), unit(rows.sum(axis=0)), atol=1e-12)
+    with pytest.raises(InputError, match="no direction"):
+        subspace.karcher_mean(np.array([[1.0, 0], [-1, 0]]), "rows")
 
 
-def test_projection_refuses_what_is_not_finite_or_of_another_width():
-    rows = np.ones((4, 8), np.float32)
-    rows[2, 3] = np.inf
-    with pytest.raises(InputError, match="finite") as caught:
-        subspace.project_rows(rows, np.eye(8)[:, :2])
-    assert "row 2" in str(caught.value)
-    with pytest.raises(InputError, match="width"):
-        subspace.project_rows(rows, np.eye(7))
-    assert subspace.project_rows(np.ones((0, 8)), np.eye(8)[:, :2]).shape == (0, 2)
+def test_weights_of_the_mean_count_repetitions():
+    rows = cone(np.random.default_rng(4), 3, 5)
+    repeated = rows[[0, 0, 1, 2, 2, 2]]
+    weights = np.array([2.0, 1, 3])
+    for find in (subspace.mean_direction, subspace.karcher_mean):
+        np.testing.assert_allclose(find(rows, "rows", weights), find(repeated, "rows"), atol=1e-11)
+
+
+def test_without_the_stretch_the_tangent_is_flat():
+    texts = cone(np.random.default_rng(5), 9, 6)
+    mean = subspace.mean_direction(texts, "texts")
+    directions, singular = subspace.tangent_directions(texts, mean, 2e-16, stretched=False)
+    flat = texts - np.outer(texts @ mean, mean)
+    np.testing.assert_allclose(singular**2, np.linalg.eigvalsh(flat.T @ flat)[::-1][: len(singular)], atol=1e-12)
+    np.testing.assert_allclose(mean @ directions, 0, atol=1e-14)
