@@ -6,13 +6,9 @@ IntegrityError. (tarfile alone, and so webdataset, reads many truncated tars sho
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
 import tarfile
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +16,7 @@ from typing import Any
 from .errors import InputError, IntegrityError
 from .files import atomic_file
 from .fingerprint import canonical_json
+from .tars import HashedFile, closing, member_header, padding
 from .validate import parse_json
 
 KEY_PATTERN = re.compile(r"^[a-z][A-Za-z0-9_-]{0,119}$")
@@ -28,7 +25,6 @@ _BLOCK = 512
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _MAX_HEADER = 1 << 16
-_PIECE = 1 << 20
 
 
 class _CheckedHeader(tarfile.TarInfo):
@@ -77,53 +73,22 @@ class FileFacts:
     samples: int
 
 
-class _HashingStream(io.RawIOBase):
-    """Passes bytes on and hashes them on the way, in a thread of its own, so that a shard is read only once."""
-
-    _AHEAD = 4
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._digest = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(1)
-        self._waiting: deque[Future[None]] = deque()
-        self.bytes = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._waiting.append(self._thread.submit(self._digest.update, data))
-        if len(self._waiting) > self._AHEAD:
-            self._waiting.popleft().result()
-        self.bytes += len(data)
-        self._stream.write(data)
-        return len(data)
-
-    def sha256(self) -> str:
-        """Of all that was written."""
-        self._thread.shutdown(wait=True)
-        return self._digest.hexdigest()
-
-
 def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
     """Write a shard atomically; the same samples give the same bytes. Returns its size, sha256 and sample count.
 
     An exception raised by `samples` leaves nothing behind; so does a sample that `read_shard` would refuse (InputError).
     """
-    from webdataset import TarWriter
-
     seen: set[str] = set()
-    with atomic_file(path) as stream:
-        sink = _HashingStream(stream)
-        with TarWriter(sink, mtime=0, encoder=False, format="PAX_FORMAT") as writer:
-            # tarfile copies in slices of 10 kB if it is not told otherwise; the bytes are the same.
-            writer.tarstream.copybufsize = writer.tarstream.fileobj.bufsize = _PIECE
-            for sample in samples:
-                _check_sample(path, sample, seen)
-                text = canonical_json(sample.record)
-                writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text.encode()})
-    return FileFacts(path.name, sink.bytes, sink.sha256(), len(seen))
+    with atomic_file(path) as stream, HashedFile(stream) as file:
+        for sample in samples:
+            _check_sample(path, sample, seen)
+            members = {sample.extension: sample.image, "json": canonical_json(sample.record).encode()}
+            for extension, data in sorted(members.items()):
+                header = member_header(f"{sample.key}.{extension}", len(data))
+                file.write(header, data, padding(len(data)))
+        file.write(closing(file.bytes))
+        digest = file.sha256()
+    return FileFacts(path.name, file.bytes, digest, len(seen))
 
 
 def _check_sample(path: Path, sample: ShardSample, seen: set[str]) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clay_eval.evaluator import encoders
+from clay_eval.evaluator import encoder_rows
 from clay_eval.evaluator.encoders import Encoder
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
@@ -158,11 +158,11 @@ class ZeroShotJudge:
             shown, self._said = not self._said, True
             return shown
 
-        encoders.log.addFilter(first)
+        encoder_rows.log.addFilter(first)
         try:
             yield
         finally:
-            encoders.log.removeFilter(first)
+            encoder_rows.log.removeFilter(first)
 
 
 def prepared(

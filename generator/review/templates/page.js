@@ -14,6 +14,7 @@ let details = null;
 let grouping, sheets, sheet;
 let cursor = 0; // place on the sheet
 let anchor = 0; // where a range begins
+let asked = []; // the pictures whose reason is being typed
 const inView = new Set();
 let dwell = null;
 
@@ -102,7 +103,7 @@ const watcher = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
       const number = Number(target.dataset.number);
-      if (isIntersecting) inView.add(number);
+      if (isIntersecting && target.isConnected) inView.add(number);
       else inView.delete(number);
     }
     clearTimeout(dwell);
@@ -220,15 +221,21 @@ function undo() {
 }
 
 function ask() {
-  const numbers = chosen();
+  asked = chosen();
   $("reason").value = review.marks.get(current())?.reason ?? "";
-  $("why").onclose = () => {
-    const reason = $("why").returnValue === "ok" ? Review.reason($("reason").value) : null;
-    if (reason) decide(numbers, () => removal(reason), `marked: ${reason}`);
-    $("why").returnValue = "";
-    move(cursor, true);
-  };
   $("why").showModal();
+}
+
+function answer() {
+  const reason = Review.reason($("reason").value);
+  if (reason) decide(asked, () => removal(reason), `marked: ${reason}`);
+}
+
+/* A browser tells that a dialog was closed (the event "close") some time later, and quick fingers have typed on by then:
+   what follows from closing happens here, at once. */
+function shut(dialog) {
+  dialog.close();
+  move(cursor, true);
 }
 
 /* ---- files ---- */
@@ -290,7 +297,7 @@ const KEYS = {
   x: () => toggle(chosen()), " ": () => toggle(chosen()), k: keepThem, r: ask, u: undo, s: save,
   n: () => openSheet(review.at.sheet + 1), PageDown: () => openSheet(review.at.sheet + 1),
   p: () => openSheet(review.at.sheet - 1), PageUp: () => openSheet(review.at.sheet - 1),
-  Enter: () => ($("large").open ? $("large").close() : enlarge()),
+  Enter: () => ($("large").open ? shut($("large")) : enlarge()),
   "?": () => $("help").showModal(), "+": () => resize(16), "-": () => resize(-16),
 };
 
@@ -310,6 +317,9 @@ document.addEventListener("keydown", (event) => {
   action(event);
 });
 
+/* Space acts when it goes down; a browser that clicks the focused cell when it comes up would undo that. */
+$("sheet").addEventListener("keyup", (event) => event.key === " " && event.preventDefault());
+
 $("sheet").addEventListener("click", (event) => {
   const figure = event.target.closest(".cell");
   if (!figure) return;
@@ -320,8 +330,14 @@ $("sheet").addEventListener("click", (event) => {
   else click(chosen());
 });
 
-$("large").addEventListener("close", () => move(cursor, true));
-$("help").addEventListener("close", () => move(cursor, true));
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("cancel", () => shut(dialog));
+  dialog.querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    shut(dialog);
+    if (event.submitter?.value === "ok") answer();
+  });
+}
 for (const [id, action] of Object.entries({ previous: KEYS.p, next: KEYS.n, save, ask: KEYS["?"], undo }))
   $(id).addEventListener("click", action);
 $("file").addEventListener("change", (event) => {

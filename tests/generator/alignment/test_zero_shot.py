@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clay_eval.evaluator.encoder_rows import warn_of_cut_texts
 from clay_eval.evaluator.encoders import load_encoder
 from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.alignment.zero_shot import ZeroShotJudge
@@ -233,7 +233,7 @@ def test_identity_says_model_thresholds_and_texts() -> None:
 
 class Chatty(Hashed):
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        logging.getLogger("clay_eval.evaluator.encoders").warning("cut")
+        warn_of_cut_texts(texts, [True] * len(texts), 48)
         return super().encode_texts(texts)
 
 
@@ -242,6 +242,6 @@ def test_that_texts_are_cut_is_said_once(caplog: pytest.LogCaptureFixture) -> No
     judge = ZeroShotJudge(Chatty())
     judge.prepare(spec)
     judge.judge(list(Plan(spec, count=5)), pictures(5))
-    assert [record.message for record in caplog.records] == ["cut"]
+    assert ["and are cut" in record.message for record in caplog.records] == [True]
     Chatty().encode_texts(["a"])
     assert len(caplog.records) == 2

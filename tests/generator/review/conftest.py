@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from review_page import table
+
+from clay_eval.generator.review.sheets import render_page
 
 KEYS = {
     "ArrowLeft": 37,
@@ -68,6 +72,11 @@ class Browser:
 
     def send(self, method: str, **parameters: Any) -> Any:
         """Call a method of the protocol; events that come meanwhile are kept."""
+        answer = self._ask(method, **parameters)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         if self.session:
@@ -75,8 +84,7 @@ class Browser:
         os.write(self.input, json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self.number:
             self.events.append(answer)
-        assert "error" not in answer, answer
-        return answer["result"]
+        return answer
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
@@ -92,7 +100,7 @@ class Browser:
         """Go to a local page and wait until it is loaded."""
         self.events.clear()
         self.send("Page.navigate", url=page.as_uri())
-        self.until("document.readyState == 'complete' && location.protocol == 'file:'")
+        self.until(f"document.readyState == 'complete' && location.href == {json.dumps(page.as_uri())}")
 
     def reload(self) -> None:
         """As a user who closed the tab and comes back."""
@@ -102,17 +110,22 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
-        answer = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.send("Runtime.evaluate", **self._expression(script))
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def _expression(self, script: str) -> dict[str, Any]:
+        return {"expression": script, "returnByValue": True, "awaitPromise": True}
+
     def until(self, condition: str) -> Any:
-        """Wait for an expression to become true; return its value."""
+        """Wait for an expression to become true; return its value. (Between two pages there is none to ask.)"""
         end = time.monotonic() + 60
-        while not (value := self.run(condition)):
-            assert time.monotonic() < end, f"never: {condition}"
+        while True:
+            answer = self._ask("Runtime.evaluate", **self._expression(condition))
+            if value := answer.get("result", {}).get("result", {}).get("value"):
+                return value
+            assert time.monotonic() < end, f"never: {condition}: {answer}"
             time.sleep(0.02)
-        return value
 
     def press(self, *keys: str, shift: bool = False) -> None:
         """Press keys, one after the other, where the focus is."""
@@ -168,3 +181,25 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser = Browser(binary, tmp_path_factory.mktemp("browser"))
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 pictures, of each color 100, and 5 quarantined ones."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "pictures-0" / "0").mkdir(parents=True)
+    for number in range(305):
+        Image.new("RGB", (8, 8), (number % 256, 90, 90)).save(folder / f"pictures-0/0/{number}.jpg")
+    (folder / "index.html").write_text(render_page(*table(300, 5)))
+    return folder / "index.html"
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Any:
+    """The page as a new reviewer sees it."""
+    if browser.run("location.href") != page.as_uri():
+        browser.open(page)
+    browser.events.clear()
+    browser.run("document.querySelectorAll('dialog').forEach(dialog => dialog.close())")
+    browser.run("localStorage.clear(); review.storage = localStorage; review.restore(); openGrouping(null)")
+    return browser
