@@ -18,6 +18,8 @@ from .linear import LinearMethod
 class Centred(LinearMethod):
     """The cosine of the centred features. Fitted: shift_ = m (d,)."""
 
+    uses_texts = False
+
     def fit(self, database_features: npt.ArrayLike, text_features: npt.ArrayLike) -> Self:
         """Find m from `database_features` (N, d); the texts (n, d) are ignored.
 

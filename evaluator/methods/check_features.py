@@ -107,7 +107,7 @@ def _independent(factory: Callable[[], Any], sample: Sample) -> Iterator[Finding
     yield agreement(
         "order of the queries", difference(mixed, queries[order]), "transform must not look at row numbers"
     )
-    order = np.random.default_rng(3).permutation(len(sample.database))
+    order = np.arange(len(sample.database))[::-1]
     scores, again = _scores(factory, sample)[:, order], _scores(factory, sample.shuffled(order))
     mend = "the order in which images lie must not matter: fit to sums, means and the like"
     yield agreement("order of the database", difference(scores, again), mend, 1e-3)

@@ -26,6 +26,8 @@ class PCA(LinearMethod):
     projection_ = V_r (d, r), shift_ = V_r^T m, explained_ (the share of the images' variance in the r directions).
     """
 
+    uses_texts = False
+
     n_components_: int
     explained_: float
 

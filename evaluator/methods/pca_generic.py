@@ -26,6 +26,8 @@ class PCAGeneric(LinearMethod):
     = V_k (d, k), explained_ (the share of the generic texts' variance in the k directions).
     """
 
+    uses_texts = False
+
     n_components_: int
     explained_: float
 

@@ -30,6 +30,8 @@ class SupervisedLDA(LinearMethod):
     n_classes_, projection_ = W (d, k), shift_ = W^T m.
     """
 
+    uses_texts = False
+
     privileged = True
     n_components_: int
     n_classes_: int

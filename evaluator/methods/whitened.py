@@ -25,6 +25,8 @@ class Whitened(LinearMethod):
     eps: above 0, relative to the mean variance. Fitted: projection_ = C^(-1/2) (d, d) and shift_ = C^(-1/2) m.
     """
 
+    uses_texts = False
+
     def __init__(self, eps: float = 0.01) -> None:
         self.eps = checked_number(eps, "eps", above=True)
 

@@ -107,7 +107,7 @@ def test_lengths_and_orders_do_not_matter(name, seed):
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_rows_are_finite_and_alone_as_in_a_batch(name):
     data = in_float32(make(4))
-    q, v, t, asked = data
+    q, v, t, _ = data
     copies = [array.copy() for array in (q, v, t)]
     method = fitted(name, data)
     odd = np.concatenate([q, np.zeros((1, q.shape[1]), np.float32), q * 1e-30, q * 1e30])
@@ -197,5 +197,8 @@ def test_a_database_of_two_images_is_enough(name):
 def test_the_registry_and_its_marks():
     assert set(BUILT_IN) <= set(method_names())
     kinds = {name: resolve_method(name)[1]() for name in BUILT_IN}
-    assert {name for name, kind in kinds.items() if is_privileged(kind)} == {"label-posterior", "supervised-lda"}
+    assert {name for name, kind in kinds.items() if is_privileged(kind)} == {
+        "label-posterior",
+        "supervised-lda",
+    }
     assert {name for name, kind in kinds.items() if not isinstance(kind, LinearMethod)} == {"label-posterior"}

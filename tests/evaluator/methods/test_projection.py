@@ -23,7 +23,9 @@ def test_equals_the_formula(rows, d, k, seed):
     np.testing.assert_allclose(Projection(matrix * 1e-90, shift * 1e-90).rows(v * 7), expected, atol=1e-9)
     single = Projection(matrix, shift).rows(v.astype(np.float32))
     assert single.dtype == np.float32
-    np.testing.assert_allclose(single, unit(unit(v.astype(np.float32).astype(float)) @ matrix - shift), atol=2e-3)
+    np.testing.assert_allclose(
+        single, unit(unit(v.astype(np.float32).astype(float)) @ matrix - shift), atol=2e-3
+    )
 
 
 @pytest.mark.parametrize("shifted", [False, True])
@@ -65,7 +67,9 @@ def test_short_rows_among_long_ones_are_as_exact():
     draw = np.random.default_rng(4)
     basis = orthonormal(draw, 64, 64)
     # A row with a 10,000th of its length in the subspace: in float32 its projection would be 1 % off.
-    rows = unit(1e-4 * draw.standard_normal((3, 2)) @ basis[:, :2].T + draw.standard_normal((3, 62)) @ basis[:, 2:].T)
+    rows = unit(
+        1e-4 * draw.standard_normal((3, 2)) @ basis[:, :2].T + draw.standard_normal((3, 62)) @ basis[:, 2:].T
+    )
     single = rows.astype(np.float32)
     found = Projection(basis[:, :2]).rows(np.concatenate([single, np.ones((1, 64), np.float32)]))
     np.testing.assert_allclose(found[:3], unit(single.astype(float) @ basis[:, :2]), atol=1e-6)

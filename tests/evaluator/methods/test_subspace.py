@@ -133,5 +133,7 @@ def test_without_the_stretch_the_tangent_is_flat():
     mean = subspace.mean_direction(texts, "texts")
     directions, singular = subspace.tangent_directions(texts, mean, 2e-16, stretched=False)
     flat = texts - np.outer(texts @ mean, mean)
-    np.testing.assert_allclose(singular**2, np.linalg.eigvalsh(flat.T @ flat)[::-1][: len(singular)], atol=1e-12)
+    np.testing.assert_allclose(
+        singular**2, np.linalg.eigvalsh(flat.T @ flat)[::-1][: len(singular)], atol=1e-12
+    )
     np.testing.assert_allclose(mean @ directions, 0, atol=1e-14)
