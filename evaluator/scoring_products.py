@@ -2,16 +2,13 @@
 
 A small database is copied with its columns sorted by code, which makes marking relevant items cheap. One above 64 MiB
 is multiplied where it lies, in slices of its rows: a memory-mapped file is never copied as a whole.
-
-Equal images must get equal scores, to be seen as ties. BLAS rounds differently in the partial tile at a product's edge,
-so every product is a whole number of tiles wide: the copy is padded with zeros, and the last slice overlaps the one
-before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +17,12 @@ from clay_eval.schemas.errors import InputError
 
 from .arrays import FloatArray, as_floats, require_width
 from .scoring import block_rows, thread_count
+from .scoring_duplicates import find_duplicates
 from .scoring_relevance import Codes
 
 Space = tuple[npt.ArrayLike, npt.ArrayLike]
 Combine = Callable[[Sequence[FloatArray]], FloatArray]
 
-_TILE = 64
 _SLICE_ROWS = 8192
 _MOST_COPIED_BYTES = 1 << 26
 _PRODUCT_BLOCKS = 8
@@ -46,31 +43,26 @@ class Products:
 
     def __init__(self, pair: Pair, row_order: Codes, column_order: Codes | None) -> None:
         self.queries, self.row_order = pair.queries, row_order
-        self.n, width = pair.database.shape
+        self.n = len(pair.database)
         self.dtype = np.result_type(float_type(pair.queries), float_type(pair.database))
-        self.columns = self.n
-        self.transposed: FloatArray | None = None
-        self.database = pair.database
+        self.database, self.copied = pair.database, column_order is not None
         if column_order is not None:
-            self.columns = -(-self.n // _TILE) * _TILE
-            padded = np.zeros((self.columns, width), self.dtype)
-            padded[: self.n] = pair.database[column_order]
-            self.transposed = padded.T
+            self.database = pair.database[column_order].astype(self.dtype, copy=False)
+        self.duplicates = find_duplicates(self.database)
 
     def buffer(self, rows: int) -> FloatArray:
-        return np.empty((rows, self.columns), self.dtype)
+        return np.empty((rows, self.n), self.dtype)
 
     def fill(self, start: int, stop: int, out: FloatArray) -> FloatArray:
         """Return scores (stop - start, N) of a block of queries, made in `out`."""
         rows = self.queries[self.row_order[start:stop]].astype(self.dtype, copy=False)
         out = out[: stop - start]
-        if self.transposed is not None:
-            np.matmul(rows, self.transposed, out=out)
-            return out[:, : self.n]
-        height = min(_SLICE_ROWS, max(self.n // _TILE, 1) * _TILE, self.n)
-        for top in [*range(0, self.n - height, height), self.n - height]:
+        height = self.n if self.copied else _SLICE_ROWS
+        for top in range(0, self.n, height):
             part = np.ascontiguousarray(self.database[top : top + height], self.dtype)
             np.matmul(rows, part.T, out=out[:, top : top + height])
+        if self.duplicates.later.size:
+            out[:, self.duplicates.later] = out[:, self.duplicates.first]
         return out
 
 
@@ -136,5 +128,5 @@ def _as_matrix(values: npt.ArrayLike, name: str) -> npt.NDArray[np.generic]:
     return array
 
 
-def float_type(array: npt.NDArray[np.generic]) -> np.dtype[np.floating]:
+def float_type(array: npt.NDArray[np.generic]) -> np.dtype[np.floating[Any]]:
     return as_floats(array[:1], "features").dtype

@@ -13,7 +13,7 @@ Scores are float32 or float64, as the features are. torch multiplies float32 in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from clay_eval.schemas.errors import InputError
 
 from .arrays import Float64Array
 from .measures import Measure
+from .scoring_duplicates import find_duplicates
 from .scoring_products import Combine, Pair, combined, float_type
 from .scoring_relevance import Codes, dense_codes
 from .ties import Ties, miss_probability
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _BLOCK_ENTRIES = {"cpu": 1 << 21}
 _BLOCK_ENTRIES_ELSEWHERE = 1 << 24
 _SLICE_ROWS = 65536
-_TILE = 64
 
 
 def ranked_on_device(
@@ -57,6 +57,7 @@ def ranked_on_device(
     where = _checked_device(device)
     n, rows = len(column_codes), len(row_codes)
     databases = [_on_device(pair, where) for pair in pairs]
+    duplicates = [find_duplicates(pair.database) for pair in pairs]
     code_pairs = [dense_codes(row_codes, column_codes), *(dense_codes(q, c) for q, c in grades)]
     columns = [torch.from_numpy(c).to(where) for _, c in code_pairs]
     size = max(1, _BLOCK_ENTRIES.get(where.type, _BLOCK_ENTRIES_ELSEWHERE) // n)
@@ -65,9 +66,11 @@ def ranked_on_device(
         for start in range(0, rows, size):
             stop = min(start + size, rows)
             made = []
-            for pair, database in zip(pairs, databases, strict=True):
+            for pair, database, same in zip(pairs, databases, duplicates, strict=True):
                 queries = np.array(pair.queries[start:stop], _dtype(pair))
-                made.append((torch.from_numpy(queries).to(where) @ database.T)[:, :n])
+                products = torch.from_numpy(queries).to(where) @ database.T
+                products[:, same.later] = products[:, same.first]
+                made.append(products)
             scores = made[0]
             if combine is not None:
                 scores = torch.from_numpy(combined([s.cpu().numpy() for s in made], combine)).to(where)
@@ -207,18 +210,18 @@ class _Runs:
         return np.where(hits.total[:, 0].cpu().numpy() > 0, value, np.nan)
 
 
-def _dtype(pair: Pair) -> np.dtype[np.floating]:
+def _dtype(pair: Pair) -> np.dtype[np.floating[Any]]:
     return np.result_type(float_type(pair.queries), float_type(pair.database))
 
 
 def _on_device(pair: Pair, device: torch.device) -> torch.Tensor:
-    """Copy the database to the device, slice by slice; rows of zeros fill the last tile, so that ties stay ties."""
+    """Copy the database to the device, slice by slice."""
     import torch
 
     n, width = pair.database.shape
     dtype = _dtype(pair)
     kind = torch.float32 if dtype == np.float32 else torch.float64
-    out = torch.zeros((-(-n // _TILE) * _TILE, width), dtype=kind, device=device)
+    out = torch.empty((n, width), dtype=kind, device=device)
     for top in range(0, n, _SLICE_ROWS):
         part = np.array(pair.database[top : top + _SLICE_ROWS], dtype)
         out[top : top + len(part)] = torch.from_numpy(part).to(device)
