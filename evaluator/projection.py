@@ -60,7 +60,8 @@ class Projection:
             floor = max(_SUSPICIOUS_SHARE**2 * float(like.dot(like)), _SMALLEST_SQUARE)
             # Not finite anywhere: one of the comparisons is false, since argmax and argmin both stop at NaN.
             if squares[squares.argmin()] > floor and squares[longest] < np.inf:
-                return np.divide(z, np.sqrt(squares)[:, None], out=None if z is features else z)
+                unit: FloatArray = np.divide(z, np.sqrt(squares)[:, None], out=None if z is features else z)
+                return unit
         require_finite(features, name)
         return self._careful(features, z, squares)
 

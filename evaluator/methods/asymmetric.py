@@ -13,16 +13,17 @@ from typing import Self
 
 import numpy.typing as npt
 
-from ..arrays import FloatArray
 from ..projection import Projection
 from .clay import CLAY
+from .linear import QueryMethod
 from .options import checked_choice, checked_components
-from .raw import Raw
 from .tangent import ALIGNMENTS, Alignment
 
 
-class Asymmetric(Raw):
+class Asymmetric(QueryMethod):
     """Projected queries, plain database. n_components and alignment as in CLAY. Fitted: n_components_."""
+
+    uses_texts = True
 
     n_components_: int
 
@@ -37,16 +38,7 @@ class Asymmetric(Raw):
         text_weights: npt.ArrayLike | None = None,
     ) -> Self:
         """Find the subspace as `CLAY.fit` does, with its errors."""
-        super().fit(database_features, text_features)
         clay = CLAY(self.n_components, self.alignment).fit(database_features, text_features, text_weights)
         self.n_components_ = clay.n_components_
-        self._queries = Projection(clay.projection_ @ clay.projection_.T)
-        return self
-
-    def transform_queries(self, features: npt.ArrayLike) -> FloatArray:
-        """Return N(P v) (M, d) for queries (M, d), in their own float type; zeros where nothing is left.
-
-        Raises InputError before `fit`, for another width than d, and for NaN or infinity.
-        """
-        self._require_fit()
-        return self._queries.rows(features)
+        project = clay.projection_ @ clay.projection_.T
+        return self._fitted_queries(Projection(project), len(project))

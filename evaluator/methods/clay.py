@@ -22,6 +22,7 @@ from typing import Self
 
 import numpy.typing as npt
 
+from ..arrays import Float64Array
 from .inputs import checked_database, checked_texts
 from .linear import LinearMethod
 from .options import checked_choice, checked_components, checked_flag
@@ -51,6 +52,7 @@ class CLAY(LinearMethod):
     (5, 2)
     """
 
+    projection_: Float64Array
     n_components_: int
     explained_: float
 

@@ -97,6 +97,5 @@ class Complement(LinearMethod):
     ) -> Self:
         """Find the subspace as `CLAY.fit` does, with its errors, and take it out."""
         clay = CLAY(self.n_components, self.alignment).fit(database_features, text_features, text_weights)
-        assert clay.projection_ is not None
         self.n_components_ = clay.n_components_
         return self._fitted(np.eye(len(clay.projection_)) - clay.projection_ @ clay.projection_.T)

@@ -14,13 +14,15 @@ from typing import Self
 import numpy.typing as npt
 
 from .. import subspace
-from ..arrays import FloatArray, as_features
+from ..arrays import Float64Array, as_features
 from ..projection import Projection
-from .raw import Raw
+from .linear import QueryMethod
 
 
-class ImageText(Raw):
+class ImageText(QueryMethod):
     """The sum of image and condition name as a query. Fitted: text_ = t_c (d,)."""
+
+    text_: Float64Array
 
     def fit(
         self,
@@ -32,16 +34,7 @@ class ImageText(Raw):
 
         Raises InputError for NaN or infinity, rows of zeros, different widths, and names that cancel each other.
         """
-        super().fit(database_features, text_features)
-        names = as_features(condition_features, "condition features", width=self._width)
+        width = as_features(database_features, "database features").shape[1]
+        names = as_features(condition_features, "condition features", width=width)
         self.text_ = subspace.mean_direction(names, "condition features")
-        self._queries = Projection(None, -self.text_)
-        return self
-
-    def transform_queries(self, features: npt.ArrayLike) -> FloatArray:
-        """Return N(v + t_c) (M, d) for queries (M, d), in their own float type; zeros where v = -t_c.
-
-        Raises InputError before `fit`, for another width than d, and for NaN or infinity.
-        """
-        self._require_fit()
-        return self._queries.rows(features)
+        return self._fitted_queries(Projection(None, -self.text_), width)

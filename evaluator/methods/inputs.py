@@ -32,8 +32,9 @@ class Texts:
     @property
     def shares(self) -> Float64Array:
         """The weights (n,), so scaled that their sum is 1."""
-        weights = np.ones(len(self.rows)) if self.weights is None else self.weights
-        return weights / weights.sum()
+        weights: Float64Array = np.ones(len(self.rows)) if self.weights is None else self.weights
+        shares: Float64Array = weights / weights.sum()
+        return shares
 
     def weighted(self, rows: Float64Array) -> Float64Array:
         """`rows` (n, d) times the roots of the weights: what they add to a second moment is in proportion to them."""
@@ -166,4 +167,5 @@ def _checked_weights(text_weights: npt.ArrayLike, texts: int) -> Float64Array:
             expected=f"{texts} finite numbers, none negative and one above 0",
             found=f"shape {weights.shape}, from {weights.min(initial=0):g} to {weights.max(initial=0):g}",
         )
-    return weights / weights.max()
+    scaled: Float64Array = weights / weights.max()
+    return scaled

@@ -55,6 +55,24 @@ class LinearMethod:
         return self._kept
 
 
+class QueryMethod(LinearMethod):
+    """The base of methods that compare changed queries with the database as it is."""
+
+    _queries: Projection
+
+    def transform_queries(self, features: npt.ArrayLike) -> FloatArray:
+        """Return unit rows (M, d) for queries (M, d), in their own float type; zeros where nothing is left.
+
+        Raises InputError before `fit`, for another width than d, and for NaN or infinity.
+        """
+        self._require_fit()
+        return self._queries.rows(features)
+
+    def _fitted_queries(self, queries: Projection, width: int) -> Self:
+        self._queries = queries
+        return self._fitted(None, width=width)
+
+
 def not_fitted(method: object) -> InputError:
     """The error of a method that is asked to transform before `fit`."""
     return InputError(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from clay_eval.schemas.errors import InputError
+
+_Choice = TypeVar("_Choice", bound=str)
 
 
 def checked_components(n_components: object) -> int:
@@ -22,7 +25,7 @@ def checked_components(n_components: object) -> int:
     return int(n_components)
 
 
-def checked_choice(value: str, name: str, choices: Sequence[str]) -> str:
+def checked_choice(value: _Choice, name: str, choices: Sequence[_Choice]) -> _Choice:
     """Return `value`; raises InputError, naming the option `name`, unless it is one of `choices`."""
     if value not in choices:
         raise InputError(
