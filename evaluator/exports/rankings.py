@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
 from ..engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
-from ..evaluation import Evaluation
 from ..method_specs import Method
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
 from ..spaces import Extras, NotApplicableError, Space, TextFeatures, make_space
 from ..splits import Split
 from ..supply import FeatureSupply, condition_features, extras
 from .trec import Ranking, score_blocks
+
+if TYPE_CHECKING:
+    from ..evaluation import Evaluation
 
 Failed = Collection[tuple[str, str, tuple[str, ...]]]
 """Entity, method and conditions that an evaluation has no scores of."""
