@@ -15,33 +15,49 @@ __version__ = "0.1.0"
 _LAZY = {
     "CLAY": "clay_eval.evaluator.methods.clay",
     "ClayEvalError": "clay_eval.schemas.errors",
+    "Inference": "clay_eval.evaluator.scoreboard",
     "Labelled": "clay_eval.evaluator.protocol",
-    "TextFeatures": "clay_eval.evaluator.engine",
+    "Settings": "clay_eval.evaluator.engine",
+    "TextFeatures": "clay_eval.evaluator.spaces",
     "average_precision": "clay_eval.evaluator.metrics",
     "evaluate_features": "clay_eval.evaluator.engine",
     "load_encoder": "clay_eval.evaluator.encoders",
+    "parse_measures": "clay_eval.evaluator.measures",
+    "prepare_methods": "clay_eval.evaluator.method_specs",
     "resolve_method": "clay_eval.evaluator.methods",
+    "results_of": "clay_eval.evaluator.scoreboard",
+    "retrieval_scores": "clay_eval.evaluator.metrics",
 }
 
 __all__ = [
     "CLAY",
     "ClayEvalError",
+    "Inference",
     "Labelled",
+    "Settings",
     "TextFeatures",
     "__version__",
     "average_precision",
     "evaluate_features",
     "load_encoder",
+    "parse_measures",
+    "prepare_methods",
     "resolve_method",
+    "results_of",
+    "retrieval_scores",
 ]
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.encoders import load_encoder
-    from clay_eval.evaluator.engine import TextFeatures, evaluate_features
+    from clay_eval.evaluator.engine import Settings, evaluate_features
+    from clay_eval.evaluator.measures import parse_measures
+    from clay_eval.evaluator.method_specs import prepare_methods
     from clay_eval.evaluator.methods import resolve_method
     from clay_eval.evaluator.methods.clay import CLAY
-    from clay_eval.evaluator.metrics import average_precision
+    from clay_eval.evaluator.metrics import average_precision, retrieval_scores
     from clay_eval.evaluator.protocol import Labelled
+    from clay_eval.evaluator.scoreboard import Inference, results_of
+    from clay_eval.evaluator.spaces import TextFeatures
     from clay_eval.schemas.errors import ClayEvalError
 
 

@@ -96,14 +96,19 @@ def evaluate_features(
     groups.
 
     Raises InputError for features that are not finite, do not fit the labels or the texts, or are all equal, for
-    conditions without texts, and where no query has a relevant image; and what a method raised if all methods failed.
+    conditions without texts (unless no method uses texts), and where no query has a relevant image; and what a method
+    raised if all methods failed.
     """
     settings = settings or Settings()
     array = checked_features(features, labelled)
     splits = seeded_splits(labelled, settings, split)
     tasks = {seed: plan_tasks(labelled, chosen, conditions) for seed, chosen in splits.items()}
     one = next(iter(tasks.values()))
-    checked = check_texts(texts, {name for task in one for name in task.conditions}, array.shape[1])
+    asked = {name for task in one for name in task.conditions}
+    if any(method.uses_texts for method in methods):
+        checked = check_texts(texts, asked, array.shape[1])
+    else:
+        checked = dict.fromkeys(asked, TextFeatures(np.empty((0, array.shape[1]), array.dtype)))
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
     first: ClayEvalError | None = None

@@ -22,6 +22,7 @@ from clay_eval.schemas.validate import read_sealed
 from .condition_texts import require_several_texts, texts_by_entity
 from .engine import evaluate_features, plan_tasks, seeded_splits
 from .method_specs import Method
+from .methods.generic import generic_texts
 from .per_query import PER_QUERY, write_per_query
 from .protocol import Labelled
 from .report.build import build_report, entity_record
@@ -35,7 +36,7 @@ from .scoreboard import comparisons_of, results_of
 from .settings import EvaluationSettings
 from .sources import ClayShards, ImageSource, Labels
 from .splits import Split, combination_codes, read_split
-from .supply import FeatureSupply, condition_features, extras
+from .supply import FeatureSupply, condition_features, condition_name, extras
 
 REPORT = "report.json"
 
@@ -62,6 +63,23 @@ class Evaluation:
             "inputs": inputs_record(self.source, encoder, self.texts),
             "settings": self.settings.record(list(self.methods)),
         }
+
+    def needed_texts(self) -> list[str]:
+        """All texts that methods may ask for: of conditions, the conditions' names, generic ones; each once."""
+        asked = {name for method in self.methods for name in method.asks}
+        found = [
+            item.text
+            for name, labels in self.source.entities.items()
+            for condition in labels.labels
+            for item in self.texts[name].condition(condition)
+        ]
+        if "condition_features" in asked:
+            found += [
+                condition_name(condition)
+                for labels in self.source.entities.values()
+                for condition in labels.labels
+            ]
+        return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
 
     def finished(self, folder: Path, encoder: Mapping[str, Any]) -> dict[str, Any] | None:
         """The record in `folder`, if it is of the same inputs and settings; None if there is none, or methods failed in it.
@@ -111,7 +129,7 @@ def prepare(
         with _entity_named(name):
             splits = seeded_splits(_labelled(labels), settings.engine(), given.get(name))
             plans = [plan_tasks(_labelled(labels), one) for one in splits.values()]
-            if {method.name for method in prepared} != {"raw"}:
+            if any(method.uses_texts for method in prepared):
                 require_several_texts(chosen[name], labels, plans[0])
             results += len(plans[0]) * len(prepared)
     return Evaluation(source, settings, prepared, chosen, plan, given, results)
@@ -211,7 +229,8 @@ def _score_entity(
 ) -> None:
     settings, name, labelled = evaluation.settings, labels.entity, _labelled(labels)
     engine = settings.engine(backend)
-    texts = condition_features(evaluation.texts[name], labels, supply)
+    uses_texts = any(method.uses_texts for method in evaluation.methods)
+    texts = condition_features(evaluation.texts[name], labels, supply) if uses_texts else {}
     asked = extras(supply, settings.weights)
     given = evaluation.given.get(name)
     outcomes, failures = evaluate_features(

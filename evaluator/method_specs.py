@@ -45,9 +45,10 @@ class MethodSpec:
 class Method:
     """What the engine runs: fresh instances by `factory`, conditions joined by `fusion`, `name` for the report.
 
-    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels or the like; features:
-    for methods that embed the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows
-    for queries and for the database; then nothing is fitted.
+    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels or the like;
+    uses_texts: whether it looks at the texts (a class says no by `uses_texts = False`); features: for methods that embed
+    the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows for queries and for the
+    database; then nothing is fitted.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Method:
     asks: tuple[str, ...] = ()
     privileged: bool = False
     target: str = ""
+    uses_texts: bool = True
     features: Callable[[tuple[str, ...]], FloatArray | tuple[FloatArray, FloatArray]] | None = None
 
 
@@ -105,6 +107,7 @@ def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
         asked_names(instance),
         is_privileged(instance),
         f"{type(instance).__module__}:{type(instance).__qualname__}",
+        bool(getattr(instance, "uses_texts", True)),
     )
 
 

@@ -10,6 +10,8 @@ from clay_eval.schemas.texts import ConditionTexts
 from .arrays import FloatArray
 from .encoders import Encoder
 from .features import EntityFeatures, FeatureStore
+from .given_features import GivenStore
+from .methods.generic import generic_texts
 from .sources import ImageSource, Labels
 from .spaces import Extras, TextFeatures
 
@@ -36,9 +38,9 @@ class FeatureSupply(Protocol):
 
 
 class StoredFeatures:
-    """Vectors in a feature store; the encoder is used for texts that the store lacks."""
+    """Vectors in a feature store, or given in files; the encoder is used for texts that the store lacks."""
 
-    def __init__(self, store: FeatureStore, encoder: Encoder) -> None:
+    def __init__(self, store: FeatureStore | GivenStore, encoder: Encoder) -> None:
         self._store, self._encoder = store, encoder
 
     @property
@@ -72,17 +74,17 @@ def condition_features(
     return encoded
 
 
+def condition_name(condition: str) -> str:
+    """The name of a condition as a text."""
+    return condition.replace("_", " ")
+
+
 def extras(supply: FeatureSupply, weights: Mapping[str, float]) -> Extras:
     """What methods may ask for beyond images and texts, made by `supply` when they do."""
 
-    def generic() -> FloatArray:
-        from .methods.generic import generic_texts
-
-        return supply.texts(generic_texts())
-
     return Extras(
-        name=lambda condition: supply.texts([condition.replace("_", " ")])[0],
-        generic=generic,
+        name=lambda condition: supply.texts([condition_name(condition)])[0],
+        generic=lambda: supply.texts(generic_texts()),
         logit_scale=supply.logit_scale,
         weights=weights,
     )

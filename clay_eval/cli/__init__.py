@@ -14,6 +14,7 @@ from . import (
     entities,
     evaluate,
     export,
+    galleries,
     merge,
     methods,
     plan,
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 for module in (
     *(run, entities, plan, render, merge, review, embed),
-    *(evaluate, report, export, score, verify, methods, check_method),
+    *(evaluate, report, export, score, verify, galleries, methods, check_method),
 ):
     module.register(app)
 

@@ -115,6 +115,12 @@ def evaluate(
     backend: Backend = "numpy",
     features: FeaturesOption = None,
     text_features: TextFeaturesOption = None,
+    write_texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-texts", help="Only write the texts that are needed to this file, to encode them elsewhere."
+        ),
+    ] = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.fp32,
     batch_size: BatchSize = 64,
@@ -156,10 +162,26 @@ def evaluate(
         features=features,
         text_features=text_features,
     )
+    if write_texts is not None:
+        count = _write_texts(inputs, settings, write_texts)
+        emit(json, {"texts": count, "file": str(write_texts)}, f"{count} texts, one a line: {write_texts}")
+        return
     report = score(inputs, settings, split_file=split_file, replace=replace, backend=backend)
     emit(json, report, *summary(report), f"report: {inputs.folder.report / 'report.html'}")
     if report["failures"]:
         raise typer.Exit(_SOME_FAILED)
+
+
+def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> int:
+    from clay_eval.evaluator.evaluation import prepare
+    from clay_eval.evaluator.given_features import write_needed_texts
+
+    with inputs.methods(settings) as methods:
+        texts = prepare(
+            inputs.source, settings, texts=inputs.texts, plan=inputs.plan, methods=methods
+        ).needed_texts()
+    write_needed_texts(path, texts)
+    return len(texts)
 
 
 def score(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.method_specs import Method
     from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.evaluator.sources import ImageSource
-    from clay_eval.evaluator.supply import FeatureSupply
+    from clay_eval.evaluator.supply import FeatureSupply, StoredFeatures
 
 
 class Ties(StrEnum):
@@ -118,6 +118,8 @@ class Inputs:
         from clay_eval.evaluator.encoders import load_encoder
         from clay_eval.evaluator.features import FeatureStore
 
+        if self.features is not None:
+            return self._given().identity
         known = FeatureStore(self.folder.features).known(request(self.encoder, self.precision))
         return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
 
@@ -129,12 +131,24 @@ class Inputs:
         from clay_eval.evaluator.supply import StoredFeatures
         from clay_eval.schemas.files import locked
 
+        if self.features is not None:
+            yield self._given()
+            return
         request(self.encoder, self.precision)
         with locked(self.folder.features):
             _, model = embed_source(
                 self.folder, self.source, self.encoder, self.device, self.precision, self.batch_size
             )
             yield StoredFeatures(FeatureStore(self.folder.features), model)
+
+    def _given(self) -> StoredFeatures:
+        from clay_eval.evaluator.given_features import GivenEncoder, GivenStore, read_given
+        from clay_eval.evaluator.supply import StoredFeatures
+
+        assert self.features is not None
+        images = read_given(self.features)
+        texts = None if self.text_features is None else read_given(self.text_features)
+        return StoredFeatures(GivenStore(images, texts), GivenEncoder(images, texts))
 
     @contextmanager
     def methods(self, settings: EvaluationSettings) -> Iterator[list[Method]]:

@@ -23,8 +23,6 @@ from .tangent import ALIGNMENTS, Alignment
 class Asymmetric(QueryMethod):
     """Projected queries, plain database. n_components and alignment as in CLAY. Fitted: n_components_."""
 
-    uses_texts = True
-
     n_components_: int
 
     def __init__(self, n_components: int = 50, alignment: Alignment = "none") -> None:

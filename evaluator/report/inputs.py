@@ -69,11 +69,17 @@ def methods_record(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> di
             "title": method.name,
             "target": method.target,
             "parameters": {**parameters, "fusion": method.fusion},
-            "sees": ["images", "texts", *method.asks] if method.features is None else ["pixels"],
+            "sees": _sees(method),
             "privileged": method.privileged,
             "fitted": fitted,
         }
     return described
+
+
+def _sees(method: Method) -> list[str]:
+    if method.features is not None:
+        return ["pixels"]
+    return ["images", *(["texts"] if method.uses_texts else []), *method.asks]
 
 
 def coverage(plan: Path | None) -> dict[str, Any]:
