@@ -131,6 +131,8 @@ class EvaluationSettings:
         return {
             **asdict(self),
             "methods": [method.name for method in methods],
+            "measures": list(self.measures),
+            "seeds": list(self.seeds),
             "weights": dict(self.weights),
             "reference": self.compared_with(methods),
         }

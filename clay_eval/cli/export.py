@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit
+from .common import Json, Out, RunFolder, emit, progress_bar
+from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .scoring import (
+    ConditionOption,
+    EntityOption,
+    FeaturesOption,
+    Inputs,
+    ParentOption,
+    TextFeaturesOption,
+    TextsOption,
+)
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.settings import EvaluationSettings
 
 EPILOG = """
 **Examples**
@@ -17,8 +31,12 @@ EPILOG = """
 
     clay-eval export --out runs/first --format markdown --measure P@10 --intervals --to tables --json
 
-csv and parquet hold every query's scores, latex and markdown the tables of the report.
+    clay-eval export --out runs/first --format trec --method raw --method clay --depth 0
+
+csv and parquet hold every query's scores, latex and markdown the tables of the report. trec ranks again: it needs the data,
+the encoder and the texts of the evaluation, named as they were there, and writes a run a method and database, with qrels.
 """
+DEPTH = 1000
 
 
 class Format(StrEnum):
@@ -28,6 +46,7 @@ class Format(StrEnum):
     parquet = "parquet"
     latex = "latex"
     markdown = "markdown"
+    trec = "trec"
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +70,30 @@ def export(
         ),
     ] = None,
     intervals: Annotated[bool, typer.Option("--intervals", help="Tables show intervals, too.")] = False,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", help="A method of the report to write runs of; may be repeated. Default: all."
+        ),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option("--depth", min=0, help="Documents a query in a run; 0 for all.")
+    ] = DEPTH,
+    compress: Annotated[bool, typer.Option("--compress", help="Runs and qrels are packed, as .gz.")] = False,
+    data: Data = None,
+    encoder: EncoderOption = "embedded",
+    texts: TextsOption = None,
+    condition: ConditionOption = None,
+    parent: ParentOption = None,
+    entity: EntityOption = None,
+    features: FeaturesOption = None,
+    text_features: TextFeaturesOption = None,
+    split_file: Annotated[
+        Path | None, typer.Option("--split-file", help="The file of the split, where one was given.")
+    ] = None,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
+    batch_size: BatchSize = 64,
     json: Json = False,
 ) -> None:
     """Write a finished report in the formats of other tools."""
@@ -59,24 +102,119 @@ def export(
     place = RunFolder(out).report if RunFolder(out).report.is_dir() else out
     report = read_report(place)
     folder = to or out / "exports"
-    tables = {"measure": measure, "reference": reference, "intervals": intervals}
-    files = {name.value: _write(name, report, place, folder, tables) for name in dict.fromkeys(format)}
+    files: dict[str, Path] = {}
+    for name in dict.fromkeys(format):
+        if name is Format.trec:
+            inputs = Inputs(
+                RunFolder(out),
+                data,
+                encoder,
+                device,
+                precision.value,
+                batch_size,
+                entity=entity,
+                conditions=condition,
+                parents=parent or [],
+                texts=texts or [],
+                features=features,
+                text_features=text_features,
+            )
+            files[name] = _runs(inputs, report, method, split_file, folder / "trec", depth, compress)
+        elif name in (Format.csv, Format.parquet):
+            files[name] = _per_query(name, report, place, folder)
+        else:
+            files[name] = _tables(name, report, folder, measure, reference, intervals)
     record = {"report": report["fingerprint"], "files": {name: str(path) for name, path in files.items()}}
     emit(json, record, *(f"{name}: {path}" for name, path in files.items()))
 
 
-def _write(name: Format, report: dict[str, Any], place: Path, folder: Path, tables: dict[str, Any]) -> Path:
-    """Write one format, and return its file."""
-    from clay_eval.evaluator.exports.grids import build_grids
+def _per_query(name: Format, report: dict[str, Any], place: Path, folder: Path) -> Path:
     from clay_eval.evaluator.exports.per_query import write_csv, write_parquet
+
+    path = folder / f"per_query.{name.value}"
+    (write_csv if name is Format.csv else write_parquet)(report, place, path)
+    return path
+
+
+def _tables(
+    name: Format,
+    report: dict[str, Any],
+    folder: Path,
+    measure: str | None,
+    reference: str | None,
+    intervals: bool,
+) -> Path:
+    from clay_eval.evaluator.exports.grids import build_grids
     from clay_eval.evaluator.exports.tables import latex, markdown
     from clay_eval.schemas.files import write_text
 
-    if name in (Format.csv, Format.parquet):
-        path = folder / f"per_query.{name.value}"
-        (write_csv if name is Format.csv else write_parquet)(report, place, path)
-        return path
-    grids = build_grids(report, measure=tables["measure"], reference=tables["reference"])
+    grids = build_grids(report, measure=measure, reference=reference)
     path, form = (folder / "tables.tex", latex) if name is Format.latex else (folder / "tables.md", markdown)
-    write_text(path, form(grids, report["fingerprint"], intervals=tables["intervals"]))
+    write_text(path, form(grids, report["fingerprint"], intervals=intervals))
     return path
+
+
+def _runs(
+    inputs: Inputs,
+    report: dict[str, Any],
+    method: list[str] | None,
+    split_file: Path | None,
+    folder: Path,
+    depth: int,
+    compress: bool,
+) -> Path:
+    """Rank again, after a check that all is as it was in the report, and return the index of what was written."""
+    from clay_eval.evaluator.evaluation import prepare
+    from clay_eval.evaluator.exports.rankings import evaluation_rankings
+    from clay_eval.evaluator.exports.trec import INDEX, export_rankings
+
+    settings = _settings(report, split_file)
+    chosen = _chosen(report, method)
+    with inputs.methods(settings) as methods:
+        evaluation = prepare(
+            inputs.source, settings, texts=inputs.texts, plan=inputs.plan, split=split_file, methods=methods
+        )
+        evaluation.finished(inputs.folder.report, inputs.identity())
+        evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
+        failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}
+        with inputs.supply() as supply, progress_bar("rank", None) as advance:
+            export_rankings(
+                evaluation_rankings(evaluation, supply, failed),
+                folder,
+                fingerprint=report["fingerprint"],
+                depth=depth,
+                compress=compress,
+                progress=advance,
+            )
+    return folder / INDEX
+
+
+def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSettings:
+    """The settings that the report records."""
+    from dataclasses import fields
+
+    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.schemas.errors import InputError
+
+    found = report["settings"]
+    if found["split"] == "given" and split_file is None:
+        raise InputError(
+            "the report is of a split that was given", where="--split-file", expected="that file"
+        )
+    values = {name.name: found[name.name] for name in fields(EvaluationSettings) if name.name in found}
+    return EvaluationSettings(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )
+
+
+def _chosen(report: dict[str, Any], method: list[str] | None) -> set[str]:
+    from clay_eval.evaluator.method_specs import parse_spec
+    from clay_eval.schemas.errors import InputError
+
+    known = report["settings"]["methods"]
+    chosen = {str(parse_spec(name)) for name in method or known}
+    if unknown := sorted(chosen - set(known)):
+        raise InputError(
+            "the report has no such method", where="--method", expected=", ".join(known), found=unknown[0]
+        )
+    return chosen
