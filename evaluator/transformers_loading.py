@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,18 +156,27 @@ def model_files(folder: Path) -> tuple[Path, ...]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 over names and bytes of the weights, and over the texts that configure model, tokenizers and processor."""
+    """sha256 over names and bytes of the weights, and over the texts that configure model, tokenizers and processor.
+
+    Files of the same size and time are not read twice in one process.
+    """
+    stats = [(path, path.stat()) for path in model_files(folder)]
+    return dict(_digests(folder, tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)))
+
+
+@cache
+def _digests(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[str, str], ...]:
     weights = hashlib.sha256()
     rest = {}
-    for path in model_files(folder):
+    for path, size, _ in files:
         if path.suffix != ".safetensors":
             rest[path.relative_to(folder).as_posix()] = file_sha256(path)
             continue
-        weights.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        weights.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 weights.update(block)
-    return {"weights_sha256": weights.hexdigest(), "configuration_sha256": fingerprint(rest)}
+    return (("weights_sha256", weights.hexdigest()), ("configuration_sha256", fingerprint(rest)))
 
 
 def plain(record: Mapping[str, Any]) -> dict[str, Any]:
