@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("run", "entities", "plan", "render", "embed", "evaluate", "report", "verify")
+COMMANDS = ("run", "entities", "plan", "render", "embed", "evaluate", "report", "export", "score", "verify")
 HEAVY = (
     "torch",
     "torchvision",
