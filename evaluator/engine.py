@@ -218,14 +218,21 @@ class _Part:
 
 
 def _parts(tasks: Mapping[int, RetrievalTask], settings: Settings) -> list[_Part]:
-    parts = []
-    for seed, task in tasks.items():
-        for group in task.groups:
-            graded = [(c[group.queries], c[group.database]) for c in task.single_codes.values()]
-            part = _Part(seed, task, group, rows_to_fit(group, seed, settings.fit_images), graded, {})
-            chances = retrieval_chance(*part.codes, settings.measures, own=part.own, graded_codes=graded)
-            parts.append(replace(part, chances=chances))
-    return parts
+    return [_part(task, group, seed, settings) for seed, task in tasks.items() for group in task.groups]
+
+
+def _part(task: RetrievalTask, group: RetrievalGroup, seed: int, settings: Settings) -> _Part:
+    graded = [(c[group.queries], c[group.database]) for c in task.single_codes.values()]
+    part = _Part(seed, task, group, rows_to_fit(group, seed, settings.fit_images), graded, {})
+    chances = retrieval_chance(*part.codes, settings.measures, own=part.own, graded_codes=graded)
+    return replace(part, chances=chances)
+
+
+def score_group(
+    space: Space, task: RetrievalTask, group: RetrievalGroup, seed: int, settings: Settings
+) -> GroupScores:
+    """Return every measure of the queries of `group` in a `space` that was made for it, or for other conditions."""
+    return _score_part(space, _part(task, group, seed, settings), settings)
 
 
 def _score_part(space: Space, part: _Part, settings: Settings) -> GroupScores:

@@ -1,8 +1,8 @@
 """Queries with a condition and a small gallery of their own, as in GeneCIS (Vaze et al., CVPR 2023).
 
-A method is fitted once a condition, on all pictures that stand in a gallery of that condition, and ranks each gallery by itself.
-Equal scores go against it: the files of GeneCIS have the target first in every gallery, so a constant method with a stable
-sort would be perfect.
+A method is fitted once a condition, on all pictures that stand in a gallery of that condition, and ranks each gallery
+by itself. Equal scores go against it: the files of GeneCIS have the target first in every gallery, so a constant
+method with a stable sort would be perfect.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class GalleryQuery:
 
 @dataclass(frozen=True, eq=False)
 class GalleryScores:
-    """One method on all queries of one condition: numbers of the queries in the file, measure -> (Q,) float64, and chance."""
+    """One method on all queries of one condition: numbers of the queries in the file, measure -> (Q,) float64, and
+    chance."""
 
     method: str
     condition: str
@@ -50,7 +51,8 @@ class GalleryScores:
 def read_galleries(path: Path) -> tuple[str, list[GalleryQuery]]:
     """Read a file of galleries (schema: galleries): its name and its queries.
 
-    Raises InputError for what does not fit the schema, targets that are not in their gallery, and a query in its own gallery.
+    Raises InputError for what does not fit the schema, targets that are not in their gallery, and a query in its own
+    gallery.
     """
     record = read_json(path, "galleries")
     queries = []
@@ -128,9 +130,9 @@ def _score(
     values = {str(measure): np.empty(len(asked)) for measure in measures}
     for size in np.unique(sizes):
         same = np.flatnonzero(sizes == size)
-        columns = np.array([[column[place[key]] for key in asked[i].gallery] for i in same])
+        columns = np.array([[column[place[key]] for key in asked[int(i)].gallery] for i in same])
         scores = np.stack([space.scores(int(i))[chosen] for i, chosen in zip(same, columns, strict=True)])
-        right = np.array([[key in asked[i].targets for key in asked[i].gallery] for i in same])
+        right = np.array([[key in asked[i].targets for key in asked[int(i)].gallery] for i in same])
         for name, part in score_rankings(scores, right, measures, ties="pessimistic").items():
             values[name][same] = part
     return values, {str(measure): measure.chance(sizes, counts) for measure in measures}
