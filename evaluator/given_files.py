@@ -148,7 +148,7 @@ def _require_width(path: Path, block: FloatArray, width: int, row: int) -> None:
 
 
 def _texts(path: Path, column: Any, row: int) -> list[str]:
-    keys = column.to_pylist()
+    keys: list[str] = column.to_pylist()
     wrong = next((i for i, key in enumerate(keys) if not isinstance(key, str)), None)
     if wrong is not None:
         raise InputError(

@@ -46,6 +46,7 @@ BUILT_IN = {
     "crl": "clay_eval.evaluator.methods.crl:CRL",
     "crl-centred": "clay_eval.evaluator.methods.crl:CRLCentred",
     "label-posterior": "clay_eval.evaluator.methods.label_posterior:LabelPosterior",
+    "genecis-combiner": "clay_eval.evaluator.methods.genecis_combiner:GeneCISCombiner",
     "image-text": "clay_eval.evaluator.methods.image_text:ImageText",
     "asymmetric": "clay_eval.evaluator.methods.asymmetric:Asymmetric",
     "pca-generic": "clay_eval.evaluator.methods.pca_generic:PCAGeneric",
