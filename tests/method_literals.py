@@ -35,7 +35,9 @@ def reflection(source, target):
 
 def value_texts(texts, values):
     named = list(dict.fromkeys(values))
-    return np.stack([unit(np.mean([t for t, v in zip(texts, values, strict=True) if v == n], axis=0)) for n in named])
+    return np.stack(
+        [unit(np.mean([t for t, v in zip(texts, values, strict=True) if v == n], axis=0)) for n in named]
+    )
 
 
 def raw(q, v, t, a):
@@ -203,7 +205,9 @@ def make(seed=0, queries=6, images=70, values=5, wordings=4, d=24):
     text_values = [f"value {i}" for i in range(values) for _ in range(wordings)]
     v = unit(centre_v + kinds[labels] + 0.7 * draw.standard_normal((images, d)))
     q = unit(centre_v + kinds[draw.integers(0, 4, queries)] + 0.7 * draw.standard_normal((queries, d)))
-    t = unit(centre_t + np.repeat(named, wordings, axis=0) + 0.4 * draw.standard_normal((values * wordings, d)))
+    t = unit(
+        centre_t + np.repeat(named, wordings, axis=0) + 0.4 * draw.standard_normal((values * wordings, d))
+    )
     asked = {
         "text_values": text_values,
         "text_conditions": ["colour"] * len(t),

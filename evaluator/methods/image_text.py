@@ -22,6 +22,7 @@ from .linear import QueryMethod
 class ImageText(QueryMethod):
     """The sum of image and condition name as a query. Fitted: text_ = t_c (d,)."""
 
+    uses_texts = False
     text_: Float64Array
 
     def fit(
