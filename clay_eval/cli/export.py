@@ -201,10 +201,12 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
         raise InputError(
             "the report is of a split that was given", where="--split-file", expected="that file"
         )
-    values = {name.name: found[name.name] for name in fields(EvaluationSettings) if name.name in found}
-    return EvaluationSettings(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    values: dict[str, Any] = {
+        field.name: tuple(value) if isinstance(value := found[field.name], list) else value
+        for field in fields(EvaluationSettings)
+        if field.name in found
+    }
+    return EvaluationSettings(**values)
 
 
 def _chosen(report: dict[str, Any], method: list[str] | None) -> set[str]:
