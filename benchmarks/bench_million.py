@@ -119,7 +119,6 @@ def main() -> None:
                 f"{ours / least:.2f} times the floor\n"
             )
             out.flush()
-        del database
 
 
 if __name__ == "__main__":
