@@ -2,7 +2,8 @@
 
 report/report.json        everything, sealed (schema: report)
 report/per_query.csv      every measure of every query
-report/report.html, report.md, thumbnails/
+report/neighbours.json    what queries find first
+report/report.html, report.md, queries.html, thumbnails/, pictures/
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from .methods.generic import generic_texts
 from .per_query import PER_QUERY, write_per_query
 from .protocol import Labelled
 from .report.build import build_report, entity_record
-from .report.gallery import Gallery, show_entity, write_pictures
+from .report.gallery import Gallery, show_entity, write_pictures, write_queries
 from .report.inputs import coverage, inputs_record, methods_record, title
 from .report.judged import judged_by_itself
 from .report.pages import write_pages
+from .report.roles import RIVAL, role_of
 from .report.thumbnails import FOLDER as THUMBNAILS
+from .report.warnings import Facts, report_warnings
 from .results import Compared, Failure, Outcome, Result
 from .scoreboard import comparisons_of, results_of
 from .settings import EvaluationSettings
@@ -211,10 +214,29 @@ def _score(
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
             *judged_by_itself(judge, supply.identity),
+            *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),
         ],
         thumbnails=write_pictures(source, found.galleries, folder),
+        neighbours=write_queries(source, found.galleries, folder, evaluation.settings.measures[0]),
         recorded={**recorded(), "backend": backend},
+    )
+
+
+def _facts(evaluation: Evaluation, found: _Found) -> Facts:
+    """What the rules of the report's warnings look at."""
+    settings, methods = evaluation.settings, list(evaluation.methods)
+    return Facts(
+        measure=settings.measures[0],
+        rivals=[m.name for m in methods if role_of(m.target, m.privileged) == RIVAL],
+        reference=settings.compared_with(methods),
+        results=found.results,
+        comparisons=found.comparisons,
+        failures=found.failures,
+        outcomes=found.outcomes,
+        relevant={name: gallery.relevant for name, gallery in found.galleries.items()},
+        text_shares={name: gallery.text_shares for name, gallery in found.galleries.items()},
+        seeds=len(settings.seeds),
     )
 
 
@@ -255,7 +277,17 @@ def _score_entity(
     splits = seeded_splits(labelled, engine, given)
     seed, first = next(iter(splits.items()))
     found.galleries[name] = show_entity(
-        name, labelled, first, seed, matrix, texts, evaluation.methods, outcomes, settings.measures[0], asked
+        name,
+        labelled,
+        first,
+        seed,
+        matrix,
+        texts,
+        evaluation.methods,
+        outcomes,
+        settings.measures[0],
+        asked,
+        reference=reference,
     )
     found.entities[name] = entity_record(
         title(evaluation.plan, name),
@@ -307,13 +339,17 @@ def _remove_strays(folder: Path, report: Mapping[str, Any]) -> None:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """report.json of `folder`, with the per-query file checked; raises InputError or IntegrityError."""
+    """report.json of `folder`, with the files beside it checked; raises InputError or IntegrityError."""
     report = read_sealed(folder / REPORT, "report")
-    path = folder / report["per_query"]["file"]
-    if path.parent != folder or not path.is_file() or file_sha256(path) != report["per_query"]["sha256"]:
-        raise IntegrityError(
-            "the per-query results are missing or were changed",
-            where=path,
-            hint="evaluate again with --replace",
-        )
+    for part, what in (
+        ("per_query", "the per-query results"),
+        ("neighbours", "the neighbours of the queries"),
+    ):
+        if part not in report:
+            continue
+        path = folder / report[part]["file"]
+        if path.parent != folder or not path.is_file() or file_sha256(path) != report[part]["sha256"]:
+            raise IntegrityError(
+                f"{what} are missing or were changed", where=path, hint="evaluate again with --replace"
+            )
     return report

@@ -45,9 +45,9 @@ def entity_record(
 ) -> dict[str, Any]:
     """One entry of the report's `entities`.
 
-    `labels`: condition -> value of every image (N each); `queries`: seed -> which images are queries (N,); `database`: which are
-    in the database under the first seed (N,); `keys`: of every image; `parents`: condition -> the condition its values depend
-    on; `coverage`: what the planner wrote, if it planned the images.
+    `labels`: condition -> value of every image (N each); `queries`: seed -> which images are queries (N,); `database`: which
+    are in the database under the first seed (N,); `keys`: of every image; `parents`: condition -> the condition its values
+    depend on; `coverage`: what the planner wrote, if it planned the images.
     """
     named = {
         str(s): sorted(k for k, chosen in zip(keys, q, strict=True) if chosen) for s, q in queries.items()
@@ -81,6 +81,7 @@ def build_report(
     maps: Sequence[Mapping[str, Any]] = (),
     warnings: Sequence[str] = (),
     thumbnails: Mapping[str, str] | None = None,
+    neighbours: Mapping[str, Any] | None = None,
     recorded: Mapping[str, Any] | None = None,
     software: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -108,6 +109,7 @@ def build_report(
             "warnings": list(dict.fromkeys(warnings)),
             "per_query": per_query,
             "thumbnails": thumbnails or {},
+            **({} if neighbours is None else {"neighbours": neighbours}),
         }
     )
     check(report, "report", "report.json")

@@ -1,77 +1,94 @@
-"""Writes report.md and report.html from a report's record and the thumbnails beside it.
+"""Writes report.md, report.html and queries.html from a report's record and the files beside it.
 
 The record may come from a stranger: it is checked against its schema, every value is escaped for the language of the
-page, and pictures are read from the report's own folder only.
+page, and pictures are read from the report's own folder, and plots from the run's experiments, only.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 
-from clay_eval.schemas.files import write_text
+from clay_eval.schemas.files import remove_file, write_text
 from clay_eval.schemas.validate import check
 
-from .retrievals import RULE
-from .sections import asked, entity_sections, method_sections, protocol
+from .browse import QUERIES, render_queries
+from .escaping import markdown, visible
+from .experiments import experiment_sections
+from .neighbours import read_neighbours
+from .protocol import protocol
+from .retrievals import RULE, pictured
+from .roles import OURS_NOTE, ROLES, measure_title, primary
+from .sections import asked, entity_sections, method_sections
 from .summary import comparison, headline, notices
-from .tables import factor, percent
+from .tables import Table, factor, percent
 from .thumbnails import data_uris
-
-_MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]{}|#!~$^])")
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def write_pages(report: dict[str, Any], folder: Path) -> None:
-    """Write `folder`/report.html and `folder`/report.md, each whole or not at all.
+    """Write report.html and report.md to `folder`, and queries.html where its data is there, each whole or not at all.
 
-    Thumbnails are read from `folder`/thumbnails; those missing there are shown as a placeholder. The same report and
-    thumbnails give the same bytes. Raises InputError if the record does not fit the schema "report".
+    Thumbnails are read from `folder`/thumbnails; those missing there are shown as a placeholder. Experiments are those of
+    the run that `folder` is the report of. The same report and files give the same bytes. Raises InputError if a record
+    does not fit its schema, IntegrityError if the neighbours are not those of the report.
     """
     check(report, "report", folder / "report.json")
-    images = data_uris(report["thumbnails"], folder)
-    write_text(folder / "report.html", render_html(report, images))
-    write_text(
-        folder / "report.md", render_markdown(report, {key: report["thumbnails"][key] for key in images})
-    )
+    found = report.get("neighbours")
+    neighbours = None if found is None else read_neighbours(folder, found)
+    if neighbours is None:
+        remove_file(folder / QUERIES)
+    else:
+        write_text(folder / QUERIES, render_queries(report, neighbours, folder))
+    shown = set(pictured(report["retrievals"]))
+    images = data_uris({key: path for key, path in report["thumbnails"].items() if key in shown}, folder)
+    experiments = experiment_sections(folder.parent)
+    browsable = neighbours is not None
+    write_text(folder / "report.html", render_html(report, images, experiments, browsable))
+    paths = {key: report["thumbnails"][key] for key in images}
+    write_text(folder / "report.md", render_markdown(report, paths, experiments, browsable))
 
 
-def render_html(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
-    """The page as one self-contained HTML document; `images`: key -> data URI."""
-    return _environment(_visible).get_template("report.html").render(_context(report, images))
+def render_html(
+    report: Mapping[str, Any],
+    images: Mapping[str, str],
+    experiments: Sequence[Mapping[str, Any]] = (),
+    browsable: bool = False,
+) -> str:
+    """The page as one self-contained HTML document; `images`: key -> data URI; browsable: whether there is queries.html."""
+    context = _context(report, images, experiments, browsable)
+    return environment(visible).get_template("report.html").render(context)
 
 
-def render_markdown(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
+def render_markdown(
+    report: Mapping[str, Any],
+    images: Mapping[str, str],
+    experiments: Sequence[Mapping[str, Any]] = (),
+    browsable: bool = False,
+) -> str:
     """The same content as Markdown with pipe tables; `images`: key -> path relative to the file."""
-    text = _environment(markdown).get_template("report.md").render(_context(report, images))
+    context = _context(report, images, experiments, browsable)
+    text = environment(markdown).get_template("report.md").render(context)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def markdown(value: object) -> Markup:
-    """`value` as text that Markdown shows as it is, on one line: no markup, no link, no table bar survives."""
-    if isinstance(value, Markup):
-        return value
-    escaped = _MARKDOWN_SPECIAL.sub(r"\\\1", _visible(value))
-    entities = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Markup(entities.replace("://", ":&#47;&#47;").replace("www.", "www&#46;"))  # noqa: S704
-
-
-def _visible(value: object) -> str:
-    """Text without control characters and without those that turn the direction of writing."""
-    return value if isinstance(value, Markup) else _INVISIBLE.sub(" ", str(value))
-
-
-def _context(report: Mapping[str, Any], images: Mapping[str, str]) -> dict[str, Any]:
+def _context(
+    report: Mapping[str, Any],
+    images: Mapping[str, str],
+    experiments: Sequence[Mapping[str, Any]],
+    browsable: bool,
+) -> dict[str, Any]:
     chosen_by = "CLAY" if any("clay" in r["methods"] for r in report["retrievals"]) else "the first method"
     sentence = headline(report)
     claim, _, numbers = sentence.partition(": ")
+    methods = method_sections(report)
+    roles = Counter(method["role"] for method in methods)
     return {
         "report": report,
         "headline": sentence,
@@ -80,21 +97,47 @@ def _context(report: Mapping[str, Any], images: Mapping[str, str]) -> dict[str, 
         "combined": comparison(report, several=True) if comparison(report, several=False) else None,
         "notices": notices(report),
         "entities": entity_sections(report, images),
-        "methods": method_sections(report),
+        "methods": methods,
+        "roles": [
+            (f"{name}s" if name != "privileged" else name, roles[name]) for name in ROLES if roles[name]
+        ],
         "protocol": protocol(report),
         "rule": RULE.format(method=chosen_by),
         "identity": [
             (name, value) for name, value in report["inputs"]["encoder"].items() if name != "demonstration"
         ],
+        "experiments": experiments,
+        "queries": QUERIES if browsable else "",
+        "measure": measure_title(primary(report)),
+        "confidence": f"{100 * report['settings']['confidence']:g}",
+        "ours_note": f"{OURS_NOTE}.",
+        "legend": lambda table: legend(report, table),
         "asked": asked,
         "percent": percent,
         "factor": factor,
     }
 
 
-def _environment(finalize: Callable[[object], object]) -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(_template),
+def legend(report: Mapping[str, Any], table: Table) -> str:
+    """The signs of a table in words; nothing where it has none."""
+    settings, said = report["settings"], []
+    compared = any(c["entity"] == table.entity and c["metric"] == table.metric for c in report["comparisons"])
+    if compared and settings["reference"] is not None:
+        said.append(
+            f"▲ significantly better, ▼ significantly worse than {settings['reference']} on the same queries (p below "
+            f"{settings['alpha']:g} after Holm's correction); no sign: no significant difference."
+        )
+    if table.seeds:
+        said.append(f"± standard deviation between the means of {len(settings['seeds'])} seeds.")
+    if table.ours:
+        said.append(f"{OURS_NOTE}.")
+    return " ".join(said)
+
+
+def environment(finalize: Callable[[object], object]) -> Environment:
+    """Jinja with our templates and filters; every value passes `finalize` and is escaped for HTML."""
+    made = Environment(
+        loader=FunctionLoader(template),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=finalize,
@@ -102,14 +145,15 @@ def _environment(finalize: Callable[[object], object]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["compact"] = _compact
-    environment.filters["thousands"] = lambda number: f"{number:,}"
-    environment.filters["decimal"] = lambda number: "–" if number is None else f"{number:.3f}"
-    environment.filters["places"] = lambda number: f"{number:.2f}"
-    return environment
+    made.filters["compact"] = _compact
+    made.filters["thousands"] = lambda number: f"{number:,}"
+    made.filters["decimal"] = lambda number: "–" if number is None else f"{number:.3f}"
+    made.filters["places"] = lambda number: f"{number:.2f}"
+    return made
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """The text of a template."""
     return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")
 
 

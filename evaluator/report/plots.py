@@ -66,8 +66,17 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A method in the dot chart, and its style, from 0 to 4."""
+
+    method: str
+    title: str
+    style: int
+
+
+@dataclass(frozen=True)
 class Dot:
-    """A value on a track from 0 to 100, with its interval; `series` counts the methods from 0."""
+    """A value on a track from 0 to 100, with its interval; `series` is the method's style, from 0 to 4."""
 
     series: int
     title: str
@@ -142,22 +151,23 @@ def scatter(
     ]
 
 
-def tracks(tables: Sequence[Table | None]) -> list[Track]:
-    """The dot chart's lines: every column of the tables, every row of it a dot."""
+def tracks(tables: Sequence[Table | None], series: Sequence[Series]) -> list[Track]:
+    """The dot chart's lines: every column of the tables, every row of a method in `series` a dot."""
+    styles = {one.method: one.style for one in series}
     lines = []
     for table in filter(None, tables):
         for i, column in enumerate(table.columns):
             dots = tuple(
                 Dot(
-                    series,
+                    styles[row.method],
                     row.title,
                     row.cells[i].text,
                     100 * (row.cells[i].value or 0.0),
                     _hundred(row.cells[i].low),
                     _hundred(row.cells[i].high),
                 )
-                for series, row in enumerate(table.rows)
-                if row.cells[i].value is not None
+                for row in table.rows
+                if row.method in styles and row.cells[i].value is not None
             )
             lines.append(Track(column, _hundred(table.chance[i]), dots))
     return lines

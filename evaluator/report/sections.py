@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .plots import label_styles, scatter, shares, tracks
-from .tables import build_table, method_title, percent
+from .comparisons import best_rivals, build_forest
+from .plots import Series, label_styles, scatter, shares, tracks
+from .roles import CLAY, RAW, is_ours, measure_title, method_title, role
+from .tables import build_table, percent
 
-_TIES = {
-    "expected": "Images with equal similarity count with the average precision expected of them in random order",
-    "pessimistic": "Of images with equal similarity the wrong ones come first",
-}
-_FORMULAS = {
-    "standard": "AP is the mean, over the relevant images, of the precision at the rank of each (1/R Σ precision)",
-    "trapezoid": "AP is the area under the precision-recall curve by trapezoids, as the Oxford and Paris tools have it",
-}
+CHARTED = 5
 
 
 def asked(conditions: Sequence[str]) -> str:
@@ -28,81 +23,57 @@ def entity_sections(report: Mapping[str, Any], images: Mapping[str, str]) -> lis
     return [_entity(report, name, images) for name in report["entities"]]
 
 
-def protocol(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(what, how) of the protocol, in words made from the report's settings."""
-    settings = report["settings"]
-    share = settings["query_share"]
-    grouped = any(f.get("group") for method in report["methods"].values() for f in method["fitted"])
-    children = sorted(
-        f"{name} (by {a['parent']})"
-        for e in report["entities"].values()
-        for name, a in e["attributes"].items()
-        if a["parent"] and grouped
-    )
-    lines = [
-        (
-            "Split",
-            f"{100 * share:g} % of each entity's images are queries, the rest is the database, "
-            f"drawn with seed {settings['seed']}; the split is recorded in report.json.",
-        ),
-        (
-            "Relevance",
-            "An image of the database is relevant if its labels equal the query's in all conditions asked for.",
-        ),
-        ("Metric", f"mAP over the full ranking. {_FORMULAS[settings['formula']]}."),
-        (
-            "Ties",
-            f"{_TIES[settings['ties']]}; the order in which files lie decides nothing.",
-        ),
-        (
-            "Left out",
-            "Queries with nothing relevant in the database are counted and left out of the mean.",
-        ),
-        ("Chance", "What a ranking in random order scores: the floor under every number."),
-        (
-            "Interval",
-            f"{100 * settings['confidence']:g} % bootstrap over the queries, {settings['bootstrap_draws']} draws. "
-            "It covers the choice of queries, not the making of the pictures.",
-        ),
-        (
-            "Subspace",
-            f"At most {settings['n_components']} components, clamped to the rank of the condition's texts; "
-            "the number used is listed with the methods.",
-        ),
-    ]
-    if children:
-        lines.insert(
-            2,
-            (
-                "Dependent conditions",
-                f"For {', '.join(children)} each value of the parent is a database of its own, where only its images are "
-                "ranked, unless the parent is asked for too; the mean is over these databases.",
-            ),
-        )
-    return lines
-
-
 def method_sections(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every method with its class, its parameters and the range of components it ended up with."""
+    """Every method with its class, its parameters, what it is given and the range of components it ended up with."""
     sections = []
     for name, method in report["methods"].items():
-        used = [f["n_components"] for f in method["fitted"] if f["n_components"] is not None]
+        used = [n for f in method["fitted"] if (n := f.get("n_components")) is not None]
         span = "" if not used else str(used[0]) if min(used) == max(used) else f"{min(used)} to {max(used)}"
+        parameters = {k: v for k, v in method["parameters"].items() if (k, v) != ("fusion", "stack")}
         sections.append(
             {
                 "name": name,
                 "title": method_title(report, name),
                 "target": method["target"],
-                "parameters": ", ".join(f"{key} = {value}" for key, value in method["parameters"].items()),
+                "parameters": ", ".join(f"{key} = {value}" for key, value in parameters.items()),
+                "sees": ", ".join(what.replace("_", " ") for what in method["sees"]),
+                "role": role(report, name),
+                "ours": is_ours(report, name),
                 "components": span,
             }
         )
     return sections
 
 
+def charted(report: Mapping[str, Any]) -> list[str]:
+    """The methods that charts show: raw, the reference, and the best other rivals, CHARTED in all, in the order asked."""
+    first = [name for name in (RAW, report["settings"]["reference"] or CLAY) if name in report["methods"]]
+    chosen = {*first, *best_rivals(report, first, CHARTED - len(first))}
+    return [name for name in report["settings"]["methods"] if name in chosen]
+
+
+def _chart(report: Mapping[str, Any], tables: Sequence[Any]) -> dict[str, Any]:
+    """Series and lines of an entity's dot chart; raw is always the first series, CLAY or the reference the second."""
+    names = charted(report)
+    own = {RAW: 0, (report["settings"]["reference"] or CLAY): 1}
+    free = iter([n for n in range(CHARTED) if n not in {own[name] for name in names if name in own}])
+    styles = {name: own[name] if name in own else next(free) for name in names}
+    series = [Series(name, method_title(report, name), styles[name]) for name in names]
+    return {
+        "series": series,
+        "tracks": tracks(tables, series),
+        "some": len(names) < len({row.method for table in tables if table for row in table.rows}),
+    }
+
+
 def _entity(report: Mapping[str, Any], name: str, images: Mapping[str, str]) -> dict[str, Any]:
     entity = report["entities"][name]
     tables = [build_table(report, name, several=several) for several in (False, True)]
+    forests = [build_forest(report, name, several=several) for several in (False, True)]
+    further = {
+        measure: [build_table(report, name, several=several, metric=measure) for several in (False, True)]
+        for measure in report["settings"]["measures"][1:]
+    }
     shown = [r for r in report["retrievals"] if r["entity"] == name]
     return {
         "name": name,
@@ -115,7 +86,19 @@ def _entity(report: Mapping[str, Any], name: str, images: Mapping[str, str]) -> 
             for attribute, a in entity["attributes"].items()
         },
         "tables": [(title, table) for title, table in zip(_TABLE_TITLES, tables, strict=True) if table],
-        "tracks": tracks(tables),
+        "chart": _chart(report, tables),
+        "forests": [(title, forest) for title, forest in zip(_TABLE_TITLES, forests, strict=True) if forest],
+        "further": [
+            {
+                "title": measure_title(measure),
+                "tables": [
+                    (title, table) for title, table in zip(_TABLE_TITLES, found, strict=True) if table
+                ],
+            }
+            for measure, found in further.items()
+            if any(found)
+        ],
+        "failures": [f for f in report["failures"] if f["entity"] == name],
         "retrievals": _by_conditions([_retrieval(report, r, images) for r in shown]),
         "maps": _maps(report, name),
         "coverage": _coverage(entity),

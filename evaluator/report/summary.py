@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .tables import CLAY, RAW, mean, method_title, percent, ratio
+from .roles import CLAY, RAW, RIVAL, measure_title, method_title, primary, role
+from .tables import mean, percent, ratio
 
 DEMONSTRATION = (
     "These are demonstration models, trained by this project on drawn pictures; the numbers say nothing about real "
@@ -26,20 +27,31 @@ def headline(report: Mapping[str, Any]) -> str:
 def comparison(report: Mapping[str, Any], *, several: bool) -> str | None:
     """A sentence on single conditions, or on combinations of them; None if nothing of the kind was scored.
 
-    It speaks of CLAY against raw, and then of another method if one is ahead of CLAY.
+    It speaks of CLAY against raw by the primary measure, and then of another method if one is ahead of CLAY. Controls and
+    privileged methods are never called ahead or best.
     """
+    metric = primary(report)
     results = [
-        r for r in report["results"] if (len(r["conditions"]) > 1) == several and r["value"] is not None
+        r
+        for r in report["results"]
+        if (len(r["conditions"]) > 1) == several
+        and r["metric"] == metric
+        and r["value"] is not None
+        and role(report, r["method"]) == RIVAL
     ]
     if not results:
         return None
     pairs = _pairs(results)
     if not pairs:
         return _leader(report, results, several)
-    return " ".join(filter(None, [_against_raw(pairs, several), _rival(report, results, several)]))
+    return " ".join(
+        filter(None, [_against_raw(pairs, several, measure_title(metric)), _rival(report, results, several)])
+    )
 
 
-def _against_raw(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], several: bool) -> str:
+def _against_raw(
+    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], several: bool, measure: str
+) -> str:
     """CLAY and raw over the results both have.
 
     CLAY wins a condition clearly if its interval lies above raw's, and loses it clearly if below; a mean ahead without a
@@ -51,7 +63,7 @@ def _against_raw(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], s
     losses = sum(_above(r, c) for c, r in pairs)
     asked = "two or more conditions at once" if several else "one condition"
     numbers = (
-        f"mAP {percent(clay)} against {percent(raw)} for raw cosine, mean over {_count(len(pairs), several)}, "
+        f"{measure} {percent(clay)} against {percent(raw)} for raw cosine, mean over {_count(len(pairs), several)}, "
         f"chance {percent(chance)}"
     )
     if clay > raw and wins == len(pairs):
@@ -125,6 +137,6 @@ def _leader(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]], sev
     best = max(means, key=lambda method: means[method])
     chance = mean([r["chance"] for r in results if r["method"] == best])
     return (
-        f"{method_title(report, best)} has the highest mean: mAP {percent(means[best])} over "
+        f"{method_title(report, best)} has the highest mean: {measure_title(primary(report))} {percent(means[best])} over "
         f"{_count(len(values[best]), several)}, chance {percent(chance)}; CLAY and raw cosine were not both scored."
     )

@@ -1,0 +1,75 @@
+"""queries.html: every query with what each method finds first, to sort, filter and compare; works from a plain file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from .escaping import embedded
+from .roles import OURS_NOTE, is_ours, measure_title, method_title, role
+from .sheets import missing_sheets
+
+QUERIES = "queries.html"
+_SCRIPTS = ("queries_data.js", "queries.js")
+
+
+def render_queries(report: Mapping[str, Any], neighbours: Mapping[str, Any], folder: Path) -> str:
+    """The page as one HTML document; its pictures are the sheets in `folder`/pictures.
+
+    Its policy lets nothing run but its own script (by hash), and nothing be fetched but pictures beside it. Texts reach the
+    page as data and become text nodes only.
+    """
+    script = "\n".join(map(_template, _SCRIPTS))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("queries.html").render(
+        style=f"{_template('report.css')}\n{_template('queries.css')}",
+        script=script,
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; script-src 'sha256-{digest}'",
+        title=report["title"],
+        data=embedded(page_data(report, neighbours, folder)),
+    )
+
+
+def page_data(report: Mapping[str, Any], neighbours: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What the page's script works on: the neighbours, and how methods and entities are called."""
+    names = {name for e in neighbours["entities"].values() for one in e["sets"] for name in one["methods"]}
+    entities = {
+        name: neighbours["entities"][name] for name in report["entities"] if name in neighbours["entities"]
+    }
+    order = [name for name in report["settings"]["methods"] if name in names]
+    return {
+        **neighbours,
+        "entities": entities,
+        "pictured": neighbours["sheets"] > 0 and missing_sheets(folder, neighbours["sheets"]) == 0,
+        "measure_title": neighbours["measure"],
+        "mean_title": measure_title(neighbours["measure"]),
+        "titles": {name: entity["title"] or name for name, entity in report["entities"].items()},
+        "reference": report["settings"]["reference"],
+        "methods": [
+            {
+                "name": name,
+                "title": method_title(report, name),
+                "note": OURS_NOTE if is_ours(report, name) else "",
+                "role": role(report, name),
+            }
+            for name in [*order, *sorted(names - set(order))]
+        ],
+        "seed": report["settings"]["seeds"][0],
+        "per_query": report["per_query"]["file"],
+    }
+
+
+def _template(name: str) -> str:
+    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")

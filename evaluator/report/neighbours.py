@@ -1,0 +1,207 @@
+"""What every query finds first, for the page of queries: a file of its own beside report.json.
+
+report/neighbours.json    images with labels, and for each set of conditions: queries, scores, first neighbours
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.files import write_text
+from clay_eval.schemas.fingerprint import file_sha256
+from clay_eval.schemas.validate import check, parse_json, read_text
+
+from ..arrays import Float64Array
+from ..protocol import Labelled, RetrievalGroup
+from ..spaces import Space
+from .retrievals import top
+
+SCHEMA = "clay-eval/neighbours/1"
+NEIGHBOURS = "neighbours.json"
+COUNT = 5
+EVERY_UP_TO = 1500
+EVERY = 5000
+SAMPLE = 40
+_BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Of S queries by one method: scores (S,), NaN where nothing is relevant, first neighbours' rows and similarities."""
+
+    scores: Float64Array
+    neighbours: Sequence[Sequence[int]]
+    similarities: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, eq=False)
+class QuerySet:
+    """Queries of one set of conditions: rows (S,), the name of each one's database, and what each method finds.
+
+    of: how many queries there are in all; S of them are kept.
+    """
+
+    conditions: tuple[str, ...]
+    of: int
+    queries: Sequence[int]
+    groups: Sequence[str | None]
+    methods: Mapping[str, Ranked]
+
+
+def sample_size(images: int, sets: int) -> int:
+    """How many queries of each of an entity's `sets` of conditions are kept.
+
+    Of up to EVERY_UP_TO images all can be pictured, and EVERY queries times conditions are kept; beyond, SAMPLE a set, so
+    that pictures cost little next to the evaluation.
+    """
+    return max(SAMPLE, EVERY // max(sets, 1)) if images <= EVERY_UP_TO else SAMPLE
+
+
+def choose_sample(keys: Sequence[str], scores: Float64Array, limit: int) -> npt.NDArray[np.intp]:
+    """Positions of the queries to keep, of Q with `keys` and `scores` (Q,).
+
+    All of them up to `limit`; else so many of those with a score, spread evenly from the worst to the best, ties ordered by
+    key.
+    """
+    if len(keys) <= limit:
+        return np.arange(len(keys))
+    order = sorted(np.flatnonzero(np.isfinite(scores)), key=lambda i: (float(scores[i]), keys[i]))
+    places = np.linspace(0, len(order) - 1, min(limit, len(order))).round().astype(np.intp)
+    return np.array([order[place] for place in places], np.intp)
+
+
+def nearest(
+    space: Space,
+    group: RetrievalGroup,
+    positions: npt.NDArray[np.intp],
+    keys: Sequence[str],
+    count: int = COUNT,
+) -> list[list[tuple[int, float]]]:
+    """(row, similarity) of the first `count` database images of each query at `positions` of the group, best first.
+
+    The query itself is left out; ties are ordered by key.
+    """
+    found = []
+    for start in range(0, len(positions), _BLOCK):
+        chosen = positions[start : start + _BLOCK]
+        blocks = [queries[chosen] @ database.T for queries, database in space.pairs]
+        scores = blocks[0] if space.combine is None else space.combine(blocks)
+        for position, row in zip(chosen, scores, strict=True):
+            others = group.database != group.queries[position]
+            found.append(top(group.database[others], row[others], keys, count))
+    return found
+
+
+def build_record(
+    measure: str,
+    entities: Mapping[str, tuple[Labelled, Sequence[QuerySet]]],
+    images: Mapping[str, Sequence[int]],
+    sheets: Mapping[str, int],
+) -> dict[str, Any]:
+    """The content of neighbours.json. images: entity -> rows of the images that occur, see `occurring`."""
+    record = {"schema": SCHEMA, "measure": measure, "count": COUNT, **sheets, "entities": {}}
+    first = 0
+    for name, (labelled, sets) in entities.items():
+        place = {row: number for number, row in enumerate(images[name])}
+        record["entities"][name] = {
+            "first": first,
+            "keys": [labelled.keys[row] for row in images[name]],
+            "labels": {
+                attribute: _coded([str(values[row]) for row in images[name]])
+                for attribute, values in labelled.labels.items()
+            },
+            "sets": [_set(one, place) for one in sets],
+        }
+        first += len(place)
+    return record
+
+
+def occurring(sets: Sequence[QuerySet]) -> list[int]:
+    """Rows of all images in `sets`, in order."""
+    rows = {row for one in sets for row in one.queries}
+    for one in sets:
+        rows.update(row for ranked in one.methods.values() for found in ranked.neighbours for row in found)
+    return sorted(rows)
+
+
+def write_neighbours(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Write `folder`/neighbours.json; return the report's `neighbours`. Raises InputError if it does not fit its schema."""
+    path = folder / NEIGHBOURS
+    check(record, "neighbours", path)
+    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+    kept = sum(len(one["queries"]) for entity in record["entities"].values() for one in entity["sets"])
+    return {"file": path.name, "sha256": file_sha256(path), "queries": kept}
+
+
+def read_neighbours(folder: Path, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record that a report's `neighbours` names, checked; None where the file is missing.
+
+    Raises IntegrityError if it was changed, InputError if it does not fit its schema or points at images it does not list.
+    """
+    path = folder / str(entry["file"])
+    if path.parent != folder or not path.is_file():
+        return None
+    if file_sha256(path) != entry["sha256"]:
+        raise IntegrityError("the neighbours were changed", where=path, hint="evaluate again with --replace")
+    record: dict[str, Any] = parse_json(read_text(path), path)
+    check(record, "neighbours", path)
+    for name, entity in record["entities"].items():
+        _check_places(entity, f"{path}: {name}")
+    return record
+
+
+def _check_places(entity: Mapping[str, Any], where: str) -> None:
+    """Every index is of something, and lists that go together are as long."""
+    images = len(entity["keys"])
+    fits = all(
+        len(column["codes"]) == images and max(column["codes"], default=-1) < len(column["values"])
+        for column in entity["labels"].values()
+    )
+    for one in entity["sets"]:
+        size = len(one["queries"])
+        fits = fits and set(one["conditions"]) <= set(entity["labels"]) and len(one["group"]) == size
+        fits = fits and max(one["group"], default=-1) < len(one["groups"])
+        shown = list(one["queries"])
+        for ranked in one["methods"].values():
+            fits = fits and len(ranked["scores"]) == len(ranked["neighbours"]) == size
+            fits = fits and [len(n) for n in ranked["neighbours"]] == [len(s) for s in ranked["similarities"]]
+            shown += [place for found in ranked["neighbours"] for place in found]
+        fits = fits and max(shown, default=-1) < images
+    if not fits:
+        raise InputError(
+            "the neighbours do not fit together", where=where, expected="places of listed images"
+        )
+
+
+def _coded(values: Sequence[str]) -> dict[str, Any]:
+    names = sorted(set(values))
+    code = {name: number for number, name in enumerate(names)}
+    return {"values": names, "codes": [code[value] for value in values]}
+
+
+def _set(one: QuerySet, place: Mapping[int, int]) -> dict[str, Any]:
+    groups = list(dict.fromkeys(one.groups))
+    return {
+        "conditions": list(one.conditions),
+        "of": one.of,
+        "queries": [place[row] for row in one.queries],
+        "groups": groups,
+        "group": [groups.index(name) for name in one.groups],
+        "methods": {
+            method: {
+                "scores": [round(float(s), 5) if np.isfinite(s) else None for s in ranked.scores],
+                "neighbours": [[place[row] for row in found] for found in ranked.neighbours],
+                "similarities": [[round(float(s), 3) + 0.0 for s in found] for found in ranked.similarities],
+            }
+            for method, ranked in one.methods.items()
+        },
+    }
