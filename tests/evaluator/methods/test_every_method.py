@@ -205,3 +205,12 @@ def test_the_registry_and_its_marks():
         "supervised-lda",
     }
     assert {name for name, kind in kinds.items() if not isinstance(kind, LinearMethod)} == {"label-posterior"}
+
+
+@pytest.mark.parametrize("name", LITERALS)
+def test_says_rightly_whether_it_looks_at_the_texts(name):
+    q, v, t, asked = make(10)
+    turned = np.random.default_rng(0).permuted(t, axis=1) + 0.1
+    before, after = (scores(fitted(name, (q, v, texts, asked)), q, v) for texts in (t, turned))
+    says = getattr(resolve_method(name)[1](), "uses_texts", True) and name != "other-condition"
+    assert np.array_equal(before, after) != says
