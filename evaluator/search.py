@@ -69,12 +69,13 @@ def _by_faiss(pair: Pair, k: int) -> tuple[Indices, FloatArray]:
 
     # One more shows whether a tie was cut. Of a single best, FAISS keeps the first row, and takes less time.
     more = min(k + 1, len(pair.database)) if k > 1 else 1
-    scores, rows = faiss.knn(pair.queries, pair.database, more, metric=faiss.METRIC_INNER_PRODUCT)
+    queries, database = (array.astype(np.float32, copy=False) for array in (pair.queries, pair.database))
+    scores, rows = faiss.knn(queries, database, more, metric=faiss.METRIC_INNER_PRODUCT)
     doubtful = _holds(rows, find_duplicates(pair.database))
     if more > k:
         doubtful |= scores[:, k - 1] == scores[:, k]
     order = np.lexsort((rows[:, :k], -scores[:, :k]), axis=1)
-    rows, scores = (np.take_along_axis(array[:, :k], order, axis=1) for array in (rows, scores))
+    rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
     again = np.flatnonzero(doubtful)
     if again.size:
         rows[again], scores[again] = _by_numpy(Products(pair, again, None), again, k)
