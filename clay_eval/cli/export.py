@@ -217,6 +217,9 @@ def _chosen(report: dict[str, Any], method: list[str] | None) -> set[str]:
     chosen = {str(parse_spec(name)) for name in method or known}
     if unknown := sorted(chosen - set(known)):
         raise InputError(
-            "the report has no such method", where="--method", expected=", ".join(known), found=unknown[0]
+            "the report has no such method",
+            where="--method",
+            expected=", ".join(known),
+            found=repr(unknown[0]),
         )
     return chosen

@@ -114,7 +114,7 @@ def checked_latex(text: str) -> list[list[str]]:
     known = {
         *("begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "textbf"),
         *("underline", "scriptsize", "dagger", "ddagger", "textbackslash", "textasciicircum"),
-        *("textasciitilde", "textless", "textgreater", "textbar", "textquotedbl"),
+        *("textasciitilde", "textless", "textgreater", "textbar", "textquotedbl", "textasciigrave"),
     }
     assert set(re.findall(r"\\([A-Za-z]+)", re.sub(r"^%.*$", "", text, flags=re.M))) <= known
     return rows
@@ -141,6 +141,12 @@ def test_any_text_is_one_harmless_line_of_latex(name: str) -> None:
     rows = checked_latex(latex([grid], "f"))
     assert [len(row) for row in rows] == [3, 3, 3]
     assert "\n" not in latex_text(name)
+
+
+@pytest.mark.parametrize("name", ["[1cm] method", "*starred", r"\\[2pt]"])
+def test_a_name_is_no_argument_of_the_line_break_before_it(name: str) -> None:
+    grid = Grid("a", "b", ("c",), (Line("first", (Cell("1.0"),)), Line(name, (Cell("2.0"),))), ("–",))
+    assert not re.search(r"\\\\\s*[\[*]", latex([grid], "f"))
 
 
 @given(st.text(max_size=40))
