@@ -9,15 +9,19 @@ import typer
 from clay_eval.schemas.errors import ClayEvalError, StorageError
 
 from . import (
+    ablate,
     check_method,
+    cost,
     embed,
     entities,
     evaluate,
     export,
     galleries,
+    leak,
     merge,
     methods,
     plan,
+    rank,
     render,
     report,
     review,
@@ -38,6 +42,7 @@ app = typer.Typer(
 for module in (
     *(run, entities, plan, render, merge, review, embed),
     *(evaluate, report, export, score, verify, galleries, methods, check_method),
+    *(ablate, cost, rank, leak),
 ):
     module.register(app)
 

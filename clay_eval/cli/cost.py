@@ -1,0 +1,130 @@
+"""clay-eval cost"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import Json, Out, RunFolder
+from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .experiments import MethodOption, Replace, conduct, show
+from .scoring import (
+    ConditionOption,
+    EntityOption,
+    FeaturesOption,
+    Inputs,
+    ParentOption,
+    TemplateOption,
+    TextFeaturesOption,
+    TextsOption,
+)
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.experiments.study import Study
+
+EPILOG = """
+**Examples**
+
+    clay-eval cost --out runs/first
+
+    clay-eval cost --out runs/first --method raw --method clay --conditions 1 --conditions 10 --conditions 100
+
+The processor is part of what identifies the results: on another machine, measure again with --replace.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="cost", epilog=EPILOG)(cost)
+
+
+def cost(
+    out: Out,
+    data: Data = None,
+    encoder: EncoderOption = "embedded",
+    method: MethodOption = None,
+    conditions: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--conditions", min=1, help="Numbers of conditions; may be repeated. Default: 1, 2, 4, ..., 64."
+        ),
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=2, help="Pictures of the database.")] = 100,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measurements after a warm-up.")] = 7,
+    budget: Annotated[
+        float,
+        typer.Option("--budget", min=0, help="Seconds for encoding again, for each number of conditions."),
+    ] = 60.0,
+    texts: TextsOption = None,
+    template: TemplateOption = "a photo of {c}",
+    condition: ConditionOption = None,
+    parent: ParentOption = None,
+    entity: EntityOption = None,
+    features: FeaturesOption = None,
+    text_features: TextFeaturesOption = None,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
+    batch_size: BatchSize = 64,
+    replace: Replace = False,
+    json: Json = False,
+) -> None:
+    """Time conditional similarity against the number of conditions, beside encoding again for each."""
+    from clay_eval.evaluator.experiments.cost import CostSettings, find_costs, machine
+    from clay_eval.evaluator.experiments.cost_findings import cost_findings
+    from clay_eval.evaluator.experiments.findings import Findings
+
+    default = CostSettings()
+    settings = CostSettings(
+        methods=tuple(method or default.methods),
+        counts=tuple(conditions or default.counts),
+        images=images,
+        repeats=repeats,
+        budget=budget,
+    )
+    inputs = Inputs(
+        RunFolder(out),
+        data,
+        encoder,
+        device,
+        precision.value,
+        batch_size,
+        entity=entity,
+        conditions=condition,
+        parents=parent or [],
+        texts=texts or [],
+        features=features,
+        text_features=text_features,
+    )
+    here = {**machine(), "device": inputs.recorded()["device"], "batch_size": batch_size}
+
+    def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
+        costs, notes = find_costs(found[0], settings, _encoding(inputs, found[0]), advance)
+        return cost_findings(costs, here, notes)
+
+    record = conduct(inputs, "cost", settings.record(here), find, template=template, replace=replace)
+    show(json, inputs, record, "marginal")
+
+
+def _encoding(inputs: Inputs, study: Study) -> Callable[[Sequence[int]], object] | None:
+    """What runs the encoder over some of the study's pictures, decoded beforehand; None where vectors come from files."""
+    if inputs.features is not None:
+        return None
+    from clay_eval.evaluator.encoders import load_encoder
+    from clay_eval.evaluator.images import decode_image
+    from clay_eval.evaluator.sources import pictures
+
+    encoder = load_encoder(inputs.encoder, inputs.device, inputs.precision, inputs.batch_size)
+    kept: dict[int, object] = {}
+
+    def encode(rows: Sequence[int]) -> object:
+        if missing := [row for row in rows if row not in kept]:
+            names = [study.labelled.keys[row] for row in missing]
+            found = pictures(inputs.source, study.entity, names)
+            kept.update(
+                (row, decode_image(found[name], name)) for row, name in zip(missing, names, strict=True)
+            )
+        return encoder.encode_images([kept[row] for row in rows])  # type: ignore[misc]
+
+    return encode

@@ -1,0 +1,259 @@
+"""What CLAY's choices do to the score: k, alignment, log map, mean, the number and kind of texts, the database.
+
+Every axis changes one thing and leaves the rest at its default. Scores are of the single conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.texts import ConditionText
+
+from ..engine import Settings
+from ..measures import parse_measure
+from ..method_specs import MethodSpec, parse_spec, prepare_methods
+from ..metrics import Ties
+from ..spaces import TextFeatures
+from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
+from .study import Study, score_conditions
+
+AXES = ("k", "alignment", "log-map", "mean", "texts", "composition", "database")
+DRAWN = ("texts", "composition")
+"""Axes with several draws of texts; the others take the first."""
+SWITCHES: Mapping[str, tuple[str, ...]] = {
+    "alignment": ("clay", "clay(alignment=rotation)", "clay(alignment=none)"),
+    "log-map": ("clay", "clay(log_map=false)"),
+    "mean": ("clay", "clay(mean=karcher)"),
+}
+STUDIED = (
+    "raw",
+    "clay",
+    "clay-spectrum(power=0.5)",
+    "clay-spectrum(power=1.0)",
+    "clay-values",
+    "clay-values(power=0.5)",
+    "text-discriminant",
+    "ip-composer",
+    "crl",
+)
+WITH_K = ("clay", "clay-spectrum(power=0.5)", "ip-composer")
+WITH_DATABASE = ("clay", "clay(alignment=none)", "clay-spectrum(power=0.5)", "centred")
+ALL_TEXTS = "all"
+
+
+@dataclass(frozen=True)
+class AblationSettings:
+    """axes: some of AXES; methods: those of the axes texts and composition; draws: of subsets and of mixed texts.
+
+    The counts are those tried where there is as much. seeds, split, query_share, measure, ties: as for an evaluation.
+    """
+
+    axes: tuple[str, ...] = AXES
+    methods: tuple[str, ...] = STUDIED
+    seeds: tuple[int, ...] = (0, 1, 2)
+    draws: int = 3
+    measure: str = "AP"
+    ties: Ties = "expected"
+    split: str = "image"
+    query_share: float = 0.1
+    ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 50, 64, 96, 128, 192, 256, 384, 512, 768)
+    text_counts: tuple[int, ...] = (2, 5, 10, 20, 50, 100)
+    database_sizes: tuple[int, ...] = (5, 10, 30, 100, 300, 1000, 3000)
+
+    def __post_init__(self) -> None:
+        if unknown := [axis for axis in self.axes if axis not in AXES]:
+            raise InputError("unknown axis", where="--axis", expected=f"some of {AXES}", found=unknown[0])
+        if not self.axes or self.draws < 1 or not self.seeds:
+            raise InputError("nothing to do", where="--axis, --draws, --seed", expected="one or more of each")
+        parse_measure(self.measure)
+        prepare_methods(self.methods)
+
+    def engine(self, fit_images: int | None = None) -> Settings:
+        """What the engine needs."""
+        measures = (parse_measure(self.measure),)
+        return Settings(measures, self.ties, self.split, self.seeds, self.query_share, fit_images)
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a record, with methods by their canonical names."""
+        names = [method.name for method in prepare_methods(self.methods)]
+        return {**asdict(self), "axes": [axis for axis in AXES if axis in self.axes], "methods": names}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One score. texts: the composition; setting: what the axis was set to; x: the same as a number, where it is one."""
+
+    axis: str
+    entity: str
+    condition: str
+    texts: str
+    method: str
+    setting: str
+    x: float | None
+    draw: int
+    seed: int
+    value: float
+    chance: float
+    k: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """Texts of one composition and draw."""
+
+    name: str
+    draw: int
+    items: Mapping[str, Sequence[ConditionText]]
+    texts: Mapping[str, TextFeatures]
+
+
+@dataclass(eq=False)
+class Sweep:
+    """All points of an ablation, and what is to be known of them."""
+
+    points: list[Point] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def sweep(
+    studies: Sequence[Study], settings: AblationSettings, progress: Callable[[int], None] = lambda _: None
+) -> Sweep:
+    """Score all axes on all studies. progress: called with 1 for every setting that was scored.
+
+    Raises InputError as `evaluate_features` does.
+    """
+    found = Sweep()
+    for study in studies:
+        for run in _runs(study, settings, found.notes):
+            _score(run, study, settings, found)
+            progress(1)
+    found.notes = list(dict.fromkeys(found.notes))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """methods: spec -> the name it has in the points."""
+
+    axis: str
+    texts: str
+    methods: Mapping[str, str]
+    setting: str
+    x: float | None
+    draw: int
+    encoded: Mapping[str, TextFeatures]
+    fit_images: int | None = None
+
+
+def composed(study: Study, name: str, draw: int) -> Composed:
+    """The study's texts in one composition, encoded."""
+    items = compose(name, study.items, study.labelled.parents, draw)
+    return Composed(name, draw, items, study.texts if name == GIVEN else study.encoded(items))
+
+
+def _runs(study: Study, settings: AblationSettings, notes: list[str]) -> Iterator[_Run]:
+    kept: dict[tuple[str, int], Composed] = {}
+
+    def texts_of(name: str, draws: int) -> Iterator[Composed]:
+        for draw in range(draws if name == MIXED else 1):
+            if (name, draw) not in kept:
+                try:
+                    kept[name, draw] = composed(study, name, draw)
+                except InputError as error:
+                    reason = " ".join(str(error).split())
+                    notes.append(
+                        f"{study.entity}: texts {name!r} left out, they could not be encoded: {reason}"
+                    )
+                    return
+            yield kept[name, draw]
+
+    for axis in (axis for axis in AXES if axis in settings.axes):
+        for name in COMPOSITIONS if axis == "composition" else (GIVEN, MIXED):
+            for one in texts_of(name, settings.draws if axis in DRAWN else 1):
+                if axis == "composition":
+                    yield _Run(axis, name, _same(settings.methods), name, None, one.draw, one.texts)
+                elif axis in SWITCHES:
+                    yield _Run(axis, name, _same(SWITCHES[axis]), "", None, one.draw, one.texts)
+                elif axis == "k":
+                    yield from _ks(study, settings, one)
+                elif axis == "texts":
+                    yield from _counts(settings, one)
+                else:
+                    yield from _sizes(study, settings, one)
+
+
+def _ks(study: Study, settings: AblationSettings, texts: Composed) -> Iterator[_Run]:
+    width = study.features.shape[1]
+    yield _Run("k", texts.name, {"raw": "raw"}, "", None, texts.draw, texts.texts)
+    for k in sorted({min(k, width) for k in settings.ks}):
+        specs = {str(_with(parse_spec(spec), n_components=k)): spec for spec in WITH_K}
+        yield _Run("k", texts.name, specs, str(k), k, texts.draw, texts.texts)
+
+
+def _counts(settings: AblationSettings, texts: Composed) -> Iterator[_Run]:
+    most = max(_largest(items) for items in texts.items.values())
+    methods = _same(settings.methods)
+    for count in [count for count in settings.text_counts if count < most]:
+        for draw in range(settings.draws):
+            rows = {name: subset(items, count, draw) for name, items in texts.items.items()}
+            chosen = {name: _rows(texts.texts[name], kept) for name, kept in rows.items()}
+            if texts.name != MIXED or draw == texts.draw:
+                yield _Run("texts", texts.name, methods, str(count), count, draw, chosen)
+    yield _Run("texts", texts.name, methods, ALL_TEXTS, most, texts.draw, texts.texts)
+
+
+def _sizes(study: Study, settings: AblationSettings, texts: Composed) -> Iterator[_Run]:
+    database = round((1 - settings.query_share) * len(study.labelled.keys))
+    methods = _same(WITH_DATABASE)
+    for size in [size for size in settings.database_sizes if size < database]:
+        yield _Run("database", texts.name, methods, str(size), size, texts.draw, texts.texts, size)
+    yield _Run("database", texts.name, methods, ALL_TEXTS, database, texts.draw, texts.texts)
+
+
+def _score(run: _Run, study: Study, settings: AblationSettings, found: Sweep) -> None:
+    methods = prepare_methods(run.methods)
+    names = {method.name: given for method, given in zip(methods, run.methods.values(), strict=True)}
+    scores, notes = score_conditions(study, methods, settings.engine(run.fit_images), run.encoded)
+    found.points += [
+        Point(
+            axis=run.axis,
+            entity=study.entity,
+            condition=score.condition,
+            texts=run.texts,
+            method=names[score.method],
+            setting=run.setting,
+            x=run.x,
+            draw=run.draw,
+            seed=score.seed,
+            value=score.value,
+            chance=score.chance,
+            k=score.learnt,
+        )
+        for score in scores
+    ]
+    found.notes += notes
+
+
+def _same(specs: Sequence[str]) -> dict[str, str]:
+    """Canonical spec -> itself."""
+    return {str(parse_spec(spec)): str(parse_spec(spec)) for spec in specs}
+
+
+def _with(spec: MethodSpec, **parameters: int) -> MethodSpec:
+    return replace(spec, parameters={**spec.parameters, **parameters})
+
+
+def _rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
+    def pick(given: Sequence[Any] | None) -> list[Any] | None:
+        return None if given is None else [given[row] for row in rows]
+
+    return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
+
+
+def _largest(items: Sequence[ConditionText]) -> int:
+    """The most texts that a parent's value has."""
+    parents = [item.parent for item in items]
+    return max(parents.count(parent) for parent in set(parents))

@@ -1,0 +1,226 @@
+"""The folder of an experiment: a sealed record, its numbers and tables, its plots.
+
+RUN/experiments/NAME/experiment.json     inputs, settings, numbers, tables, warnings, hashes (schema: experiment)
+RUN/experiments/NAME/numbers.csv         every number
+RUN/experiments/NAME/tables.md           what to read first
+RUN/experiments/NAME/PLOT.svg, PLOT.png
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clay_eval.schemas.errors import IntegrityError
+from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed, write_text
+from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.software import versions
+from clay_eval.schemas.validate import check, read_sealed
+
+from .findings import Column, Findings, Table
+from .plots import save
+
+SCHEMA = "clay-eval/experiment/1"
+FOLDER = "experiments"
+RECORD = "experiment.json"
+NUMBERS = "numbers.csv"
+TABLES = "tables.md"
+NAMES = ("ablate", "cost", "rank", "leak", "galleries")
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "torch")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of an experiment in two formats, and what it shows in words."""
+
+    name: str
+    title: str
+    alt: str
+    svg: Path
+    png: Path
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """A finished experiment, read and checked. `plot` is the SVG that stands for it."""
+
+    folder: Path
+    name: str
+    title: str
+    caption: str
+    fingerprint: str
+    plots: tuple[Plot, ...]
+    tables: tuple[Table, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def plot(self) -> Path:
+        """The first plot, as SVG."""
+        return self.plots[0].svg
+
+
+def run_experiment(
+    run_folder: Path,
+    name: str,
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    find: Callable[[], Findings],
+    *,
+    recorded: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> dict[str, Any]:
+    """Return the record of the experiment `name` in `run_folder`; `find` is called if there is none yet.
+
+    A record of the same inputs and settings is kept, and its CSV, Markdown and missing plots are not needed again. One of
+    others raises ConfigChangedError, with what differs, unless `replace`. recorded: what does not belong to its identity.
+    """
+    folder = run_folder / FOLDER / name
+    with locked(folder):
+        remove_leftovers(folder)
+        if not replace and (before := finished(folder, inputs, settings)) is not None:
+            return before
+        record = _record(folder, name, find(), inputs, settings, recorded or {})
+        write_sealed(folder / RECORD, record)
+        _remove_strays(folder, record)
+        return read_record(folder)
+
+
+def finished(folder: Path, inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record in `folder`, or None; raises ConfigChangedError where it is of other inputs or settings."""
+    if not (folder / RECORD).exists():
+        return None
+    before = read_record(folder)
+    hint = "use the same options, choose another --out, or replace these results with --replace"
+    refuse_changes(
+        folder,
+        {"inputs": before["inputs"], "settings": before["settings"]},
+        {"inputs": _json(inputs), "settings": _json(settings)},
+        hint,
+    )
+    return before
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The sealed record of `folder`; raises IntegrityError where it, its numbers or a plot was changed."""
+    record = read_sealed(folder / RECORD, "experiment")
+    for name, digest in record["files"].items():
+        path = folder / name
+        if path.parent != folder or not path.is_file() or file_sha256(path) != digest:
+            raise IntegrityError(
+                "a file of the experiment is missing or was changed",
+                where=path,
+                hint=f"run clay-eval {record['name']} again with --replace",
+            )
+    return record
+
+
+def read_experiments(run_folder: Path) -> list[ExperimentRecord]:
+    """Return all finished experiments of a run, in the order of NAMES; raises IntegrityError for damaged ones."""
+    folders = [run_folder / FOLDER / name for name in NAMES]
+    return [_read(folder) for folder in folders if (folder / RECORD).is_file()]
+
+
+def _read(folder: Path) -> ExperimentRecord:
+    record = read_record(folder)
+    return ExperimentRecord(
+        folder=folder,
+        name=record["name"],
+        title=record["title"],
+        caption=record["caption"],
+        fingerprint=record["fingerprint"],
+        plots=tuple(
+            Plot(p["name"], p["title"], p["alt"], folder / p["svg"], folder / p["png"])
+            for p in record["plots"]
+        ),
+        tables=tuple(table_of(table) for table in record["tables"]),
+        warnings=tuple(record["warnings"]),
+    )
+
+
+def _record(
+    folder: Path,
+    name: str,
+    found: Findings,
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write numbers, tables and plots, and return the record of them, checked."""
+    plots, files = [], []
+    for drawing in found.drawings:
+        svg, png = save(drawing, folder)
+        plots.append(
+            {
+                "name": drawing.name,
+                "title": drawing.title,
+                "alt": drawing.alt,
+                "svg": svg.name,
+                "png": png.name,
+            }
+        )
+        files += [svg, png]
+    write_text(folder / NUMBERS, found.numbers.csv())
+    warnings = list(dict.fromkeys(found.warnings))
+    write_text(folder / TABLES, _markdown(found, warnings))
+    files += [folder / NUMBERS, folder / TABLES]
+    identity = {"inputs": _json(inputs), "settings": _json(settings)}
+    record = {
+        "schema": SCHEMA,
+        "name": name,
+        "title": found.title,
+        "caption": found.caption,
+        "software": versions(*_PACKAGES),
+        **identity,
+        "recorded": _json(recorded),
+        "fingerprint": fingerprint({"name": name, **identity}),
+        "numbers": _table_record(found.numbers),
+        "tables": [_table_record(table) for table in found.tables],
+        "plots": plots,
+        "files": {path.name: file_sha256(path) for path in files},
+        "warnings": warnings,
+    }
+    check(record, "experiment", folder / RECORD)
+    return record
+
+
+def _markdown(found: Findings, warnings: list[str]) -> str:
+    parts = [f"# {found.title}", found.caption]
+    for table in found.tables:
+        parts += [f"## {table.title}", table.markdown()]
+    for drawing in found.drawings:
+        parts.append(f"![{drawing.title}]({drawing.name}.svg)")
+    if warnings:
+        parts += ["## To bear in mind", "\n".join(f"- {warning}" for warning in warnings)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table_record(table: Table) -> dict[str, Any]:
+    columns = [{"name": c.name, "title": c.title, "form": c.form} for c in table.columns]
+    return {
+        "name": table.name,
+        "title": table.title,
+        "columns": columns,
+        "rows": [list(row) for row in table.rows],
+    }
+
+
+def table_of(record: Mapping[str, Any]) -> Table:
+    """A table as it stands in a record."""
+    columns = tuple(Column(c["name"], c["title"], c["form"]) for c in record["columns"])
+    return Table(record["name"], record["title"], columns, tuple(tuple(row) for row in record["rows"]))
+
+
+def _json(value: Any) -> Any:
+    """Mappings as dicts and tuples as lists, as they come back from JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    return [_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _remove_strays(folder: Path, record: Mapping[str, Any]) -> None:
+    """Delete plots of results that were replaced."""
+    for path in (*folder.glob("*.svg"), *folder.glob("*.png")):
+        if path.name not in record["files"]:
+            path.unlink(missing_ok=True)

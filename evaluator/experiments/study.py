@@ -1,0 +1,167 @@
+"""What experiments are run on: an entity's labelled features, its texts, and an encoder for further texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clay_eval.schemas.texts import ConditionText, ConditionTexts
+
+from ..arrays import Float64Array, FloatArray
+from ..engine import Settings, evaluate_features
+from ..method_specs import Method
+from ..methods.inputs import checked_database
+from ..metrics import mean_over_groups
+from ..protocol import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
+from ..results import GroupScores
+from ..sources import ImageSource
+from ..spaces import Extras, TextFeatures
+from ..supply import FeatureSupply, condition_features, extras
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One entity, ready for experiments.
+
+    features (N, d): row i of the image labelled.keys[i]; items: condition -> its texts with the values that they name;
+    texts: the same, encoded; encode: further texts (n) -> (n, d).
+    """
+
+    entity: str
+    labelled: Labelled
+    features: FloatArray
+    items: Mapping[str, Sequence[ConditionText]]
+    texts: Mapping[str, TextFeatures]
+    encode: Callable[[Sequence[str]], FloatArray]
+    extras: Extras
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """All attributes of the entity."""
+        return tuple(self.labelled.labels)
+
+    def encoded(self, items: Mapping[str, Sequence[ConditionText]]) -> dict[str, TextFeatures]:
+        """Condition -> its texts, encoded; texts that stand under several conditions are encoded once."""
+        distinct = list(dict.fromkeys(item.text for texts in items.values() for item in texts))
+        rows = self.encode(distinct)
+        place = {text: i for i, text in enumerate(distinct)}
+        return {
+            name: TextFeatures(
+                rows[[place[item.text] for item in texts]],
+                [item.parent for item in texts] if name in self.labelled.parents else None,
+                [item.value for item in texts],
+            )
+            for name, texts in items.items()
+        }
+
+
+def studies(
+    source: ImageSource,
+    texts: Mapping[str, ConditionTexts],
+    supply: FeatureSupply,
+    weights: Mapping[str, float],
+) -> list[Study]:
+    """Return a study an entity of `source`, on the vectors of `supply`; texts: entity -> its condition texts.
+
+    Raises InputError as the supply does, and for features that are all equal.
+    """
+    found = []
+    vectors = supply.images(source)
+    for name, labels in source.entities.items():
+        found.append(
+            Study(
+                entity=name,
+                labelled=Labelled(labels.keys, labels.labels, labels.parents),
+                features=checked_database(vectors[name].matrix),
+                items={c: texts[name].condition(c) for c in labels.labels},
+                texts=condition_features(texts[name], labels, supply),
+                encode=supply.texts,
+                extras=extras(supply, weights),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measure of one method on one condition under one seed, with the chance level; NaN where nothing could be scored."""
+
+    method: str
+    condition: str
+    seed: int
+    value: float
+    chance: float
+    learnt: int | None = None
+
+
+def score_conditions(
+    study: Study,
+    methods: Sequence[Method],
+    settings: Settings,
+    texts: Mapping[str, TextFeatures] | None = None,
+) -> tuple[list[Score], list[str]]:
+    """Return the score of every method on every single condition under every seed, and what went wrong or is to be known.
+
+    The measure is the first of `settings`; texts replace the study's own. learnt: the k in use (of the first database).
+    """
+    outcomes, failures = evaluate_features(
+        study.features,
+        study.labelled,
+        study.texts if texts is None else texts,
+        methods,
+        entity=study.entity,
+        encoder="",
+        settings=settings,
+        conditions=[(name,) for name in study.conditions],
+        extras=study.extras,
+    )
+    measure = str(settings.measures[0])
+    scores = [
+        Score(
+            outcome.method,
+            outcome.conditions[0],
+            seed,
+            mean_over_groups([group.values[measure] for group in groups]),
+            mean_over_groups([group.chances[measure] for group in groups]),
+            _k(groups),
+        )
+        for outcome in outcomes
+        for seed, groups in _by_seed(outcome.groups).items()
+    ]
+    notes = [f"{study.entity}: {warning}" for outcome in outcomes for warning in outcome.warnings]
+    notes += [
+        f"{study.entity}: {f.method} could not be scored on {' + '.join(f.conditions)}: {' '.join(f.error.split())}"
+        for f in failures
+    ]
+    return scores, list(dict.fromkeys(notes))
+
+
+def whole_task(labelled: Labelled, condition: str, queries: Codes, database: Codes) -> RetrievalTask:
+    """Return the task of one condition on one database, whatever its parent: all its texts count.
+
+    queries, database: row numbers.
+    """
+    codes = relevance_codes(labelled, [condition])
+    group = RetrievalGroup(None, queries, database, {condition: None})
+    return RetrievalTask((condition,), (group,), codes, (), {condition: codes})
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation (n - 1) of `values` without NaN; NaN for none, a deviation of NaN for one."""
+    array: Float64Array = np.array([value for value in values if not np.isnan(value)], np.float64)
+    mean = float(array.mean()) if array.size else float("nan")
+    return mean, float(array.std(ddof=1)) if array.size > 1 else float("nan")
+
+
+def _by_seed(groups: Sequence[GroupScores]) -> dict[int, list[GroupScores]]:
+    found: dict[int, list[GroupScores]] = {}
+    for group in groups:
+        found.setdefault(group.seed, []).append(group)
+    return found
+
+
+def _k(groups: Sequence[GroupScores]) -> int | None:
+    k = groups[0].learnt.get("n_components_")
+    return k if isinstance(k, int) else None
