@@ -9,6 +9,7 @@ from typing import Any
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import parse_json, read_text
 
+from ..fusion import STACK
 from ..method_specs import Method
 from ..methods.protocol import describe
 from ..results import Outcome
@@ -68,7 +69,7 @@ def methods_record(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> di
         described[method.name] = {
             "title": method.name,
             "target": method.target,
-            "parameters": {**parameters, "fusion": method.fusion},
+            "parameters": parameters if method.fusion == STACK else {**parameters, "fusion": method.fusion},
             "sees": _sees(method),
             "privileged": method.privileged,
             "fitted": fitted,

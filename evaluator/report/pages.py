@@ -85,6 +85,7 @@ def _context(
     browsable: bool,
 ) -> dict[str, Any]:
     chosen_by = "CLAY" if any("clay" in r["methods"] for r in report["retrievals"]) else "the first method"
+    first = primary(report)
     sentence = headline(report)
     claim, _, numbers = sentence.partition(": ")
     methods = method_sections(report)
@@ -102,13 +103,14 @@ def _context(
             (f"{name}s" if name != "privileged" else name, roles[name]) for name in ROLES if roles[name]
         ],
         "protocol": protocol(report),
-        "rule": RULE.format(method=chosen_by),
+        "rule": RULE.format(method=chosen_by, measure="average precision" if first == "AP" else first),
         "identity": [
             (name, value) for name, value in report["inputs"]["encoder"].items() if name != "demonstration"
         ],
         "experiments": experiments,
         "queries": QUERIES if browsable else "",
-        "measure": measure_title(primary(report)),
+        "primary": first,
+        "measure": measure_title(first),
         "confidence": f"{100 * report['settings']['confidence']:g}",
         "ours_note": f"{OURS_NOTE}.",
         "legend": lambda table: legend(report, table),

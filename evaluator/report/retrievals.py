@@ -15,7 +15,7 @@ Score = Callable[[str, int], tuple[IntArray, FloatArray]]
 
 QUANTILES: Mapping[str, float] = {"median": 0.5, "lower quartile": 0.25, "worst": 0.0}
 RULE = (
-    "The queries are not picked by hand: of all queries of a condition, ordered by {method}'s average precision, "
+    "The queries are not picked by hand: of all queries of a condition, ordered by {method}'s {measure}, "
     "the one in the middle, the one a quarter of the way up, and the worst one are shown."
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .roles import CLAY, RAW, RIVAL, measure_title, method_title, primary, role
+from .roles import CLAY, RAW, RIVAL, is_ours, measure_title, method_title, primary, role
 from .tables import mean, percent, ratio
 
 DEMONSTRATION = (
@@ -125,7 +125,10 @@ def _rival(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]], seve
     if best in (CLAY, RAW) or CLAY not in means or round(100 * (means[best] - means[CLAY]), 1) <= 0:
         return None
     where = " on combinations" if several else ""
-    return f"{method_title(report, best)} is ahead of CLAY{where}, with a mean of {percent(means[best])}."
+    whose = ", this project's own method," if is_ours(report, best) else ""
+    return (
+        f"{method_title(report, best)}{whose} is ahead of CLAY{where}, with a mean of {percent(means[best])}."
+    )
 
 
 def _leader(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]], several: bool) -> str:

@@ -162,7 +162,8 @@ def components_clamped(facts: Facts) -> list[str]:
     if not clamped:
         return []
     return [
-        f"Fewer components were used than asked for, as some condition's texts span no more: {_listed(clamped, 8)}."
+        "Fewer components were used than asked for, as the texts of some condition, or the images of some database, span no "
+        f"more: {_listed(clamped, 8)}."
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from clay_eval.evaluator.report import pages
+from clay_eval.evaluator.report.protocol import protocol
 from clay_eval.schemas.validate import check
 
 SHA = hashlib.sha256(b"x").hexdigest()
@@ -65,7 +66,7 @@ def test_the_page_is_whole_self_contained_and_small(made_report: tuple[dict[str,
     links = {attrs["href"] for tag, attrs in reader.tags if tag == "a"}
     ids = {"#" + str(attrs["id"]) for _, attrs in reader.tags if "id" in attrs}
     assert {link for link in links if link and link.startswith("#")} <= ids
-    assert {"report.json", "per_query.csv"} <= links
+    assert {"report.json", "per_query.csv", "queries.html", "queries.html#entity=demo-human"} <= links
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
@@ -76,13 +77,20 @@ def test_every_score_and_notice_is_shown(made_report: tuple[dict[str, Any], Path
     for result in report["results"]:
         assert f"{100 * result['value']:.1f}" in words
         assert f"{100 * result['ci_low']:.1f}–{100 * result['ci_high']:.1f}" in words
+    for one in report["comparisons"]:
+        assert one["method"] in words
+    for part in ("Controls:", "Privileged:", "this project's own method", "P@10", "Holm"):
+        assert part in words
+    assert "my.methods:Broken" in words
+    assert "fit raised ValueError" in words
     assert (
         "trained by this project on drawn pictures; the numbers say nothing about real photographs" in words
     )
     assert "41 % of their variance" in words
     assert report["fingerprint"] in words
     assert "subcategory (by category)" in words
-    assert "9 to 22" in words
+    used = [f["n_components"] for f in report["methods"]["clay"]["fitted"]]
+    assert f"{min(used)} to {max(used)}" in words
     for item in report["retrievals"]:
         for ranked in item["methods"].values():
             assert f"{100 * ranked['ap']:.1f}" in words
@@ -91,7 +99,7 @@ def test_every_score_and_notice_is_shown(made_report: tuple[dict[str, Any], Path
 def test_markdown_tables_have_as_many_cells_in_every_row(made_report: tuple[dict[str, Any], Path]) -> None:
     text = (made_report[1] / "report.md").read_text("utf-8")
     tables = re.findall(r"(?:^\|.*\n)+", text, re.M)
-    assert len(tables) >= 2 * 2 + 14
+    assert len(tables) >= 2 * 2 * 3 + 14
     for table in tables:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1, table
@@ -133,8 +141,34 @@ def hostile(report: dict[str, Any], word: str) -> dict[str, Any]:
         "software": {word[:50]: word},
         "recorded": {word[:50]: word},
         "entities": {word[:50]: entity},
-        "results": [result],
-        "methods": {"raw": {"title": word, "target": word, "parameters": {word: word}, "fitted": []}},
+        "results": [result, {**result, "method": word[:60]}],
+        "comparisons": [
+            {
+                **report["comparisons"][0],
+                "entity": word[:50],
+                "conditions": conditions,
+                "method": word[:60],
+                "reference": "raw",
+            }
+        ],
+        "failures": [{"entity": word[:50], "method": word, "conditions": conditions, "error": word}],
+        "settings": {
+            **report["settings"],
+            "methods": ["raw", word[:60]],
+            "reference": "raw",
+            "weights": {word: 2},
+        },
+        "methods": {
+            name: {
+                "title": word,
+                "target": word,
+                "parameters": {word: word},
+                "fitted": [],
+                "sees": [word],
+                "privileged": False,
+            }
+            for name in ("raw", word[:60])
+        },
         "retrievals": [
             {
                 **shown,
@@ -159,6 +193,7 @@ def hostile(report: dict[str, Any], word: str) -> dict[str, Any]:
             "encoder": {"name": word, "demonstration": False, word: word},
         },
     }
+    made_up.pop("neighbours")
     check(made_up, "report", "hostile")
     return made_up
 
@@ -195,9 +230,80 @@ def test_a_report_without_pictures_maps_or_coverage_still_makes_pages(
         "maps": [],
         "thumbnails": {},
         "results": empty,
+        "comparisons": [],
+        "failures": [],
     }
+    del bare["neighbours"]
     pages.write_pages(bare, tmp_path)
     reader = Reader(page_of(tmp_path))
     assert "Nothing was scored." in reader.text
     assert "What the data holds" in reader.text
     assert "What was planned" not in reader.text
+    assert "beside clay" not in reader.text
+    assert not (tmp_path / "queries.html").exists()
+
+
+def test_one_method_alone_has_no_comparison_and_no_signs(
+    made_report: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    full = made_report[0]
+    alone = {
+        **full,
+        "results": [r for r in full["results"] if r["method"] == "raw"],
+        "comparisons": [],
+        "methods": {"raw": full["methods"]["raw"]},
+        "settings": {**full["settings"], "methods": ["raw"], "reference": None},
+        "retrievals": [],
+    }
+    pages.write_pages(alone, tmp_path)
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert not set("▲▼†") & set(text)
+        assert "raw has the highest mean" in text
+
+
+def test_a_table_of_many_methods_shows_each(made_report: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    full = made_report[0]
+    names = [f"clay(mean=karcher, n_components={k})" for k in range(1, 41)]
+    clay = [r for r in full["results"] if r["method"] == "clay"]
+    many = {
+        **full,
+        "results": [*full["results"], *({**r, "method": name} for name in names for r in clay)],
+        "methods": {**full["methods"], **dict.fromkeys(names, full["methods"]["clay"] | {"title": ""})},
+        "settings": {**full["settings"], "methods": [*full["settings"]["methods"], *names]},
+        "retrievals": [],
+    }
+    pages.write_pages(many, tmp_path)
+    words = [word.strip() for word in Reader(page_of(tmp_path)).words]
+    entities_tables_measures = 2 * 2 * 2
+    assert {words.count(name) for name in names[3:]} == {entities_tables_measures + 1}
+    assert "all methods are in the tables" in " ".join(words)
+
+
+def test_several_seeds_combinations_and_weights_are_said(
+    made_report: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    full = made_report[0]
+    results = [{**r, "seeds_std": 0.0123} for r in full["results"]]
+    chosen = {
+        **full["settings"],
+        "seeds": [3, 5],
+        "split": "combination",
+        "resample": "combinations",
+        "weights": {"color": 2.5, "age": 1.0},
+        "fit_images": 1000,
+    }
+    pages.write_pages({**full, "results": results, "settings": chosen}, tmp_path)
+    text = Reader(page_of(tmp_path)).text
+    for said in (
+        "±1.2",
+        "the means of 2 seeds",
+        "combinations of labels are queries",
+        "the seeds 3, 5",
+        "bootstrap over the combinations of labels",
+        "color 2.5, all others 1",
+        "fitted on 1,000 images",
+    ):
+        assert said in text
+    for split, said in (("leave-one-out", "Every image is a query"), ("given", "a given file")):
+        assert said in dict(protocol({**full, "settings": {**chosen, "split": split}}))["Split"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ def test_a_sealed_report_survives_reading_and_makes_the_same_pages(
     report, folder = made_report
     write_sealed(tmp_path / "report.json", report)
     again = read_sealed(tmp_path / "report.json", "report")
-    (tmp_path / "thumbnails").mkdir()
-    for file in (folder / "thumbnails").iterdir():
-        (tmp_path / "thumbnails" / file.name).write_bytes(file.read_bytes())
+    for part in ("thumbnails", "pictures"):
+        shutil.copytree(folder / part, tmp_path / part)
+    shutil.copy(folder / "neighbours.json", tmp_path)
     pages.write_pages(again, tmp_path)
-    for name in ("report.html", "report.md"):
+    for name in ("report.html", "report.md", "queries.html"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
@@ -62,9 +63,10 @@ def test_thumbnails_are_read_from_the_report_alone(tmp_path: Path) -> None:
         (("per_query", "file"), "javascript:alert(1)"),
         (("per_query", "file"), "../x.csv"),
         (("fingerprint",), "` <b>"),
-        (("schema",), "clay-eval/report/2"),
+        (("schema",), "clay-eval/report/1"),
+        (("neighbours", "file"), "../x.json"),
         (("results", 0, "value"), 86.1),
-        (("settings", "formula"), "oxford"),
+        (("settings", "split"), "by eye"),
     ],
 )
 def test_a_broken_record_is_refused_and_nothing_is_written(
@@ -72,7 +74,7 @@ def test_a_broken_record_is_refused_and_nothing_is_written(
 ) -> None:
     report = {
         **made_report[0],
-        **{key: made_report[0][key] for key in ("thumbnails", "per_query", "settings")},
+        **{key: made_report[0][key] for key in ("thumbnails", "per_query", "neighbours", "settings")},
     }
     report = {
         key: dict(v) if isinstance(v, dict) else list(v) if isinstance(v, list) else v

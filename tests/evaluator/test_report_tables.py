@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clay_eval.evaluator.report import summary, tables
+from clay_eval.evaluator.report import roles, summary, tables
 
 
 def result(
@@ -15,7 +15,7 @@ def result(
     base = {
         "entity": "e",
         "encoder": "vit",
-        "metric": "mAP",
+        "metric": "AP",
         "chance": 0.1,
         "queries": 9,
         "queries_without_relevant": 1,
@@ -32,12 +32,38 @@ def result(
 
 
 def report(
-    *results: dict[str, Any], demonstration: bool = False, renderer: str | None = None
+    *results: dict[str, Any],
+    demonstration: bool = False,
+    renderer: str | None = None,
+    comparisons: tuple[dict[str, Any], ...] = (),
 ) -> dict[str, Any]:
     return {
         "results": list(results),
-        "settings": {"methods": ["raw", "clay", "ip-composer"]},
-        "methods": {"raw": {"title": "raw cosine"}, "clay": {"title": "CLAY"}},
+        "comparisons": list(comparisons),
+        "settings": {
+            "methods": ["raw", "lda", "random", "clay", "ip-composer"],
+            "measures": ["AP", "P@10"],
+            "reference": "clay",
+        },
+        "methods": {
+            "raw": {
+                "title": "raw cosine",
+                "target": "clay_eval.evaluator.methods.raw:Raw",
+                "privileged": False,
+            },
+            "clay": {"title": "CLAY", "target": "clay_eval.evaluator.methods.clay:CLAY", "privileged": False},
+            "lda": {"title": "LDA", "target": "m:LDA", "privileged": True},
+            "random": {
+                "title": "",
+                "target": "clay_eval.evaluator.methods.controls:RandomSubspace",
+                "privileged": False,
+            },
+            "clay-values": {
+                "title": "",
+                "target": "clay_eval.evaluator.methods.clay_values:CLAYValues",
+                "privileged": False,
+            },
+        },
         "inputs": {"encoder": {"demonstration": demonstration}, "data": {"renderer": renderer}},
     }
 
@@ -106,6 +132,94 @@ def test_missing_values_are_dashes_and_never_zero() -> None:
     assert [row.cells[0].text for row in table.rows] == ["0.0", "–"]
     assert table.gain == (None,)
     assert table.rows[1].cells[0].interval == ""
+
+
+def test_controls_and_privileged_methods_stand_apart_and_are_never_best() -> None:
+    methods = {"lda": 1.0, "random": 0.99, "clay-values": 0.8, "clay": 0.7, "raw": 0.3}
+    table = tables.build_table(
+        report(*(result(m, (c,), value) for m, value in methods.items() for c in "ab")), "e", several=False
+    )
+    assert table is not None
+    assert [(heading.split(":")[0], [row.method for row in rows]) for heading, rows in table.parts] == [
+        ("", ["raw", "clay", "clay-values"]),
+        ("Controls", ["random"]),
+        ("Privileged", ["lda"]),
+    ]
+    assert [row.method for row in table.rows if row.cells[0].best or row.mean.best] == ["clay-values"]
+    assert [row.method for row in table.rows if row.ours] == ["clay-values"]
+    assert [row.method for row in table.rows if row.reference] == ["clay"]
+    assert table.ours
+
+
+def compared(
+    method: str, condition: str, difference: float, significant: bool, **other: Any
+) -> dict[str, Any]:
+    base = {"entity": "e", "metric": "AP", "reference": "clay"}
+    return {
+        **base,
+        "method": method,
+        "conditions": [condition],
+        "difference": difference,
+        "significant": significant,
+        **other,
+    }
+
+
+def test_marks_say_what_is_significantly_better_or_worse_and_nothing_else() -> None:
+    scored = [result(m, (c,), 0.5) for m in ("raw", "clay", "ip-composer") for c in "ab"]
+    made = report(
+        *scored,
+        comparisons=(
+            compared("raw", "a", -0.2, True),
+            compared("raw", "b", -0.2, False),
+            compared("ip-composer", "a", 0.1, True),
+            compared("ip-composer", "b", 0.1, True, metric="P@10"),
+            compared("ip-composer", "b", 0.1, True, entity="another"),
+        ),
+    )
+    table = tables.build_table(made, "e", several=False)
+    assert table is not None
+    assert table.marked
+    assert {row.method: [cell.sign for cell in row.cells] for row in table.rows} == {
+        "raw": ["▼", ""],
+        "clay": ["", ""],
+        "ip-composer": ["▲", ""],
+    }
+
+
+def test_every_measure_has_tables_of_its_own() -> None:
+    scored = [result("clay", ("a",), 0.5), result("clay", ("a",), 0.25, metric="P@10", seeds_std=0.0123)]
+    first, second = (
+        tables.build_table(report(*scored), "e", several=False, metric=m) for m in (None, "P@10")
+    )
+    assert first is not None
+    assert second is not None
+    assert (first.title, first.rows[0].cells[0].text, first.rows[0].cells[0].between_seeds) == (
+        "mAP",
+        "50.0",
+        "",
+    )
+    assert (second.title, second.rows[0].cells[0].text) == ("P@10", "25.0")
+    assert (second.rows[0].cells[0].between_seeds, second.seeds, first.seeds) == ("±1.2", True, False)
+    assert tables.build_table(report(*scored), "e", several=False, metric="nDCG") is None
+    assert [roles.measure_title(m) for m in ("AP@R", "AP(trapezoid)", "nDCG@5")] == [
+        "mAP@R",
+        "mAP(trapezoid)",
+        "nDCG@5",
+    ]
+
+
+def test_the_headline_speaks_of_rivals_and_the_primary_measure_alone() -> None:
+    won = [result("clay", (c,), 0.8) for c in "ab"] + [result("raw", (c,), 0.3) for c in "ab"]
+    apart = [result(m, (c,), 0.99) for m in ("lda", "random") for c in "ab"]
+    other = [result(m, (c,), 0.9, metric="P@10") for m in ("raw", "ip-composer") for c in "ab"]
+    assert summary.headline(report(*won, *apart, *other)) == summary.headline(report(*won))
+    assert "mAP 80.0 against 30.0" in summary.headline(report(*won))
+    assert summary.headline(report(*apart)) == "Nothing was scored."
+    ours = [result("clay-values", (c,), 0.9) for c in "ab"]
+    assert summary.headline(report(*won, *apart, *ours)).endswith(
+        "clay-values, this project's own method, is ahead of CLAY, with a mean of 90.0."
+    )
 
 
 def test_the_headline_claims_a_win_only_if_every_interval_says_so() -> None:
