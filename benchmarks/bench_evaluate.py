@@ -63,9 +63,8 @@ def ours(worlds: dict[str, tuple]) -> tuple[float, dict[tuple, float]]:
         methods = prepare_methods(["raw", "clay"])
         outcomes, _ = evaluate_features(features, labelled, texts, methods, entity=entity, encoder="made-up")
         clusters = combination_codes(labelled)
-        for outcome in outcomes:
-            for result in results_of(outcome, ["AP"], Inference(draws=DRAWS), clusters):
-                values[entity, result.method, result.conditions] = result.value
+        for result in results_of(outcomes, ["AP"], Inference(draws=DRAWS), clusters):
+            values[entity, result.method, result.conditions] = result.value
     return time.perf_counter() - start, values
 
 

@@ -268,9 +268,7 @@ def _score_entity(
         on_outcome=lambda _: progress(1),
     )
     clusters, inference = combination_codes(labelled), settings.inference()
-    for outcome in outcomes:
-        if outcome.groups:
-            found.results += results_of(outcome, settings.measures, inference, clusters)
+    found.results += results_of(outcomes, settings.measures, inference, clusters)
     reference = settings.compared_with(list(evaluation.methods))
     if reference is not None:
         found.comparisons += comparisons_of(outcomes, reference, settings.measures[0], inference, clusters)

@@ -97,6 +97,7 @@ def prepare_methods(
 def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
     with plug_in_errors(spec.name, "when it was imported"):
         _, factory = resolve_method(spec.name, **{**defaults, **spec.parameters})
+    with plug_in_errors(spec.name, "when it was made"):
         instance = factory()
     if spec.name not in BUILT_IN:
         factory = guarded(str(spec), factory)

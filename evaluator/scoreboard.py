@@ -1,4 +1,7 @@
-"""From the scores of every query to means, intervals and comparisons."""
+"""From the scores of every query to means, intervals and comparisons.
+
+With several seeds a value is the mean over their splits; intervals and tests are about images, each with its mean score.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from .arrays import Float64Array
 from .metrics import mean_over_groups
 from .results import Compared, GroupScores, Outcome, Result
 from .significance import compare_many, holm
-from .statistics import bootstrap_interval
+from .statistics import bootstrap_means_many, percentile_intervals
 
 Clusters = npt.NDArray[np.int64]
 
@@ -34,10 +37,31 @@ class Inference:
 
 
 def results_of(
-    outcome: Outcome, measures: Sequence[str], inference: Inference, clusters: Clusters
+    outcomes: Sequence[Outcome], measures: Sequence[str], inference: Inference, clusters: Clusters
 ) -> list[Result]:
-    """Return one result a measure; clusters (N,): the combination of labels of every image of the entity."""
-    return [_result(outcome, measure, inference, clusters) for measure in measures]
+    """Return one result an outcome and measure, in this order; outcomes without scores give none.
+
+    outcomes: of one entity; clusters (N,): the combination of labels of every image of it. All outcomes and measures
+    that have scores of the same queries share their bootstrap draws, which is one matrix product for all of them.
+    """
+    scored = [
+        (outcome, measure, pooled(outcome, measure))
+        for outcome in outcomes
+        if outcome.groups
+        for measure in measures
+    ]
+    alike: dict[tuple[bytes, ...], list[int]] = {}
+    for place, (_, _, groups) in enumerate(scored):
+        alike.setdefault(tuple(group.rows.tobytes() for group in groups), []).append(place)
+    intervals: dict[int, Float64Array] = {}
+    for same, places in alike.items():
+        if same:
+            intervals.update(
+                zip(places, _intervals([scored[i][2] for i in places], inference, clusters), strict=True)
+            )
+    return [
+        _result(outcome, measure, intervals.get(place)) for place, (outcome, measure, _) in enumerate(scored)
+    ]
 
 
 def comparisons_of(
@@ -66,20 +90,20 @@ def _compared(
     """All methods beside the reference on one set of conditions; p_adjusted is still p."""
     if reference not in methods:
         return []
-    base, drawn = scored_values(methods[reference], measure, clusters)
-    values = {name: scored_values(outcome, measure, clusters)[0] for name, outcome in methods.items()}
-    shapes = [part.shape for part in base]
-    names = [n for n in methods if n != reference and [part.shape for part in values[n]] == shapes]
+    base = pooled(methods[reference], measure)
+    values = {name: pooled(outcome, measure) for name, outcome in methods.items()}
+    queries = [group.rows.tolist() for group in base]
+    names = [n for n in methods if n != reference and [g.rows.tolist() for g in values[n]] == queries]
     if not base or not names:
         return []
     pairs = compare_many(
-        [np.stack([values[name][i] for name in names]) for i in range(len(base))],
-        base,
+        [np.stack([values[name][i].values for name in names]) for i in range(len(base))],
+        [group.values for group in base],
         draws=inference.draws,
         randomisations=inference.randomisations,
         confidence=inference.confidence,
         seed=inference.seed,
-        clusters_by_group=drawn if inference.resample == "combinations" else None,
+        clusters_by_group=_drawn(base, inference, clusters),
     )
     first = methods[reference]
     return [
@@ -103,47 +127,64 @@ def _compared(
     ]
 
 
-def scored_values(
-    outcome: Outcome, measure: str, clusters: Clusters
-) -> tuple[list[Float64Array], list[Clusters]]:
-    """Return, for every group with scored queries, their values and their combinations of labels, without NaN."""
-    values, drawn = [], []
-    for group in outcome.groups:
-        found = group.values[measure]
-        kept = ~np.isnan(found)
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Scores of a group's queries, (Q,) each, without NaN: an image that several seeds made a query counts once.
+
+    rows: its row; values: its score, the mean over those seeds.
+    """
+
+    rows: npt.NDArray[np.intp]
+    values: Float64Array
+
+
+def pooled(outcome: Outcome, measure: str) -> list[Pooled]:
+    """Return the scores of every group that has any, seeds joined: the same image twice is not two witnesses."""
+    found = []
+    for name in dict.fromkeys(group.name for group in outcome.groups):
+        parts = [group for group in outcome.groups if group.name == name]
+        rows = np.concatenate([group.rows for group in parts])
+        values = np.concatenate([group.values[measure] for group in parts])
+        kept = ~np.isnan(values)
         if kept.any():
-            values.append(found[kept])
-            drawn.append(clusters[group.rows[kept]])
-    return values, drawn
+            images, place = np.unique(rows[kept], return_inverse=True)
+            found.append(Pooled(images, np.bincount(place, values[kept]) / np.bincount(place)))
+    return found
 
 
-def _result(outcome: Outcome, measure: str, inference: Inference, clusters: Clusters) -> Result:
-    values, drawn = scored_values(outcome, measure, clusters)
-    low, high = (
-        bootstrap_interval(
-            values,
-            inference.draws,
-            inference.confidence,
-            inference.seed,
-            drawn if inference.resample == "combinations" else None,
-        )
-        if values
-        else (None, None)
-    )
-    scored = sum(len(found) for found in values)
+def _drawn(groups: Sequence[Pooled], inference: Inference, clusters: Clusters) -> list[Clusters] | None:
+    return [clusters[group.rows] for group in groups] if inference.resample == "combinations" else None
+
+
+def _intervals(same: Sequence[list[Pooled]], inference: Inference, clusters: Clusters) -> Float64Array:
+    """(M, 2) distances of the interval's ends from the mean, for M outcomes scored on the same queries."""
+    stacked = [np.stack([groups[i].values for groups in same]) for i in range(len(same[0]))]
+    drawn = _drawn(same[0], inference, clusters)
+    means = bootstrap_means_many(stacked, inference.draws, inference.seed, drawn)
+    centre = np.mean([values.mean(axis=1) for values in stacked], axis=0)
+    return percentile_intervals(means, inference.confidence) - centre[:, None]
+
+
+def _result(outcome: Outcome, measure: str, interval: Float64Array | None) -> Result:
+    """interval: distances of its ends from the value. Where one seed was drawn, the value is their centre exactly."""
+    values = [group.values[measure] for group in outcome.groups]
+    scored = sum(int((~np.isnan(found)).sum()) for found in values)
+    means = _seed_means(outcome.groups, lambda group: group.values[measure])
+    value = _mean(means)
+    low, high = (None, None) if interval is None else (number(value + end) for end in interval.tolist())
     return Result(
         entity=outcome.entity,
         method=outcome.method,
         encoder=outcome.encoder,
         conditions=outcome.conditions,
         metric=measure,
-        value=number(_mean(_seed_means(outcome.groups, lambda group: group.values[measure]))),
+        value=number(value),
         ci_low=low,
         ci_high=high,
         chance=number(_mean(_seed_means(outcome.groups, lambda group: group.chances[measure]))),
         queries=scored,
-        queries_without_relevant=sum(len(group.rows) for group in outcome.groups) - scored,
-        seeds_std=_deviation(_seed_means(outcome.groups, lambda group: group.values[measure])),
+        queries_without_relevant=sum(len(found) for found in values) - scored,
+        seeds_std=_deviation(means),
     )
 
 

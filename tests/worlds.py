@@ -66,7 +66,7 @@ class World:
         """(method, conditions) -> mAP."""
         outcomes, _ = self.outcomes(*methods, **options)
         clusters = combination_codes(self.labelled)
-        results = [r for o in outcomes for r in results_of(o, ["AP"], Inference(draws=10), clusters)]
+        results = results_of(outcomes, ["AP"], Inference(draws=10), clusters)
         return {(r.method, r.conditions): float("nan") if r.value is None else r.value for r in results}
 
 

@@ -15,8 +15,8 @@ EPILOG = """
 
     clay-eval check-method 'my_package.my_module:MyMethod(depth=2)'
 
-Runs a method on made-up features with a known structure and looks for wrong shapes, NaN, results that depend on the batch or on
-the order of images, use of labels, altered inputs, and chance. Exit code 1 if something was found.
+Runs a method on made-up features with a known structure and looks for wrong shapes, NaN, results that depend on the
+batch or on the order of images, use of labels, altered inputs, and chance. Exit code 1 if something was found.
 """
 _FOUND = 1
 

@@ -22,7 +22,7 @@ from .scoring import (
 EPILOG = """
 **Example**
 
-    clay-eval galleries focus.json --data my_pictures --texts texts.json --encoder ViT-B-32:laion2b_s34b_b79k --out runs/focus
+    clay-eval galleries focus.json --data my_pictures --encoder ViT-B-32:laion2b_s34b_b79k --out runs/focus
 
     clay-eval galleries mine.json --out runs/first --entity demo-object --method raw --method clay
 

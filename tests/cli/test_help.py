@@ -93,7 +93,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ["run", "--out", "x", "--seed", "-1"],
         ["plan", "--out", "x"],
         ["render", "--out", "x", "--format", "bmp"],
-        ["evaluate", "--out", "x", "--formula", "other"],
+        ["evaluate", "--out", "x", "--split", "other"],
         ["embed", "--out", "x", "--batch-size", "0"],
     ],
 )

@@ -18,6 +18,9 @@ Cli = Callable[..., Any]
 Hashes = Callable[[Path], dict[str, str]]
 
 
+METHODS = ("raw", "ip-composer", "text-pca", "crl", "clay", "clay-values")
+
+
 def evaluate(cli: Cli, data: Path, out: Path, encoder: Path, *more: object) -> dict[str, Any]:
     outcome = cli(
         "evaluate", "--data", data, "--out", out, "--encoder", encoder, "--draws", 20, "--json", *more
@@ -34,7 +37,7 @@ def single(record: dict[str, Any]) -> set[tuple[str, tuple[str, ...]]]:
 
 def expected(*names: str) -> set[tuple[str, tuple[str, ...]]]:
     sets = [c for size in range(1, len(names) + 1) for c in combinations(names, size)]
-    return {(method, c) for method in ("raw", "clay", "ip-composer") for c in sets}
+    return {(method, c) for method in METHODS for c in sets}
 
 
 @pytest.fixture
@@ -65,14 +68,14 @@ def test_a_folder_of_pictures_gets_the_same_report(
     assert hashes(own_folder) == before
     with (tmp_path / "out" / "report" / "per_query.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == record["per_query"]["rows"] == 5 * 3 * 3
+    assert len(rows) == record["per_query"]["rows"] == 5 * len(METHODS) * 3
     for result in record["results"]:
         scores = [
-            float(row["average_precision"])
+            float(row[result["metric"]])
             for row in rows
             if row["method"] == result["method"]
             and row["conditions"] == "+".join(result["conditions"])
-            and row["average_precision"]
+            and row[result["metric"]]
         ]
         assert len(scores) == result["queries"]
         assert sum(scores) / len(scores) == pytest.approx(result["value"])

@@ -74,7 +74,7 @@ def test_several_seeds_are_averaged(world):
     for place, value in together.items():
         assert value == pytest.approx(np.mean([values[place] for values in one_by_one]), abs=1e-12)
     outcomes, _ = world.outcomes("clay", settings=Settings(seeds=seeds), conditions=[("color",)])
-    (result,) = results_of(outcomes[0], ["AP"], Inference(draws=200), combination_codes(world.labelled))
+    (result,) = results_of(outcomes[:1], ["AP"], Inference(draws=200), combination_codes(world.labelled))
     deviation = np.std([values["clay", ("color",)] for values in one_by_one], ddof=1)
     assert result.seeds_std == pytest.approx(deviation)
     assert result.ci_low <= result.value <= result.ci_high
@@ -166,7 +166,7 @@ def test_queries_without_relevant_images_are_counted_and_left_out():
     colors[lonely] = "mauve"
     world = relabelled(world, color=colors)
     outcomes, _ = world.outcomes("raw", conditions=[("color",)])
-    (result,) = results_of(outcomes[0], ["AP"], Inference(draws=10), combination_codes(world.labelled))
+    (result,) = results_of(outcomes[:1], ["AP"], Inference(draws=10), combination_codes(world.labelled))
     assert (result.queries, result.queries_without_relevant) == (is_query.sum() - 1, 1)
     (group,) = outcomes[0].groups
     assert group.rows[np.isnan(group.values["AP"])].tolist() == [lonely]
@@ -192,7 +192,7 @@ def test_a_combination_that_nothing_shares_is_a_warning():
     arguments = (generator.standard_normal((400, 8)), labelled, texts, prepare_methods(["raw"]))
     (*_, both), _ = evaluate_features(*arguments, entity="e", encoder="x")
     assert both.conditions == ("a", "b")
-    (result,) = results_of(both, ["AP"], Inference(draws=10), combination_codes(labelled))
+    (result,) = results_of([both], ["AP"], Inference(draws=10), combination_codes(labelled))
     assert result.value is result.ci_low is result.ci_high is result.chance is None
     assert (result.queries, result.queries_without_relevant) == (0, 40)
     assert "no query" in both.warnings[0]

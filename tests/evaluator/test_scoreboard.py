@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import permutation_test
 
 from clay_eval.evaluator.results import GroupScores, Outcome
-from clay_eval.evaluator.scoreboard import Inference, comparisons_of, results_of
+from clay_eval.evaluator.scoreboard import Inference, comparisons_of, pooled, results_of
+from clay_eval.evaluator.statistics import bootstrap_interval
 
 
 def group(values, seed=0, name=None, first=0):
@@ -28,19 +29,43 @@ def test_the_mean_is_over_groups_then_seeds():
         group([0.5], 1, "a"),
         group([0.7], 1, "b", 3),
     ]
-    (result,) = results_of(outcome("clay", *groups), ["AP"], Inference(draws=100), CLUSTERS)
+    (result,) = results_of([outcome("clay", *groups)], ["AP"], Inference(draws=100), CLUSTERS)
     assert result.value == pytest.approx(np.mean([np.mean([0.3, 1.0]), 0.6]))
     assert result.seeds_std == pytest.approx(np.std([0.65, 0.6], ddof=1))
     assert (result.queries, result.queries_without_relevant) == (5, 1)
     assert result.chance == pytest.approx(0.1)
 
 
+def test_an_image_that_two_seeds_ask_for_counts_once():
+    first, second = group([0.2, 0.4, 0.9], 0), group([0.6, 0.5], 1, first=2)
+    (result,) = results_of([outcome("clay", first, second)], ["AP"], Inference(draws=50), CLUSTERS)
+    (images,) = pooled(outcome("clay", first, second), "AP")
+    assert images.rows.tolist() == [0, 1, 2, 3]
+    assert images.values == pytest.approx([0.2, 0.4, 0.75, 0.5])
+    assert result.value == pytest.approx(np.mean([0.5, 0.55]))
+    assert result.ci_low < result.value < result.ci_high
+
+
+def test_intervals_are_those_of_each_outcome_alone():
+    generator = np.random.default_rng(3)
+    outcomes = [
+        outcome(f"m{i}", group(generator.random(40)), group(generator.random(20), 0, "b", 40))
+        for i in range(5)
+    ]
+    together = results_of(outcomes, ["AP"], Inference(draws=300), CLUSTERS)
+    for one, result in zip(outcomes, together, strict=True):
+        values = [g.values["AP"] for g in one.groups]
+        low, high = bootstrap_interval(values, 300)
+        assert (result.ci_low, result.ci_high) == pytest.approx((low, high), abs=1e-12)
+        assert results_of([one], ["AP"], Inference(draws=300), CLUSTERS) == [result]
+
+
 def test_drawing_combinations_widens_the_interval_where_they_agree_within():
     generator = np.random.default_rng(0)
     values = np.clip(np.repeat(generator.random(50), 4) + generator.normal(0, 0.01, 200), 0, 1)
     one = outcome("clay", group(values))
-    (plain,) = results_of(one, ["AP"], Inference(draws=2000), CLUSTERS)
-    (drawn,) = results_of(one, ["AP"], Inference(draws=2000, resample="combinations"), CLUSTERS)
+    (plain,) = results_of([one], ["AP"], Inference(draws=2000), CLUSTERS)
+    (drawn,) = results_of([one], ["AP"], Inference(draws=2000, resample="combinations"), CLUSTERS)
     assert drawn.ci_high - drawn.ci_low > 1.5 * (plain.ci_high - plain.ci_low)
 
 

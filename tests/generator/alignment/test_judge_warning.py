@@ -11,7 +11,9 @@ from clay_eval.evaluator import evaluation
 from clay_eval.evaluator.encoders import Encoder, load_encoder
 from clay_eval.evaluator.features import FeatureStore, embed
 from clay_eval.evaluator.report.judged import judged_by_itself
+from clay_eval.evaluator.settings import EvaluationSettings
 from clay_eval.evaluator.sources import ClayShards
+from clay_eval.evaluator.supply import StoredFeatures
 from clay_eval.generator.alignment.zero_shot import ZeroShotJudge
 from clay_eval.generator.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
@@ -51,9 +53,9 @@ def test_the_report_warns_of_its_own_judge_only(
     source, store = ClayShards(shards), FeatureStore(tmp_path / "features")
     source.judge = identities.get(judged_by)
     embed(source, encoders["tiny"], store, 64)
-    settings = evaluation.EvaluationSettings(methods=("raw",), bootstrap_draws=10)
+    settings = EvaluationSettings(methods=("raw",), bootstrap_draws=10)
     report = evaluation.evaluate_source(
-        evaluation.prepare(source, settings), encoders["tiny"], store, tmp_path / "report"
+        evaluation.prepare(source, settings), StoredFeatures(store, encoders["tiny"]), tmp_path / "report"
     )
     warned = judged_by in ("tiny", "both")
     assert sum(SAID in warning for warning in report["warnings"]) == warned

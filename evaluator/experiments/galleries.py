@@ -1,0 +1,175 @@
+"""Galleries as an experiment: every method on every condition, and over all queries, with intervals and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.fingerprint import file_sha256
+from clay_eval.schemas.texts import ConditionTexts
+
+from ..arrays import Float64Array
+from ..condition_texts import texts_by_entity
+from ..galleries import GalleryQuery, GalleryScores, read_galleries, score_galleries
+from ..measures import parse_measures
+from ..method_specs import Method, prepare_methods
+from ..report.inputs import inputs_record
+from ..sources import ImageSource
+from ..statistics import bootstrap_interval
+from ..supply import FeatureSupply, condition_features, extras
+from .findings import Column, Drawing, Findings, Table
+from .plots import percent_axis, short, styles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "clay", "clay-values")
+DEFAULT_MEASURES = ("Hit@1", "Hit@2", "Hit@3")
+ALL = "all conditions"
+_DRAWS, _SEED = 1000, 0
+_COLUMNS = (
+    Column("method", "method"),
+    Column("condition", "condition"),
+    Column("measure", "measure"),
+    Column("value", "mean %", "percent"),
+    Column("ci_low", "low %", "percent"),
+    Column("ci_high", "high %", "percent"),
+    Column("chance", "chance %", "percent"),
+    Column("queries", "queries", "count"),
+)
+CAPTION = (
+    "Each query has a gallery of its own. Methods are fitted once a condition, on all pictures that stand in a gallery "
+    "of that condition. Equal scores go against a method. Intervals are 95 % bootstrap over queries."
+)
+
+
+@dataclass(frozen=True)
+class GallerySettings:
+    """What decides the numbers, beside the data, the texts and the encoder."""
+
+    file: Path
+    methods: tuple[str, ...]
+    measures: tuple[str, ...]
+    template: str
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in the experiment's record."""
+        return {
+            "galleries_sha256": file_sha256(self.file),
+            "methods": [method.name for method in prepare_methods(self.methods)],
+            "measures": list(self.measures),
+            "template": self.template,
+            "ties": "pessimistic",
+        }
+
+    def prepare(self, source: ImageSource, texts: Sequence[Path], plan: Path | None) -> PreparedGalleries:
+        """Read and check all but the vectors; raises InputError for more than one entity, among others."""
+        name, queries = read_galleries(self.file)
+        if len(source.entities) != 1:
+            raise InputError(
+                "galleries are of one entity",
+                where="--entity",
+                expected="one entity",
+                found=sorted(source.entities),
+                hint="choose one with --entity",
+            )
+        chosen = texts_by_entity(source.entities, texts, plan, self.template)
+        return PreparedGalleries(self, name, queries, source, chosen, prepare_methods(self.methods))
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedGalleries:
+    """Galleries with the data they are about."""
+
+    settings: GallerySettings
+    name: str
+    queries: Sequence[GalleryQuery]
+    source: ImageSource
+    texts: Mapping[str, ConditionTexts]
+    methods: Sequence[Method]
+
+    def inputs(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
+        """The identities of data, texts and encoder."""
+        return inputs_record(self.source, encoder, self.texts)
+
+
+def gallery_settings(
+    file: Path, methods: Sequence[str] | None, measures: Sequence[str] | None, template: str
+) -> GallerySettings:
+    """Settings with their defaults; raises InputError for measures and methods that are unknown."""
+    wanted = tuple(measures or DEFAULT_MEASURES)
+    parse_measures(wanted)
+    return GallerySettings(file, tuple(methods or DEFAULT_METHODS), wanted, template)
+
+
+def gallery_findings(prepared: PreparedGalleries, supply: FeatureSupply) -> Findings:
+    """Score the galleries on the vectors of `supply`."""
+    ((entity, labels),) = prepared.source.entities.items()
+    scores = score_galleries(
+        supply.images(prepared.source)[entity].matrix,
+        labels.keys,
+        prepared.queries,
+        condition_features(prepared.texts[entity], labels, supply),
+        prepared.methods,
+        parse_measures(prepared.settings.measures),
+        extras(supply, {}),
+    )
+    numbers = Table("numbers", "Every number", _COLUMNS, _rows(scores, prepared.settings.measures))
+    first = prepared.settings.measures[0]
+    shown = tuple(row for row in numbers.rows if row[1] == ALL)
+    drawing = Drawing(
+        "galleries",
+        f"{prepared.name}: {first}",
+        f"{first} of each method over all {len(prepared.queries)} queries, with 95 % intervals and chance. "
+        + " ".join(f"{row[0]}: {100 * float(row[3] or 0):.1f} %." for row in shown if row[2] == first),
+        partial(_bars, rows=[row for row in shown if row[2] == first], measure=first),
+    )
+    return Findings(
+        title=f"Galleries: {prepared.name}",
+        caption=CAPTION,
+        numbers=numbers,
+        tables=[Table("galleries", "Over all queries", _COLUMNS, shown)],
+        drawings=[drawing],
+    )
+
+
+def _rows(scores: Sequence[GalleryScores], measures: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
+    rows = []
+    for method in dict.fromkeys(one.method for one in scores):
+        mine = [one for one in scores if one.method == method]
+        for measure in measures:
+            parts = {one.condition: (one.values[measure], one.chances[measure]) for one in mine}
+            values, chances = (np.concatenate(side) for side in zip(*parts.values(), strict=True))
+            parts[ALL] = (values, chances)
+            rows += [
+                (method, condition, measure, *_interval(found), float(np.mean(chance)), len(found))
+                for condition, (found, chance) in parts.items()
+            ]
+    return tuple(rows)
+
+
+def _interval(values: Float64Array) -> tuple[float, float, float]:
+    return float(np.mean(values)), *bootstrap_interval([values], _DRAWS, 0.95, _SEED)
+
+
+def _bars(figure: Figure, rows: Sequence[tuple[Any, ...]], measure: str) -> None:
+    axes = figure.subplots()
+    look = styles([str(row[0]) for row in rows])
+    for place, (method, _, _, value, low, high, chance, _) in enumerate(reversed(rows)):
+        axes.errorbar(
+            value,
+            place,
+            xerr=[[value - low], [high - value]],
+            fmt=look[method]["marker"],
+            color=look[method]["color"],
+            capsize=3,
+        )
+        axes.plot([chance, chance], [place - 0.3, place + 0.3], color="#7A7A7A", linestyle=":")
+    axes.set_yticks(range(len(rows)), [short(str(row[0])) for row in reversed(rows)])
+    percent_axis(axes, f"{measure}; dotted: chance", axis="x")
