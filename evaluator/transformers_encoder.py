@@ -22,10 +22,12 @@ from .encoder_rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_
 from .transformers_loading import (
     check_folder,
     find_folder,
+    generation,
     load_weights,
     loading_errors,
     plain,
     read_part,
+    readable,
     to_device,
 )
 
@@ -93,7 +95,7 @@ class TransformersEncoder:
         }
 
     def _image_rows(self, images: Sequence[Image]) -> torch.Tensor:
-        inputs = self._processor(images=list(images), return_tensors="pt")
+        inputs = self._processor(images=[readable(image) for image in images], return_tensors="pt")
         return pooled(self._model.get_image_features(**inputs.to(self.device, self._model.dtype)))
 
     def _text_rows(self, texts: Sequence[str]) -> torch.Tensor:
@@ -149,7 +151,10 @@ def load_transformers(name: EncoderName, device: str, precision: str, batch_size
         "demonstration": False,
         "architecture": fingerprint(plain(config.to_dict())),
         "weights_sha256": weights_sha256(model.state_dict()),
-        "preprocessing": {**plain(processor.to_dict()), "class": type(processor).__name__},
+        "preprocessing": {
+            **plain(processor.to_dict()),
+            "class": f"{type(processor).__name__} of transformers {generation()}",
+        },
         "precision": precision,
     }
     model, chosen = to_device(model, device)

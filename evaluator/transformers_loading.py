@@ -11,13 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 
 from .devices import choose_device
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CONFIG = "config.json"
 TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
@@ -109,11 +113,11 @@ def load_weights(kind: Any, folder: Path, precision: str, unused: tuple[str, ...
     with loading_errors(folder), quiet():
         model, report = kind.from_pretrained(
             str(folder),
-            dtype=getattr(torch, _DTYPES[precision]),
             use_safetensors=True,
             output_loading_info=True,
             local_files_only=True,
             trust_remote_code=False,
+            **{_dtype_option(): getattr(torch, _DTYPES[precision])},
         )
     for fault in ("missing_keys", "mismatched_keys", "error_msgs"):
         names = sorted(n for n in map(str, report.get(fault) or ()) if not n.endswith(unused or ("\0",)))
@@ -131,6 +135,26 @@ def read_part(kind: Any, folder: Path, what: str, **options: Any) -> Any:
     """`kind.from_pretrained(folder)` for a tokenizer, processor or config. what: how an error calls it."""
     with loading_errors(folder, what), quiet():
         return kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+
+
+def _dtype_option() -> str:
+    """How `from_pretrained` calls the number format: `torch_dtype` up to transformers 4.55."""
+    major, minor = map(int, version("transformers").split(".")[:2])
+    return "dtype" if (major, minor) >= (4, 56) else "torch_dtype"
+
+
+def generation() -> str:
+    """The major version of transformers: its image processors resize otherwise in each."""
+    return version("transformers").partition(".")[0]
+
+
+def readable(image: Image) -> Image:
+    """`image`, doubled where a side has 1 or 3 pixels: image processors would take that side for the colour channels."""
+    from PIL import Image as ImageModule
+
+    if not {1, 3}.intersection(image.size):
+        return image
+    return image.resize((2 * image.width, 2 * image.height), ImageModule.Resampling.NEAREST)
 
 
 def to_device(model: Any, device: str) -> tuple[Any, str]:

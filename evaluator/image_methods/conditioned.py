@@ -98,22 +98,25 @@ class ConditionedEncoder:
 
 
 class Selection:
-    """Some pictures of a source, by entity and key, as a source of their own; units without any are left out."""
+    """Some pictures of a source, by entity and key, as a source of their own; whole units stay as they are.
+
+    Entities that `keys` does not name, and units of which nothing is left, are left out.
+    """
 
     def __init__(self, source: ImageSource, keys: Mapping[str, Collection[str]]) -> None:
         self._source = source
-        wanted = {name: frozenset(keys.get(name, ())) for name in source.entities}
+        wanted = {name: frozenset(keys[name]) for name in source.entities if name in keys}
         self._units: dict[str, Unit] = {}
         units = []
         for unit in source.units():
-            kept = tuple(key for key in unit.keys if key in wanted[unit.entity])
+            kept = tuple(key for key in unit.keys if key in wanted.get(unit.entity, ()))
             if kept:
                 own = fingerprint({"unit": unit.sha256, "keys": list(kept)})
-                units.append(replace(unit, sha256=own, keys=kept))
+                units.append(unit if kept == unit.keys else replace(unit, sha256=own, keys=kept))
                 self._units[unit.name] = unit
         self._selected = tuple(units)
         self.entities: Mapping[str, Labels] = {
-            name: _labels_of(labels, wanted[name]) for name, labels in source.entities.items()
+            name: _labels_of(source.entities[name], chosen) for name, chosen in wanted.items()
         }
         self.fingerprint: str = fingerprint({unit.name: unit.sha256 for unit in units})
 
@@ -152,6 +155,7 @@ def embed_conditioned(
     conditions: Sequence[str],
     store: FeatureStore,
     *,
+    entity: str | None = None,
     batch_size: int = 64,
     queries: Mapping[str, Collection[str]] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
@@ -159,10 +163,12 @@ def embed_conditioned(
 ) -> dict[str, ConditionedFeatures]:
     """Entity -> vectors of its pictures for `conditions`; what the store has is not computed again.
 
-    queries: entity -> keys of its queries, which methods with `encode_queries` encode in their own way. progress and
-    engine as in `embed`; the engine is used for all pictures, queries are encoded here. Raises as `embed` and
-    `FeatureStore.load` do.
+    entity: the one whose pictures are meant, all if None. queries: entity -> keys of its queries, which methods with
+    `encode_queries` encode in their own way. progress and engine as in `embed`; the engine is used for all pictures,
+    queries are encoded here. Raises as `embed` and `FeatureStore.load` do.
     """
+    if entity is not None:
+        source = Selection(source, {entity: source.entities[entity].keys})
     encoder = ConditionedEncoder(method, conditions)
     embed(source, encoder, store, batch_size, progress, engine)
     found = store.load(source, encoder.identity)

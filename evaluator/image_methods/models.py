@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clay_eval.schemas.errors import InputError
 
 from ..devices import check_options, choose_device
-from ..transformers_loading import check_folder, digests, find_folder, read_part
+from ..transformers_loading import check_folder, digests, find_folder, generation, read_part, readable
 from .protocol import Fact, check_template
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class ModelOptions:
             "instruction": self.instruction,
             "precision": precision,
             "max_side": max_side,
+            "library": f"transformers {generation()}",
         }
 
     @cached_property
@@ -64,12 +65,16 @@ class ModelOptions:
 
         return read_part(AutoConfig, self._found.path, "configuration")
 
+    def unload(self) -> None:
+        """Give the model's memory back; it is loaded again when it is needed."""
+        self.__dict__.pop("_loaded", None)
+
     def _options(self) -> dict[str, Any]:
         return {"batch_size": self.batch_size, "precision": self.precision}
 
     def _fitting(self, images: Sequence[Image]) -> list[Image]:
         """The pictures, shrunk where they are too large; none is altered."""
-        return [shrunk(image, self.max_side) for image in images]
+        return [readable(shrunk(image, self.max_side)) for image in images]
 
 
 def shrunk(image: Image, side: int) -> Image:

@@ -54,12 +54,12 @@ from .linear import not_fitted
 MODES = ("asymmetric", "symmetric")
 _BLOCK_ROWS = 1024
 _SHAPES = {
-    "text_projection_layer": "pd",
-    "image_projection_layer": "pd",
-    "combiner_layer": "hx",
-    "output_layer": "dh",
-    "dynamic_scalar.0": "hx",
-    "dynamic_scalar.3": "1h",
+    "text_projection_layer": ("p", "d"),
+    "image_projection_layer": ("p", "d"),
+    "combiner_layer": ("h", "x"),
+    "output_layer": ("d", "h"),
+    "dynamic_scalar.0": ("h", "x"),
+    "dynamic_scalar.3": ("1", "h"),
 }
 
 

@@ -25,6 +25,7 @@ from clay_eval.evaluator.features import FeatureStore
 from clay_eval.evaluator.lazy_encoders import LazyEncoder, open_encoder
 from clay_eval.evaluator.ray_engine import EncoderRecipe
 from clay_eval.evaluator.transformers_encoder import FAMILIES, pooled
+from clay_eval.evaluator.transformers_loading import readable
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 TEXTS = ["a photo of a red shoe", "blue", "someone running"]
@@ -213,6 +214,17 @@ def test_the_store_knows_the_encoder_and_its_scale(
 def test_a_ray_worker_can_load_it(clip: Path) -> None:
     recipe = pickle.loads(pickle.dumps(EncoderRecipe(f"transformers:{clip}", "cpu")))  # noqa: S301
     assert recipe().identity == load(clip).identity
+
+
+def test_thin_pictures_are_not_taken_for_colour_channels(towers: Callable[[str], Path]) -> None:
+    assert readable(pictures([(5, 4)])[0]).size == (4, 5)
+    assert readable(pictures([(3, 64)])[0]).size == (128, 6)
+    assert readable(pictures([(1, 1)])[0]).size == (2, 2)
+    wide = np.zeros((3, 64, 3), np.uint8)
+    wide[:, :, 0] = 255
+    encoder = load(towers("siglip"))
+    thin, square = encoder.encode_images([Image.fromarray(wide), Image.new("RGB", (16, 16), "red")])
+    np.testing.assert_allclose(thin, square, atol=1e-5)
 
 
 def test_features_as_transformers_4_and_5_return_them() -> None:

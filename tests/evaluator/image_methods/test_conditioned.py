@@ -181,9 +181,21 @@ def test_a_selection_is_a_source(source: Pictures, store: FeatureStore) -> None:
     assert [(u.name, u.keys) for u in some.units()] == [("cat-1", ("cat-1-1", "cat-1-3"))]
     assert [key for key, _ in some.images(some.units()[0])] == ["cat-1-1", "cat-1-3"]
     assert some.entities["cat"].labels == {"hue": ("hue cat-1-1", "hue cat-1-3")}
-    assert some.entities["dog"].keys == ()
+    assert set(some.entities) == {"cat"}
+    assert Selection(source, {"dog": ()}).entities["dog"].keys == ()
+    assert Selection(source, {"dog": source.entities["dog"].keys}).units() == source.units()[2:]
     assert some.fingerprint != Selection(source, {"cat": {"cat-1-1"}}).fingerprint
     assert embed(some, ConditionedEncoder(Mean(), ["color"]), store) == EmbedCounts(2, 0)
+
+
+def test_one_entity_alone(source: Pictures, store: FeatureStore) -> None:
+    method = Mean()
+    rows = embed_conditioned(source, method, ["color"], store, entity="dog")
+    assert set(rows) == {"dog"}
+    assert method.read == PER_UNIT + 1
+    whole = embed_conditioned(source, method, ["color"], store)
+    assert method.read == 3 * PER_UNIT + 2  # each set of rows tells its width by a small picture
+    np.testing.assert_array_equal(whole["dog"].database, rows["dog"].database)
 
 
 @pytest.mark.parametrize(
