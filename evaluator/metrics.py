@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array, as_floats
+from .arrays import Float64Array, FloatArray, as_floats
 from .measures import Measure, check_measures
 from .ranking import choose_sort
 from .scoring import Part, Scorer, block_rows, check_ties, over_rows
@@ -226,9 +226,7 @@ def _ranked(
             places = np.where(places >= 0, moved[places], -1)
         mark = leave_out(mark, places)
     products = [Products(pair, row_order, column_order) for pair in pairs]
-    few = min(4, len(codes))
-    sample = combined([product.fill(0, few, product.buffer(few)) for product in products], combine)
-    sort, tables = choose_sort(sample, len(codes)), Tables(n, measures)
+    sort, tables = choose_sort(_sample(products, combine, len(codes)), len(codes)), Tables(n, measures)
     size = product_rows(n, len(codes), len(products))
 
     def worker() -> Part:
@@ -248,6 +246,14 @@ def _ranked(
     out = np.empty((len(codes), len(measures)))
     out[row_order] = over_rows(worker, len(codes), len(measures), size)
     return out
+
+
+def _sample(products: Sequence[Products], combine: Combine | None, rows: int) -> FloatArray:
+    """Return a few rows of scores to try sorts on; where those are dear, random numbers."""
+    if not products[0].copied:
+        return np.random.default_rng(0).random((1, products[0].n), np.float32)
+    few = min(4, rows)
+    return combined([product.fill(0, few, product.buffer(few)) for product in products], combine)
 
 
 def _by_name(measures: Sequence[Measure], values: Float64Array) -> dict[str, Float64Array]:

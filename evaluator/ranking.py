@@ -21,6 +21,7 @@ Keys = npt.NDArray[np.int32]
 
 _SMALL = 512
 _WORTH_A_TRIAL = 1 << 22
+_SMALL_TRIAL = 1 << 18
 _EXTRA_PASSES = 3
 _PADDING = np.iinfo(np.int32).max
 
@@ -157,11 +158,13 @@ def choose_sort(sample: FloatArray, rows: int) -> RowSort:
     n = sample.shape[1]
     if n <= 2 * _SMALL or rows * n < _WORTH_A_TRIAL:
         return sort_plainly
+    repeats = 3 if sample.size <= _SMALL_TRIAL else 1
+    sample = sample[: max(1, _SMALL_TRIAL // n)]
     space = Workspace(len(sample), n)
     keys, _ = score_keys(np.nan_to_num(sample), space)
     fresh = keys.copy()
     best: dict[RowSort, float] = {}
-    for way in (sort_plainly, sort_by_columns) * 3:
+    for way in (sort_plainly, sort_by_columns) * repeats:
         keys[:] = fresh
         start = time.perf_counter()
         way(keys, space)
