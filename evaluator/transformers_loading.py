@@ -62,7 +62,7 @@ def find_folder(name: str, where: str) -> ModelFolder:
         raise InputError(
             "there is no such model",
             where=where,
-            expected=f"a folder with {CONFIG}, or a Hub name such as google/siglip2-base-patch16-224",
+            expected=f"a folder with {CONFIG}, or ORG/NAME[@REVISION] of the Hugging Face Hub",
             found=repr(name),
         )
     fetched = _fetch(base, revision, where)

@@ -170,12 +170,14 @@ def embed_conditioned(
     if entity is not None:
         source = Selection(source, {entity: source.entities[entity].keys})
     encoder = ConditionedEncoder(method, conditions)
+    store.remember(encoder, {"name": encoder.identity["name"]})
     embed(source, encoder, store, batch_size, progress, engine)
     found = store.load(source, encoder.identity)
     asked: dict[str, EntityFeatures] = {}
     if queries is not None and callable(getattr(method, "encode_queries", None)):
         some = Selection(source, queries)
         other = ConditionedEncoder(method, conditions, "queries")
+        store.remember(other, {"name": other.identity["name"], "role": "queries"})
         embed(some, other, store, batch_size)
         asked = _load_some(some, other, store)
     return {

@@ -146,6 +146,7 @@ def test_each_set_of_conditions_is_embedded_once_and_resumed(source: Pictures, s
     warm = Mean()
     embed_conditioned(source, warm, ["color"], store)
     assert warm.read == 1
+    assert [identity["conditions"] for identity in store.identities()] == [["color"]]
     both = embed_conditioned(source, warm, ["color", "shape"], store)
     assert np.abs(both["cat"].database - rows["cat"].database).max() > 1e-3
     seen: list[tuple[int, int]] = []

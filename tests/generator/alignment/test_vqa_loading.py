@@ -144,7 +144,7 @@ def test_only_safe_files_are_fetched_and_no_network_is_said(
 
     asked: list[Any] = []
 
-    def fetch(name: str, allow_patterns: list[str]) -> str:
+    def fetch(name: str, revision: str | None, allow_patterns: list[str]) -> str:
         asked.append((name, allow_patterns))
         return str(llava)
 
@@ -154,7 +154,7 @@ def test_only_safe_files_are_fetched_and_no_network_is_said(
     assert asked[0][0] == "someone/model"
     assert not any(pattern.endswith((".bin", ".pt", ".py", "*")) for pattern in asked[0][1])
 
-    def offline(name: str, allow_patterns: list[str]) -> str:
+    def offline(name: str, revision: str | None, allow_patterns: list[str]) -> str:
         raise huggingface_hub.errors.LocalEntryNotFoundError("no network here")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
