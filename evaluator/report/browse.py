@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from .escaping import embedded
+from .escaping import embedded, visible
 from .roles import OURS_NOTE, is_ours, measure_title, method_title, role
 from .sheets import missing_sheets
 
@@ -31,6 +31,7 @@ def render_queries(report: Mapping[str, Any], neighbours: Mapping[str, Any], fol
         loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=visible,
         keep_trailing_newline=True,
     )
     return environment.get_template("queries.html").render(
