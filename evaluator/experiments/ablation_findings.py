@@ -36,7 +36,7 @@ def ablation_findings(studies: Sequence[Study], settings: AblationSettings, foun
     tables = [_table(axis, found.points, settings.measure) for axis in AXES if axis in settings.axes]
     if "composition" in settings.axes:
         tables.insert(0, _study_table(found.points, settings))
-        tables.append(_quality(studies))
+        tables.append(_quality(studies, found.points))
     return Findings(
         title="What CLAY's choices do",
         caption=CAPTION,
@@ -122,10 +122,13 @@ def _k(points: Sequence[Point]) -> str | None:
     return None if not used else str(used[0]) if len(used) == 1 else f"{used[0]} to {used[-1]}"
 
 
-def _quality(studies: Sequence[Study]) -> Table:
+def _quality(studies: Sequence[Study], points: Sequence[Point]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for study in studies:
-        for name in COMPOSITIONS:
+        scored = {
+            point.texts for point in points if (point.axis, point.entity) == ("composition", study.entity)
+        }
+        for name in (name for name in COMPOSITIONS if name in scored):
             texts = composed(study, name, 0)
             for condition, encoded in texts.texts.items():
                 quality = text_quality(encoded.features, list(encoded.values or ()))

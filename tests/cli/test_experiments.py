@@ -1,0 +1,137 @@
+"""ablate, cost, rank and leak from the command line: what they leave, keep, refuse and replace."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clay_eval.evaluator.experiments.record import read_experiments
+
+QUICK: dict[str, list[str]] = {
+    "ablate": ["--axis", "composition", "--method", "raw", "--method", "clay", "--seed", "0", "--draws", "1"],
+    "cost": [
+        "--method",
+        "clay",
+        "--conditions",
+        "1",
+        "--conditions",
+        "2",
+        "--images",
+        "10",
+        "--repeats",
+        "2",
+        "--budget",
+        "5",
+    ],
+    "leak": ["--method", "raw", "--method", "clay", "--seed", "0"],
+    "rank": [
+        "--method",
+        "raw",
+        "--method",
+        "clay",
+        "--seed",
+        "0",
+        "--order",
+        "age=child,adult,elderly",
+        "--draws",
+        "50",
+    ],
+}
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def experimented(
+    cli: Cli, finished: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run with all four experiments. Not to be altered."""
+    folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("experiments") / "run"))
+    for name, options in QUICK.items():
+        outcome = cli(name, "--out", folder, "--encoder", tiny_encoder, *options)
+        assert outcome.code == 0, outcome.err
+        assert "experiment" in outcome.out
+    return folder
+
+
+def test_every_experiment_leaves_its_folder(experimented: Path) -> None:
+    records = read_experiments(experimented)
+    assert [record.name for record in records] == ["ablate", "cost", "rank", "leak"]
+    for record in records:
+        assert record.plot.is_file()
+        assert record.tables
+        assert {"numbers.csv", "tables.md"} <= {path.name for path in record.folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_the_same_command_again_keeps_the_record(
+    cli: Cli, experimented: Path, tiny_encoder: Path, name: str
+) -> None:
+    path = experimented / "experiments" / name / "experiment.json"
+    before = path.stat().st_mtime_ns
+    outcome = cli(name, "--out", experimented, "--encoder", tiny_encoder, *QUICK[name], "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out) == json.loads(path.read_text())
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_other_options_are_refused_without_replace(
+    cli: Cli, experimented: Path, tiny_encoder: Path, name: str
+) -> None:
+    options = [*QUICK[name], "--method", "crl"]
+    cli(name, "--out", experimented, "--encoder", tiny_encoder, *options).refused(3, "methods", "--replace")
+
+
+def test_replace_replaces(cli: Cli, experimented: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(experimented, tmp_path / "run")
+    options = ["--method", "clay", "--seed", "1", "--replace", "--json"]
+    outcome = cli("leak", "--out", folder, "--encoder", tiny_encoder, *options)
+    assert outcome.code == 0, outcome.err
+    record = json.loads(outcome.out)
+    assert record["settings"]["methods"] == ["clay"]
+    assert record["settings"]["seeds"] == [1]
+
+
+def test_leak_repeats_to_the_byte(cli: Cli, experimented: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(experimented, tmp_path / "run")
+    place = folder / "experiments" / "leak"
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    shutil.rmtree(place)
+    assert cli("leak", "--out", folder, "--encoder", tiny_encoder, *QUICK["leak"]).code == 0
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("rank", [], "no attribute has an order"),
+        ("rank", ["--order", "size=s,m,l"], "unknown attribute"),
+        ("rank", ["--order", "age=child,adult"], "lacks values"),
+        ("rank", ["--order", "age"], "cannot read this order"),
+        ("ablate", ["--axis", "depth"], "unknown axis"),
+        ("ablate", ["--method", "clya"], "did you mean 'clay'"),
+        ("leak", ["--held-out", "1"], "between 0 and 1"),
+        ("cost", ["--conditions", "2", "--conditions", "2"], "positive and differ"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_written(
+    cli: Cli, finished: Path, name: str, options: list[str], said: str
+) -> None:
+    cli(name, "--out", finished, *options).refused(2, said)
+    assert not (finished / "experiments").exists()
+
+
+def test_a_folder_without_pictures_is_refused(cli: Cli, tmp_path: Path) -> None:
+    cli("leak", "--out", tmp_path / "nothing").refused(2)
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_help_shows_an_example(cli: Cli, name: str) -> None:
+    outcome = cli(name, "--help")
+    assert outcome.code == 0
+    assert f"clay-eval {name} --out" in outcome.out
