@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from .fusion import FUSIONS
+from .image_methods import image_method_names, is_image_method
 from .measures import FAMILIES
 from .methods import method_names
 from .methods.guard import plug_in_errors
+from .methods.importing import import_target
 from .methods.protocol import asked_names, is_privileged
 
 _FUSIONS: Mapping[str, str] = {
@@ -24,11 +25,12 @@ _FUSIONS: Mapping[str, str] = {
 
 
 def methods() -> list[dict[str, Any]]:
-    """Every method with a short name: name, target, summary, parameters with defaults, what it asks for, privileged.
+    """Every method with a short name: name, target, summary, parameters with defaults,
+    kind ("image" embeds pictures anew for each set of conditions), what it asks for, privileged.
 
     Classes are imported; one of another package that cannot be raises InputError with its name.
     """
-    return [_method(name, target) for name, target in method_names().items()]
+    return [_method(name, target) for name, target in (method_names() | image_method_names()).items()]
 
 
 def fusions() -> list[dict[str, str]]:
@@ -42,17 +44,15 @@ def measures() -> list[dict[str, str]]:
 
 
 def _method(name: str, target: str) -> dict[str, Any]:
-    module, _, path = target.partition(":")
     with plug_in_errors(name, "when it was imported"):
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
+        found = import_target(target)
         parameters = inspect.signature(found).parameters.values()
         return {
             "name": name,
             "target": target,
             "summary": (inspect.getdoc(found) or "").partition("\n")[0],
             "parameters": {p.name: None if p.default is p.empty else p.default for p in parameters},
-            "asks": list(asked_names(found)),
-            "privileged": is_privileged(found),
+            "kind": "image" if is_image_method(found) else "feature",
+            "asks": [] if is_image_method(found) else list(asked_names(found)),
+            "privileged": not is_image_method(found) and is_privileged(found),
         }

@@ -18,7 +18,7 @@ from clay_eval.schemas.errors import ClayEvalError, InputError
 
 from .arrays import Float64Array, FloatArray, as_features, require_distinct
 from .measures import Measure, parse_measure
-from .method_specs import Method
+from .method_specs import Method, uses_texts
 from .metrics import Ties, retrieval_scores
 from .protocol import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task
 from .results import Failure, GroupScores, Outcome
@@ -105,10 +105,7 @@ def evaluate_features(
     tasks = {seed: plan_tasks(labelled, chosen, conditions) for seed, chosen in splits.items()}
     one = next(iter(tasks.values()))
     asked = {name for task in one for name in task.conditions}
-    if any(method.uses_texts for method in methods):
-        checked = check_texts(texts, asked, array.shape[1])
-    else:
-        checked = dict.fromkeys(asked, TextFeatures(np.empty((0, array.shape[1]), array.dtype)))
+    checked = check_texts(texts if uses_texts(methods) else None, asked, array.shape[1])
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
     first: ClayEvalError | None = None
@@ -150,9 +147,14 @@ def checked_features(features: npt.ArrayLike, labelled: Labelled) -> FloatArray:
 
 
 def check_texts(
-    texts: Mapping[str, TextFeatures], conditions: set[str], width: int
+    texts: Mapping[str, TextFeatures] | None, conditions: set[str], width: int
 ) -> dict[str, TextFeatures]:
-    """Return `texts` with checked features (n, width); raises InputError where one of `conditions` has none."""
+    """Return `texts` with checked features (n, width); raises InputError where one of `conditions` has none.
+
+    None, for methods that use no texts, gives no text (0, width) for each condition.
+    """
+    if texts is None:
+        return dict.fromkeys(conditions, TextFeatures(np.empty((0, width), np.float32)))
     if missing := sorted(conditions - set(texts)):
         raise InputError(
             f"no texts for the condition {missing[0]!r}",

@@ -22,7 +22,7 @@ from clay_eval.schemas.validate import read_sealed
 
 from .condition_texts import require_several_texts, texts_by_entity
 from .engine import evaluate_features, plan_tasks, seeded_splits
-from .method_specs import Method
+from .method_specs import Method, uses_texts
 from .methods.generic import generic_texts
 from .per_query import PER_QUERY, write_per_query
 from .protocol import Labelled
@@ -38,6 +38,7 @@ from .results import Compared, Failure, Outcome, Result
 from .scoreboard import comparisons_of, results_of
 from .settings import EvaluationSettings
 from .sources import ClayShards, ImageSource, Labels
+from .spaces import TextFeatures
 from .splits import Split, combination_codes, read_split
 from .supply import FeatureSupply, condition_features, condition_name, extras
 
@@ -132,7 +133,7 @@ def prepare(
         with _entity_named(name):
             splits = seeded_splits(_labelled(labels), settings.engine(), given.get(name))
             plans = [plan_tasks(_labelled(labels), one) for one in splits.values()]
-            if any(method.uses_texts for method in prepared):
+            if uses_texts(prepared):
                 require_several_texts(chosen[name], labels, plans[0])
             results += len(plans[0]) * len(prepared)
     return Evaluation(source, settings, prepared, chosen, plan, given, results)
@@ -251,15 +252,15 @@ def _score_entity(
 ) -> None:
     settings, name, labelled = evaluation.settings, labels.entity, _labelled(labels)
     engine = settings.engine(backend)
-    uses_texts = any(method.uses_texts for method in evaluation.methods)
-    texts = condition_features(evaluation.texts[name], labels, supply) if uses_texts else {}
+    texts = encoded_texts(evaluation, labels, supply)
     asked = extras(supply, settings.weights)
     given = evaluation.given.get(name)
+    methods = [method.of_entity(name) for method in evaluation.methods]
     outcomes, failures = evaluate_features(
         matrix,
         labelled,
         texts,
-        evaluation.methods,
+        methods,
         entity=name,
         encoder=str(supply.identity["name"]),
         settings=engine,
@@ -269,7 +270,7 @@ def _score_entity(
     )
     clusters, inference = combination_codes(labelled), settings.inference()
     found.results += results_of(outcomes, settings.measures, inference, clusters)
-    reference = settings.compared_with(list(evaluation.methods))
+    reference = settings.compared_with(methods)
     if reference is not None:
         found.comparisons += comparisons_of(outcomes, reference, settings.measures[0], inference, clusters)
     splits = seeded_splits(labelled, engine, given)
@@ -281,7 +282,7 @@ def _score_entity(
         seed,
         matrix,
         texts,
-        evaluation.methods,
+        methods,
         outcomes,
         settings.measures[0],
         asked,
@@ -298,6 +299,13 @@ def _score_entity(
     )
     found.outcomes += outcomes
     found.failures += failures
+
+
+def encoded_texts(evaluation: Evaluation, labels: Labels, supply: FeatureSupply) -> dict[str, TextFeatures]:
+    """Condition -> the encoded texts of an entity, as far as methods use any."""
+    if not uses_texts(evaluation.methods):
+        return {}
+    return condition_features(evaluation.texts[labels.entity], labels, supply)
 
 
 def _labelled(labels: Labels) -> Labelled:

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
 from .arrays import FloatArray
 from .fusion import STACK, check_fusion
+from .image_methods import image_method_names, is_image_method
 from .methods import BUILT_IN, MethodFactory, resolve_method
 from .methods.guard import guarded, plug_in_errors
+from .methods.importing import import_target
 from .methods.protocol import Scalar, asked_names, is_privileged
 
 _SPEC = re.compile(r"\s*(?P<name>[A-Za-z_][\w.:-]*)\s*(?:\((?P<parameters>[^()]*)\)\s*)?")
 _PARAMETER = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>[^\s,=][^,=]*?)\s*")
+Features = Callable[[tuple[str, ...]], FloatArray | tuple[FloatArray, FloatArray]]
 _WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "none": "none", "null": None}
 
 
@@ -48,7 +51,7 @@ class Method:
     asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels or the like;
     uses_texts: whether it looks at the texts (a class says no by `uses_texts = False`); features: for methods that embed
     the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows for queries and for the
-    database; then nothing is fitted.
+    database; then nothing is fitted. embedder: makes `features` for an entity; identity: what such a method depends on.
     """
 
     name: str
@@ -58,7 +61,13 @@ class Method:
     privileged: bool = False
     target: str = ""
     uses_texts: bool = True
-    features: Callable[[tuple[str, ...]], FloatArray | tuple[FloatArray, FloatArray]] | None = None
+    features: Features | None = None
+    embedder: Callable[[str], Features] | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_entity(self, name: str) -> Method:
+        """The method ready for the images of one entity."""
+        return self if self.embedder is None else replace(self, features=self.embedder(name))
 
 
 def parse_spec(text: str) -> MethodSpec:
@@ -79,19 +88,41 @@ def parse_spec(text: str) -> MethodSpec:
 
 
 def prepare_methods(
-    specs: Iterable[str], defaults: Mapping[str, Mapping[str, Any]] | None = None
+    specs: Iterable[str],
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    images: Callable[[MethodSpec], Method] | None = None,
 ) -> list[Method]:
     """Return the method of each spec, in order, each once; classes are imported here.
 
-    defaults: method name -> parameters that a spec does not have to give.
+    defaults: method name -> parameters that a spec does not have to give; images: prepares methods that embed pictures, see
+    `reencoding.image_methods`.
 
     Raises InputError for specs that cannot be read, unknown methods, and parameters that a class does not take.
     """
     methods: dict[str, Method] = {}
     for text in specs:
         spec = parse_spec(text)
-        methods.setdefault(str(spec), _prepare(spec, (defaults or {}).get(spec.name, {})))
+        if not reencodes(spec.name):
+            methods.setdefault(str(spec), _prepare(spec, (defaults or {}).get(spec.name, {})))
+        elif images is None:
+            raise InputError(f"{spec.name} embeds pictures, and there are none here", where=str(spec))
+        elif str(spec) not in methods:
+            with plug_in_errors(spec.name, "when it was made"):
+                methods[str(spec)] = images(spec)
     return list(methods.values())
+
+
+def uses_texts(methods: Iterable[Method]) -> bool:
+    """Whether any of `methods` looks at texts."""
+    return any(method.uses_texts for method in methods)
+
+
+def reencodes(name: str) -> bool:
+    """Whether a method embeds the pictures anew for every set of conditions; `package.module:Class` is imported."""
+    if ":" not in name:
+        return name in image_method_names()
+    with plug_in_errors(name, "when it was imported"):
+        return is_image_method(import_target(name))
 
 
 def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
@@ -109,6 +140,7 @@ def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
         is_privileged(instance),
         f"{type(instance).__module__}:{type(instance).__qualname__}",
         bool(getattr(instance, "uses_texts", True)),
+        identity=dict(getattr(instance, "identity", {})),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from clay_eval.schemas.errors import InputError
 from .engine import Settings
 from .fusion import UNWEIGHTED
 from .measures import parse_measures
-from .method_specs import Method, parse_spec, prepare_methods
+from .method_specs import Method, MethodSpec, parse_spec, prepare_methods
 from .methods import BUILT_IN
 from .metrics import Ties
 from .scoreboard import Inference
@@ -96,7 +96,7 @@ class EvaluationSettings:
             seed=self.seeds[0],
         )
 
-    def prepared(self) -> list[Method]:
+    def prepared(self, images: Callable[[MethodSpec], Method] | None = None) -> list[Method]:
         """The methods, ready to run; raises InputError as `prepare_methods`, and for fusions that take no weights."""
         specs = [s for name in self.methods for s in (all_methods() if name == ALL else [name])]
         if {1.0, *self.weights.values()} != {1.0}:
@@ -108,7 +108,7 @@ class EvaluationSettings:
                         hint="leave --weight out, or use fusion=sum, product, rrf or stack",
                     )
         return prepare_methods(
-            specs, {name: {"n_components": self.n_components} for name in _WITH_COMPONENTS}
+            specs, {name: {"n_components": self.n_components} for name in _WITH_COMPONENTS}, images
         )
 
     def compared_with(self, methods: list[Method]) -> str | None:
@@ -131,6 +131,7 @@ class EvaluationSettings:
         return {
             **asdict(self),
             "methods": [method.name for method in methods],
+            "identities": {method.name: dict(method.identity) for method in methods if method.identity},
             "measures": list(self.measures),
             "seeds": list(self.seeds),
             "weights": dict(self.weights),

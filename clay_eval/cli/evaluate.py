@@ -118,7 +118,8 @@ def evaluate(
     write_texts: Annotated[
         Path | None,
         typer.Option(
-            "--write-texts", help="Only write the texts that are needed to this file, to encode them elsewhere."
+            "--write-texts",
+            help="Only write the texts that are needed to this file, to encode them elsewhere.",
         ),
     ] = None,
     device: Device = "auto",
@@ -176,10 +177,10 @@ def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> in
     from clay_eval.evaluator.evaluation import prepare
     from clay_eval.evaluator.given_features import write_needed_texts
 
-    with inputs.methods(settings) as methods:
-        texts = prepare(
-            inputs.source, settings, texts=inputs.texts, plan=inputs.plan, methods=methods
-        ).needed_texts()
+    evaluation = prepare(
+        inputs.source, settings, texts=inputs.texts, plan=inputs.plan, methods=inputs.methods(settings)
+    )
+    texts = evaluation.needed_texts()
     write_needed_texts(path, texts)
     return len(texts)
 
@@ -199,27 +200,26 @@ def score(
     from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
 
     folder = inputs.folder
-    with inputs.methods(settings) as methods:
-        evaluation = prepare(
-            inputs.source,
-            settings,
-            texts=inputs.texts,
-            plan=inputs.plan,
-            split=split_file,
-            methods=methods,
+    evaluation = prepare(
+        inputs.source,
+        settings,
+        texts=inputs.texts,
+        plan=inputs.plan,
+        split=split_file,
+        methods=inputs.methods(settings),
+    )
+    if (folder.report / REPORT).exists() and not replace:
+        evaluation.finished(folder.report, inputs.identity())
+    with inputs.supply() as supply, progress_bar("evaluate", evaluation.results) as advance:
+        return evaluate_source(
+            evaluation,
+            supply,
+            folder.report,
+            recorded=inputs.recorded,
+            replace=replace,
+            progress=advance,
+            backend=backend,
         )
-        if (folder.report / REPORT).exists() and not replace:
-            evaluation.finished(folder.report, inputs.identity())
-        with inputs.supply() as supply, progress_bar("evaluate", evaluation.results) as advance:
-            return evaluate_source(
-                evaluation,
-                supply,
-                folder.report,
-                recorded=inputs.recorded,
-                replace=replace,
-                progress=advance,
-                backend=backend,
-            )
 
 
 def summary(report: dict[str, Any]) -> list[str]:

@@ -170,22 +170,22 @@ def _runs(
 
     settings = _settings(report, split_file)
     chosen = _chosen(report, method)
-    with inputs.methods(settings) as methods:
-        evaluation = prepare(
-            inputs.source, settings, texts=inputs.texts, plan=inputs.plan, split=split_file, methods=methods
+    methods = inputs.methods(settings)
+    evaluation = prepare(
+        inputs.source, settings, texts=inputs.texts, plan=inputs.plan, split=split_file, methods=methods
+    )
+    evaluation.finished(inputs.folder.report, inputs.identity())
+    evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
+    failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}
+    with inputs.supply() as supply, progress_bar("rank", None) as advance:
+        export_rankings(
+            evaluation_rankings(evaluation, supply, failed),
+            folder,
+            fingerprint=report["fingerprint"],
+            depth=depth,
+            compress=compress,
+            progress=advance,
         )
-        evaluation.finished(inputs.folder.report, inputs.identity())
-        evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
-        failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}
-        with inputs.supply() as supply, progress_bar("rank", None) as advance:
-            export_rankings(
-                evaluation_rankings(evaluation, supply, failed),
-                folder,
-                fingerprint=report["fingerprint"],
-                depth=depth,
-                compress=compress,
-                progress=advance,
-            )
     return folder / INDEX
 
 

@@ -132,7 +132,8 @@ class Inputs:
         from clay_eval.schemas.files import locked
 
         if self.features is not None:
-            yield self._given()
+            with locked(self.folder.features):
+                yield self._given()
             return
         request(self.encoder, self.precision)
         with locked(self.folder.features):
@@ -150,10 +151,13 @@ class Inputs:
         texts = None if self.text_features is None else read_given(self.text_features)
         return StoredFeatures(GivenStore(images, texts), GivenEncoder(images, texts))
 
-    @contextmanager
-    def methods(self, settings: EvaluationSettings) -> Iterator[list[Method]]:
-        """The methods that `settings` name."""
-        yield settings.prepared()
+    def methods(self, settings: EvaluationSettings) -> list[Method]:
+        """The methods that `settings` name; those that embed pictures keep their vectors in the run's feature store."""
+        from clay_eval.evaluator.features import FeatureStore
+        from clay_eval.evaluator.reencoding import image_methods
+
+        runtime = {"device": self.device, "precision": self.precision, "batch_size": self.batch_size}
+        return settings.prepared(image_methods(self.source, FeatureStore(self.folder.features), runtime))
 
     def recorded(self) -> dict[str, Any]:
         """What can move a number by rounding, and is no part of a report's identity."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 
 from ..engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
-from ..method_specs import Method
+from ..method_specs import Method, uses_texts
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
 from ..spaces import Extras, NotApplicableError, Space, TextFeatures, make_space
 from ..splits import Split
-from ..supply import FeatureSupply, condition_features, extras
+from ..supply import FeatureSupply, extras
 from .trec import Ranking, score_blocks
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ def evaluation_rankings(
     evaluation: Evaluation, supply: FeatureSupply, failed: Failed = ()
 ) -> Iterator[Ranking]:
     """Yield the rankings that `evaluate_source` scores, but for those that `failed`."""
+    from ..evaluation import encoded_texts
+
     features = supply.images(evaluation.source)
     for name, labels in evaluation.source.entities.items():
         yield from feature_rankings(
             features[name].matrix,
             Labelled(labels.keys, labels.labels, labels.parents),
-            condition_features(evaluation.texts[name], labels, supply),
-            evaluation.methods,
+            encoded_texts(evaluation, labels, supply),
+            [method.of_entity(name) for method in evaluation.methods],
             entity=name,
             settings=evaluation.settings.engine(),
             split=evaluation.given.get(name),
@@ -62,7 +64,8 @@ def feature_rankings(
     array = checked_features(features, labelled)
     for seed, chosen in seeded_splits(labelled, settings, split).items():
         tasks = plan_tasks(labelled, chosen, conditions)
-        checked = check_texts(texts, {name for task in tasks for name in task.conditions}, array.shape[1])
+        asked = {name for task in tasks for name in task.conditions}
+        checked = check_texts(texts if uses_texts(methods) else None, asked, array.shape[1])
         for task in tasks:
             present = [m for m in methods if (entity, m.name, task.conditions) not in failed]
             for group in task.groups:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
+from .importing import import_target
 from .protocol import ASKABLE, FeatureMethod, asked_names, describe, is_privileged
 
 __all__ = [
@@ -104,19 +104,7 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
 
 
 def _load(target: str) -> Callable[..., Any]:
-    module_name, _, path = target.partition(":")
-    try:
-        found: Any = import_module(module_name)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"the method {target!r} cannot be imported",
-            where="method",
-            expected="package.module:Class of an installed package",
-            found=f"{type(error).__name__}: {error}",
-            hint="install the package, or set PYTHONPATH to the folder it is in",
-        ) from error
+    found = import_target(target)
     if not callable(found) or (isinstance(found, type) and not issubclass(found, FeatureMethod)):
         raise _shape_error(target, getattr(found, "__name__", type(found).__name__))
     return found  # type: ignore[no-any-return]

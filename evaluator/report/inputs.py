@@ -78,7 +78,7 @@ def methods_record(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> di
 
 
 def _sees(method: Method) -> list[str]:
-    if method.features is not None:
+    if method.embedder is not None:
         return ["pixels"]
     return ["images", *(["texts"] if method.uses_texts else []), *method.asks]
 
