@@ -2,8 +2,8 @@
 
 >>> [str(parse_measure(name)) for name in ("AP", "P@10", "nDCG(graded)@5")]
 ['AP', 'P@10', 'nDCG(graded)@5']
->>> parse_measure("AP").chance(10, 3).round(4)
-array(0.4281)
+>>> parse_measure("AP").chance(10, [3, 1]).round(4)
+array([0.45  , 0.2929])
 """
 
 from __future__ import annotations
