@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from .scoring import (
 )
 
 if TYPE_CHECKING:
+    from clay_eval.evaluator.experiments.cost import CostSettings, Encode
     from clay_eval.evaluator.experiments.study import Study
 
 EPILOG = """
@@ -100,31 +101,43 @@ def cost(
     here = {**machine(), "device": inputs.recorded()["device"], "batch_size": batch_size}
 
     def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
-        costs, notes = find_costs(found[0], settings, _encoding(inputs, found[0]), advance)
+        costs, notes = find_costs(found[0], settings, *_encoders(inputs, found[0], settings, advance))
         return cost_findings(costs, here, notes)
 
     record = conduct(inputs, "cost", settings.record(here), find, template=template, replace=replace)
     show(json, inputs, record, "marginal")
 
 
-def _encoding(inputs: Inputs, study: Study) -> Callable[[Sequence[int]], object] | None:
-    """What runs the encoder over some of the study's pictures, decoded beforehand; None where vectors come from files."""
-    if inputs.features is not None:
-        return None
+def _encoders(
+    inputs: Inputs, study: Study, settings: CostSettings, advance: Callable[[int], None]
+) -> tuple[Encode | None, Callable[[int], None], dict[str, Encode]]:
+    """What encodes the study's pictures, decoded beforehand: the encoder, None where vectors come from files, and the
+    image methods by their names."""
     from clay_eval.evaluator.encoders import load_encoder
+    from clay_eval.evaluator.image_methods import load_image_method
     from clay_eval.evaluator.images import decode_image
     from clay_eval.evaluator.sources import pictures
 
-    encoder = load_encoder(inputs.encoder, inputs.device, inputs.precision, inputs.batch_size)
-    kept: dict[int, object] = {}
+    kept: dict[int, Any] = {}
 
-    def encode(rows: Sequence[int]) -> object:
+    def images(rows: Sequence[int]) -> list[Any]:
         if missing := [row for row in rows if row not in kept]:
             names = [study.labelled.keys[row] for row in missing]
             found = pictures(inputs.source, study.entity, names)
             kept.update(
                 (row, decode_image(found[name], name)) for row, name in zip(missing, names, strict=True)
             )
-        return encoder.encode_images([kept[row] for row in rows])  # type: ignore[misc]
+        return [kept[row] for row in rows]
 
-    return encode
+    def again(method: Any) -> Encode:
+        return lambda rows, condition: method.encode(images(rows), [condition])
+
+    runtime = {"device": inputs.device, "precision": inputs.precision, "batch_size": inputs.batch_size}
+    anew = {
+        str(spec): again(load_image_method(spec.name, runtime=runtime, **spec.parameters))
+        for spec in settings.image_methods()
+    }
+    if inputs.features is not None:
+        return None, advance, anew
+    encoder = load_encoder(inputs.encoder, inputs.device, inputs.precision, inputs.batch_size)
+    return lambda rows, _: encoder.encode_images(images(rows)), advance, anew

@@ -1,8 +1,9 @@
 """What one more condition costs: seconds against the number of conditions, for a database of 100 images.
 
     feature methods     the images are encoded once; each condition adds a fit on its cached texts, a transform, similarities
-    re-encoding         the images are encoded again for each condition, at least once each; this encoder stands in for the
-                        larger models that methods of this kind run, so the line is a lower bound for them
+    image methods       the images are encoded again for each condition
+    re-encoding         this encoder, run again for each condition, stands in for the larger models that image methods run: a
+                        lower bound for any of them
 
 Times are of this machine. Each total is measured as a whole, several times after a warm-up; medians and quartiles.
 """
@@ -23,7 +24,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 
 from ..arrays import Float64Array, FloatArray
-from ..method_specs import Method, prepare_methods
+from ..method_specs import Method, MethodSpec, parse_spec, prepare_methods, reencodes
 from ..methods.protocol import FeatureMethod
 from ..spaces import make_space
 from .study import Study, whole_task
@@ -46,7 +47,7 @@ class CostSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        prepare_methods(self.methods)
+        self.feature_methods()
         if not self.counts or min(self.counts) < 1 or len(set(self.counts)) < len(self.counts):
             raise InputError(
                 "numbers of conditions must be positive and differ",
@@ -58,9 +59,17 @@ class CostSettings:
                 "nothing to measure", where="--images, --repeats, --budget", expected="2, 1 and 0 or more"
             )
 
+    def feature_methods(self) -> list[Method]:
+        """The methods that need the images encoded once; raises InputError as `prepare_methods` does."""
+        return prepare_methods([spec for spec in self.methods if not reencodes(parse_spec(spec).name)])
+
+    def image_methods(self) -> list[MethodSpec]:
+        """The specs of methods that encode the images anew."""
+        return [spec for spec in map(parse_spec, self.methods) if reencodes(spec.name)]
+
     def record(self, machine: Mapping[str, Any]) -> dict[str, Any]:
         """As it stands in a record: times of another machine are other results."""
-        names = [method.name for method in prepare_methods(self.methods)]
+        names = list(dict.fromkeys(str(parse_spec(spec)) for spec in self.methods))
         return {**asdict(self), "methods": names, "machine": dict(machine)}
 
 
@@ -85,13 +94,18 @@ class Cost:
     measured: bool
 
 
+Encode = Callable[[Sequence[int], str], object]
+"""Encodes the images of these rows, for this condition; an encoder that knows no conditions does the same for each."""
+
+
 def find_costs(
     study: Study,
     settings: CostSettings,
-    encode: Callable[[Sequence[int]], object] | None,
+    encode: Encode | None,
     progress: Callable[[int], None] = lambda _: None,
+    image_methods: Mapping[str, Encode] | None = None,
 ) -> tuple[list[Cost], list[str]]:
-    """Measure one entity's methods; encode: runs the encoder over the images of these rows, None where there is none.
+    """Measure one entity's methods; encode: the encoder's, None where there is none; image_methods: by their names.
 
     Without an encoder, encoding is left out of all totals, a warning says so, and re-encoding is not measured.
     Raises InputError where an entity has fewer than two images, and what a method raises.
@@ -102,24 +116,27 @@ def find_costs(
     notes = []
     if len(rows) < settings.images:
         notes.append(f"{study.entity} has {len(rows)} images only, not {settings.images}")
-    passes: Float64Array = np.zeros(settings.repeats)
     if encode is None:
         notes.append(
             "the vectors come from files: encoding is not in the totals, and re-encoding was not measured"
         )
+        passes: Float64Array = np.zeros(settings.repeats)
     else:
-        run = partial(encode, rows)
-        passes = repeated(lambda: {"encoding": _timed(run)}, settings.repeats)["encoding"]
+        passes = _passes(encode, rows, study.conditions, 1, settings.repeats)
     found = []
     # Products of 100 rows are too small to share: threads that wait for each other cost more than they bring.
     with threadpool_limits(1, "blas"):
-        for method in prepare_methods(settings.methods):
+        for method in settings.feature_methods():
             for count in settings.counts:
                 parts = repeated(partial(_conditions, study, method, rows, count), settings.repeats)
                 found.append(_cost(study.entity, method.name, count, len(rows), parts, passes))
                 progress(1)
+    for name, run in (image_methods or {}).items():
+        once = _passes(run, rows, study.conditions, 1, settings.repeats)
+        found += _re_encoding(study, rows, settings, name, run, once)
+        progress(1)
     if encode is not None:
-        found += _re_encoding(study.entity, rows, settings, encode, passes)
+        found += _re_encoding(study, rows, settings, RE_ENCODING, encode, passes)
     return found, notes
 
 
@@ -233,41 +250,41 @@ def _cost(
 
 
 def _re_encoding(
-    entity: str,
+    study: Study,
     rows: Sequence[int],
     settings: CostSettings,
-    encode: Callable[[Sequence[int]], object],
-    passes: Float64Array,
+    name: str,
+    encode: Encode,
+    once: Float64Array,
 ) -> list[Cost]:
-    """The encoder run once a condition; what a condition adds to the encoder's work is left out: a lower bound."""
+    """The images encoded once a condition; similarities, small beside it, are left out. once: single passes (repeats,)."""
     found = []
-    run = partial(encode, rows)
     for count in sorted(settings.counts):
-        measured = count * settings.repeats * float(np.median(passes)) <= settings.budget
-        if count == 1:
-            totals = passes
-        elif measured:
-            totals = np.array([sum(_timed(run) for _ in range(count)) for _ in range(settings.repeats)])
-        else:
-            totals = passes * count
+        measured = count == 1 or count * settings.repeats * float(np.median(once)) <= settings.budget
+        totals = once * count
+        if measured and count > 1:
+            totals = _passes(encode, rows, study.conditions, count, settings.repeats, warm=False)
         low, middle, high = (float(value) for value in np.quantile(totals, (0.25, 0.5, 0.75)))
+        parts = {"encoding": middle, "fit": 0.0, "transform": 0.0, "similarity": 0.0}
         found.append(
-            Cost(
-                entity,
-                RE_ENCODING,
-                count,
-                len(rows),
-                middle,
-                low,
-                high,
-                middle,
-                0.0,
-                0.0,
-                0.0,
-                measured or count == 1,
-            )
+            Cost(study.entity, name, count, len(rows), middle, low, high, **parts, measured=measured)
         )
     return found
+
+
+def _passes(
+    encode: Encode,
+    rows: Sequence[int],
+    conditions: Sequence[str],
+    count: int,
+    repeats: int,
+    warm: bool = True,
+) -> Float64Array:
+    """Seconds (repeats,) for encoding under `count` conditions, the study's own in turn, after a pass to warm up."""
+    names = [conditions[number % len(conditions)] for number in range(count)]
+    if warm:
+        encode(rows, names[0])
+    return np.array([_timed(lambda: [encode(rows, name) for name in names]) for _ in range(repeats)])
 
 
 def _timed(run: Callable[[], object]) -> float:

@@ -29,8 +29,8 @@ def cost_findings(found: Sequence[Cost], machine: Mapping[str, Any], notes: Sequ
         "models, so it is a lower bound for them.",
     ]
     if hollow:
-        counts = ", ".join(str(cost.conditions) for cost in hollow)
-        warnings.append(f"re-encoding for {counts} conditions is one measured pass times their number")
+        counts = ", ".join(map(str, sorted({cost.conditions for cost in hollow})))
+        warnings.append(f"encoding again for {counts} conditions is one measured pass times their number")
     where = f"{machine.get('processor')}, {machine.get('cores')} cores, {machine.get('threads')} threads"
     if machine.get("gpu"):
         where += f", {machine['gpu']}"
@@ -71,7 +71,7 @@ def _marginal(found: Sequence[Cost]) -> Table:
         rows.append(
             (
                 method,
-                first.encoding / first.conditions if method == RE_ENCODING else first.encoding,
+                first.encoding / first.conditions if _encodes_anew(own) else first.encoding,
                 (last.total - first.total) / more if more else None,
                 last.fit / last.conditions,
                 last.transform / last.conditions,
@@ -91,6 +91,11 @@ def _marginal(found: Sequence[Cost]) -> Table:
         Column("total", "all of them", "seconds"),
     )
     return Table("marginal", "One more condition", columns, tuple(rows))
+
+
+def _encodes_anew(own: Sequence[Cost]) -> bool:
+    """Whether all the time of a method is encoding."""
+    return all(cost.encoding == cost.total for cost in own)
 
 
 def _said(found: Sequence[Cost]) -> str:

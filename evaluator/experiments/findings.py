@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +114,7 @@ def shown_time(seconds: float) -> str:
     return f"{seconds * 1e6:.3g} µs"
 
 
-def _plain(cell: Cell) -> Cell:
+def _plain(cell: Any) -> Cell:
     """Python's own type, None for NaN and infinities."""
     plain: Cell = cell.item() if hasattr(cell, "item") else cell
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ CONTROLS = {"raw": "#7A7A7A"}
 ORDERED = "viridis"
 HEAT = "cividis"
 
-_SETTINGS: Mapping[str, Any] = {
+_SETTINGS: Any = {
     "svg.hashsalt": "clay-eval",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",

@@ -264,7 +264,8 @@ def _databases(
 ) -> tuple[list[_Database], list[str]]:
     place = {value: rank for rank, value in enumerate(order)}
     ranks = np.array([place[value] for value in study.labelled.labels[name]], np.int64)
-    found, notes = [], []
+    found: list[_Database] = []
+    notes: list[str] = []
     for seed, split in seeded_splits(study.labelled, settings.evaluation().engine()).items():
         task = make_task(study.labelled, (name,), split.is_query, split.is_database)
         notes += task.warnings

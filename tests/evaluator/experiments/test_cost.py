@@ -29,9 +29,11 @@ class Encoder:
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
+        self.conditions: list[str] = []
 
-    def __call__(self, rows: Sequence[int]) -> None:
+    def __call__(self, rows: Sequence[int], condition: str) -> None:
         self.calls.append(list(rows))
+        self.conditions.append(condition)
 
 
 def test_repeats_come_after_a_warm_up() -> None:
@@ -67,7 +69,18 @@ def test_beyond_the_budget_one_pass_is_multiplied_and_said_so() -> None:
     assert four.total == pytest.approx(4 * one.total)
     assert len(encoder.calls) == 4
     made = cost_findings(found, machine(), notes)
-    assert "re-encoding for 4 conditions is one measured pass times their number" in made.warnings
+    assert "encoding again for 4 conditions is one measured pass times their number" in made.warnings
+
+
+def test_image_methods_encode_for_each_condition_in_turn() -> None:
+    slow = Encoder()
+    settings = replace(SETTINGS, methods=("clay",), repeats=1)
+    found, _ = find_costs(study(copies=1), settings, None, image_methods={"mine:Slow": slow})
+    assert [(c.method, c.conditions) for c in found[2:]] == [("mine:Slow", 1), ("mine:Slow", 4)]
+    assert all(cost.encoding == cost.total and cost.measured for cost in found[2:])
+    assert slow.conditions == ["color", "color", "color", "shape", "place", "color"]
+    table = cost_findings(found, machine(), []).tables[0]
+    assert table.rows[1][0] == "mine:Slow"
 
 
 def test_without_an_encoder_re_encoding_is_not_made_up() -> None:
@@ -102,6 +115,7 @@ def test_rows_are_drawn_by_the_seed() -> None:
         {"repeats": 0},
         {"budget": float("nan")},
         {"methods": ("no-such",)},
+        {"methods": ("clay(",)},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
