@@ -98,6 +98,13 @@ def require_finite(array: FloatArray, name: str, *, first_row: int = 0) -> None:
     )
 
 
+def take_rows(array: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
+    """Return `array[rows]`; rows that follow each other give a view, so a mapped file is not copied."""
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
+        return array[int(rows[0]) : int(rows[-1]) + 1]
+    return array[rows]
+
+
 def unit_rows(array: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
     """Return the rows of `array` (M, d), finite, divided by their lengths; rows of zeros stay zeros.
 

@@ -9,6 +9,7 @@ several conditions meet (see `fusion`) and is the engine's; all other parameters
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,8 +25,10 @@ from .methods.guard import guarded, plug_in_errors
 from .methods.importing import import_target
 from .methods.protocol import Scalar, asked_names, is_privileged
 
-_SPEC = re.compile(r"\s*(?P<name>[A-Za-z_][\w.:-]*)\s*(?:\((?P<parameters>[^()]*)\)\s*)?")
-_PARAMETER = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>[^\s,=][^,=]*?)\s*")
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_BARE = r'[^\s,="()][^,="()]*?'
+_SPEC = re.compile(rf'\s*(?P<name>[A-Za-z_][\w.:-]*)\s*(?:\((?P<parameters>(?:{_QUOTED}|[^()"])*)\)\s*)?')
+_PARAMETER = re.compile(rf"\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>{_QUOTED}|{_BARE})\s*(?:,(?=\s*\S)|$)")
 Features = Callable[[tuple[str, ...]], FloatArray | tuple[FloatArray, FloatArray]]
 _WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "none": "none", "null": None}
 
@@ -75,13 +78,15 @@ def parse_spec(text: str) -> MethodSpec:
     match = _SPEC.fullmatch(text)
     if match is None:
         raise _unreadable(text)
-    inside = match["parameters"]
+    inside = match["parameters"] or ""
     parameters: dict[str, Scalar] = {}
-    for part in inside.split(",") if inside and inside.strip() else ():
-        found = _PARAMETER.fullmatch(part)
+    place = len(inside) if not inside.strip() else 0
+    while place < len(inside):
+        found = _PARAMETER.match(inside, place)
         if found is None or found["name"] in parameters:
             raise _unreadable(text)
-        parameters[found["name"]] = _value(found["value"])
+        parameters[found["name"]] = _value(found["value"], text)
+        place = found.end()
     fusion = str(parameters.pop("fusion", STACK))
     check_fusion(fusion)
     return MethodSpec(match["name"], parameters, fusion)
@@ -144,27 +149,30 @@ def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
     )
 
 
-def _value(text: str) -> Scalar:
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+def _value(written: str, spec: str) -> Scalar:
+    if written.startswith('"'):
+        try:
+            return str(json.loads(written))
+        except ValueError as error:
+            raise _unreadable(spec) from error
+    if written.lower() in _WORDS:
+        return _WORDS[written.lower()]
     for kind in (int, float):
         try:
-            return kind(text)
+            return kind(written)
         except ValueError:
             continue
-    return text
+    return written
 
 
 def _written(value: Scalar) -> str:
-    return (
-        {True: "true", False: "false", None: "null"}.get(value, str(value))
-        if not _is_number(value)
-        else repr(value)
-    )
-
-
-def _is_number(value: Scalar) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """So that it reads back as it is: text that could be taken for something else goes into quotes."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if not isinstance(value, str):
+        return repr(value)
+    plain = re.fullmatch(_BARE, value) is not None and value == value.strip() and _value(value, "") == value
+    return value if plain else json.dumps(value)
 
 
 def _unreadable(text: str) -> InputError:
@@ -173,5 +181,6 @@ def _unreadable(text: str) -> InputError:
         where="--method",
         expected="NAME, NAME(parameter=value, ...), or package.module:Class(parameter=value)",
         found=repr(text),
-        hint="in a shell, put it into quotes: --method 'clay(n_components=30)'",
+        hint="text with commas or brackets goes into double quotes; "
+        "in a shell, put all of it into quotes: --method 'clay(n_components=30)'",
     )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from .arrays import Float64Array, FloatArray, as_floats, require_finite, require_width
 
 _SUSPICIOUS_SHARE = 1e-3
+_LARGE = 1 << 26
 _SMALLEST_SQUARE = 16 * float(np.finfo(np.float32).tiny)
 
 
@@ -37,7 +38,8 @@ class Projection:
     def rows(self, values: npt.ArrayLike, name: str = "features") -> FloatArray:
         """Return unit rows (M, k) for `values` (M, d); a row of which only rounding is left becomes zeros.
 
-        float32 in, float32 out, else float64.
+        float32 in, float32 out, else float64. A large array in which nothing is to be done comes back as a
+        view that cannot be written to: a file that is mapped into memory is not copied.
 
         Raises InputError, naming the array `name`, for another width than d, NaN or infinity.
         """
@@ -60,6 +62,8 @@ class Projection:
         floor = max(_SUSPICIOUS_SHARE**2 * float(like.dot(like)), _SMALLEST_SQUARE)
         # Not finite anywhere: one of the comparisons is false, since argmax and argmin both stop at NaN.
         if squares[squares.argmin()] > floor and squares[longest] < np.inf:
+            if z is features and features.nbytes > _LARGE and _are_unit(squares):
+                return _read_only(features)
             unit: FloatArray = np.divide(z, np.sqrt(squares)[:, None], out=None if z is features else z)
             return unit
         require_finite(features, name)
@@ -94,3 +98,15 @@ class Projection:
         after = np.linalg.norm(z, axis=1)
         rounding = 16 * float(np.finfo(features.dtype).eps) * before
         return np.where((after > rounding)[:, None], z / np.where(after > 0, after, 1)[:, None], 0.0)
+
+
+def _are_unit(squares: FloatArray) -> bool:
+    """Whether rows of these squared lengths (M,) are of unit length already, but for rounding."""
+    rounding = 8 * float(np.finfo(squares.dtype).eps)
+    return abs(float(squares.max()) - 1) <= rounding and abs(float(squares.min()) - 1) <= rounding
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -10,7 +10,7 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import FloatArray, as_floats, require_finite, unit_rows
+from .arrays import FloatArray, as_floats, require_finite, take_rows, unit_rows
 from .fusion import STACK, Combine, combiner, joint_basis, weighted_columns
 from .method_specs import Method
 from .methods.linear import LinearMethod
@@ -169,7 +169,7 @@ class _Fit:
         asked = {
             name: self._asked(name, {c: r for c, (r, _) in chosen.items()}, rows) for name in self.method.asks
         }
-        method.fit(self.features[rows], stacked, **asked)
+        method.fit(take_rows(self.features, rows), stacked, **asked)
         return method, len(stacked), [warning for _, warning in chosen.values() if warning]
 
     def _asked(self, name: str, chosen: Mapping[str, Index], rows: Index) -> Any:
@@ -224,11 +224,11 @@ class _Fit:
         )
 
     def _map(self, fitted: FeatureMethod) -> tuple[FloatArray, FloatArray]:
-        database = mapped(fitted, "transform", self.features[self.group.database])
+        database = mapped(fitted, "transform", take_rows(self.features, self.group.database))
         step = "transform_queries" if hasattr(fitted, "transform_queries") else "transform"
         if step == "transform" and np.array_equal(self.group.queries, self.group.database):
             return database, database
-        queries = mapped(fitted, step, self.features[self.group.queries])
+        queries = mapped(fitted, step, take_rows(self.features, self.group.queries))
         if queries.shape[1] != database.shape[1]:
             raise InputError(
                 f"{self.method.name} maps queries and database to different widths",
@@ -260,14 +260,15 @@ def mapped(method: object, step: str, features: FloatArray) -> FloatArray:
             found=f"{len(rows)} rows",
         )
     require_finite(rows, name)
-    return rows if getattr(method, "similarity", "cosine") == "inner" else unit_rows(rows)
+    as_it_is = isinstance(method, LinearMethod) or getattr(method, "similarity", "cosine") == "inner"
+    return rows if as_it_is else unit_rows(rows)
 
 
 def _embedded_anew(method: Method, task: RetrievalTask, group: RetrievalGroup) -> Space:
     assert method.features is not None
     found = method.features(task.conditions)
     queries, database = found if isinstance(found, tuple) else (found, found)
-    pair = (unit_rows(queries[group.queries]), unit_rows(database[group.database]))
+    pair = (unit_rows(take_rows(queries, group.queries)), unit_rows(take_rows(database, group.database)))
     return Space((pair,), None, {"dimension_": int(database.shape[1])}, 0)
 
 

@@ -105,6 +105,16 @@ def test_other_types_and_byte_orders(kind):
         Projection(np.eye(4)).rows(np.ones((2, 4), complex))
 
 
+def test_a_large_array_of_unit_rows_comes_back_as_a_view_that_cannot_be_written():
+    rows = unit(np.random.default_rng(5).standard_normal((40_000, 512)).astype(np.float32))
+    found = Projection(None, width=512).rows(rows)
+    assert np.shares_memory(found, rows)
+    assert not found.flags.writeable
+    assert rows.flags.writeable
+    twice = Projection(None, width=512).rows(2 * rows)
+    np.testing.assert_allclose(twice, rows, atol=1e-6)
+
+
 def test_the_input_is_neither_changed_nor_returned():
     rows = unit(np.random.default_rng(5).standard_normal((4, 6)))
     copy = rows.copy()
