@@ -8,7 +8,7 @@ import typer
 
 from .common import Json, Out, RunFolder
 from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
-from .experiments import MethodOption, Replace, SeedsOption, conduct, show
+from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
 from .scoring import (
     ConditionOption,
     EntityOption,
@@ -78,7 +78,7 @@ def ablate(
     settings = AblationSettings(
         axes=tuple(axis or default.axes),
         methods=tuple(method or default.methods),
-        seeds=tuple(seed or default.seeds),
+        seeds=seeds_of(seed, default.seeds, split.value),
         draws=draws,
         measure=measure,
         split=split.value,

@@ -25,6 +25,11 @@ SeedsOption = Annotated[
 ]
 
 
+def seeds_of(seeds: Sequence[int] | None, default: tuple[int, ...], split: str) -> tuple[int, ...]:
+    """The seeds asked for, or the default ones; one where the split draws nothing."""
+    return tuple(seeds) if seeds else default[:1] if split == "leave-one-out" else default
+
+
 def conduct(
     inputs: Inputs,
     name: str,

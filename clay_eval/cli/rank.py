@@ -8,7 +8,7 @@ import typer
 
 from .common import Json, Out, RunFolder
 from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
-from .experiments import MethodOption, Replace, SeedsOption, conduct, show
+from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
 from .scoring import (
     ConditionOption,
     EntityOption,
@@ -81,7 +81,7 @@ def rank(
     settings = RankSettings(
         orders=parse_orders(order or []),
         methods=tuple(method or default.methods),
-        seeds=tuple(seed or ((0,) if split is Split.leave_one_out else default.seeds)),
+        seeds=seeds_of(seed, default.seeds, split.value),
         split=split.value,
         query_share=query_share,
         draws=draws,

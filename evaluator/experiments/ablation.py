@@ -16,6 +16,7 @@ from ..engine import Settings
 from ..measures import parse_measure
 from ..method_specs import MethodSpec, parse_spec, prepare_methods
 from ..metrics import Ties
+from ..settings import EvaluationSettings
 from ..spaces import TextFeatures
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
 from .study import Study, score_conditions
@@ -68,7 +69,14 @@ class AblationSettings:
             raise InputError("unknown axis", where="--axis", expected=f"some of {AXES}", found=unknown[0])
         if not self.axes or self.draws < 1 or not self.seeds:
             raise InputError("nothing to do", where="--axis, --draws, --seed", expected="one or more of each")
-        parse_measure(self.measure)
+        EvaluationSettings(
+            methods=self.methods,
+            measures=(self.measure,),
+            ties=self.ties,
+            split=self.split,
+            seeds=self.seeds,
+            query_share=self.query_share,
+        )
         prepare_methods(self.methods)
 
     def engine(self, fit_images: int | None = None) -> Settings:

@@ -172,3 +172,9 @@ def test_spread_leaves_nan_out() -> None:
     assert spread([2.0])[0] == 2.0
     assert np.isnan(spread([2.0])[1])
     assert np.isnan(spread([])[0])
+
+
+def test_seeds_that_would_repeat_the_same_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="draws nothing"):
+        replace(SETTINGS, split="leave-one-out")
+    assert replace(SETTINGS, split="leave-one-out", seeds=(0,)).engine().split == "leave-one-out"
