@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from .escaping import embedded, visible
-from .roles import OURS_NOTE, is_ours, measure_title, method_title, role
+from .roles import OURS_NOTE, is_ours, method_title, role
 from .sheets import missing_sheets
 
 QUERIES = "queries.html"
@@ -54,8 +54,6 @@ def page_data(report: Mapping[str, Any], neighbours: Mapping[str, Any], folder: 
         **neighbours,
         "entities": entities,
         "pictured": neighbours["sheets"] > 0 and missing_sheets(folder, neighbours["sheets"]) == 0,
-        "measure_title": neighbours["measure"],
-        "mean_title": measure_title(neighbours["measure"]),
         "titles": {name: entity["title"] or name for name, entity in report["entities"].items()},
         "reference": report["settings"]["reference"],
         "methods": [

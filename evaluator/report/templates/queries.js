@@ -114,7 +114,7 @@ function strip(place, method) {
     );
   });
   const hits = neighbours[place].filter((image) => queries.relevant(state.entity, conditions, images[place], image)).length;
-  const score = make("span", { className: "ap" }, `${data.measure_title} `, make("b", { textContent: percent(scores[place]) }));
+  const score = make("span", { className: "ap" }, `${data.measure} `, make("b", { textContent: percent(scores[place]) }));
   score.append(` · ${hits} of ${neighbours[place].length} match`);
   return make("div", {}, make("h4", {}, `${title(method)} `, score), make("ol", { className: "strip" }, ...items));
 }
@@ -140,7 +140,7 @@ function draw() {
     size === set().of
       ? `All ${count(size)} queries of ${set().conditions.join(" + ")}, under the split of seed ${data.seed}, with the ${data.count} images that each method ranks first.`
       : `${count(size)} of the ${count(set().of)} queries of ${set().conditions.join(" + ")}, spread evenly from the worst to the best ${data.measure} of ${title(data.reference ?? present()[0])}, under the split of seed ${data.seed}. The scores of all are in ${data.per_query}.`;
-  $("status").replaceChildren(`${count(order.length)} ${order.length === 1 ? "query" : "queries"} · ${data.mean_title} of these: `);
+  $("status").replaceChildren(`${count(order.length)} ${order.length === 1 ? "query" : "queries"} · mean ${data.measure} of these: `);
   methods.forEach((name, number) => {
     const mean = make("b", { textContent: percent(queries.mean(set(), order, name)) });
     $("status").append(number ? ", " : "", `${title(name)} `, mean);
