@@ -96,7 +96,7 @@ def expected_in_wheel(sources: Path) -> set[str]:
         "clay_eval.data.embedded.pipeline": ["*.json", "*.md", "*/*"],
         "clay_eval.data.entities": ["*.json"],
         "clay_eval.generator.review.templates": ["*.html", "*.css", "*.js"],
-        "clay_eval.evaluator.report.templates": ["*.html", "*.md", "*.css"],
+        "clay_eval.evaluator.report.templates": ["*.html", "*.md", "*.css", "*.js"],
         "clay_eval.prompts.instructions": ["*.md"],
         "clay_eval.prompts.conditions": ["*.json"],
         "clay_eval.schemas": ["*.json"],
@@ -185,9 +185,10 @@ for path in resources.files("clay_eval.schemas").iterdir():
     if path.name.endswith(".schema.json"):
         assert schema(path.name.removesuffix(".schema.json"))["$schema"]
 templates = resources.files("clay_eval.evaluator.report.templates")
-from clay_eval.evaluator.report.pages import _environment
-for name in ("report.html", "report.md"):
-    _environment(str).get_template(name)
+from clay_eval.evaluator.report.pages import environment
+for name in ("report.html", "report.md", "queries.html"):
+    environment(str).get_template(name)
+assert {"queries.js", "queries_data.js", "queries.css"} <= {path.name for path in templates.iterdir()}
 assert resources.files("clay_eval.data").joinpath("paper_tables.json").is_file()
 """
 

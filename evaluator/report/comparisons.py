@@ -191,7 +191,7 @@ def best_rivals(report: Mapping[str, Any], left_out: Sequence[str], count: int) 
 
 
 def _average(found: Sequence[Mapping[str, Any]], name: str) -> float:
-    return sum(c[name] for c in found) / len(found)
+    return float(sum(c[name] for c in found)) / len(found)
 
 
 def _axis(values: Sequence[float]) -> Axis:

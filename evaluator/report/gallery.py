@@ -183,7 +183,7 @@ def _queries(
 ) -> QuerySet:
     """At most `limit` queries to browse, chosen by the reference's values (Q,), or the first method's."""
     rows = np.concatenate([group.queries for group in task.groups])
-    judge = values[reference] if reference in values else next(iter(values.values()))
+    judge = next((values[name] for name in values if name == reference), next(iter(values.values())))
     chosen = choose_sample([labelled.keys[row] for row in rows], judge, limit)
     starts = np.cumsum([0, *(len(group.queries) for group in task.groups)])
     found: dict[str, list[list[tuple[int, float]]]] = {name: [] for name in values}

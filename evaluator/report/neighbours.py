@@ -73,7 +73,7 @@ def choose_sample(keys: Sequence[str], scores: Float64Array, limit: int) -> npt.
     """
     if len(keys) <= limit:
         return np.arange(len(keys))
-    order = sorted(np.flatnonzero(np.isfinite(scores)), key=lambda i: (float(scores[i]), keys[i]))
+    order = sorted(np.flatnonzero(np.isfinite(scores)).tolist(), key=lambda i: (float(scores[i]), keys[i]))
     places = np.linspace(0, len(order) - 1, min(limit, len(order))).round().astype(np.intp)
     return np.array([order[place] for place in places], np.intp)
 
@@ -107,11 +107,11 @@ def build_record(
     sheets: Mapping[str, int],
 ) -> dict[str, Any]:
     """The content of neighbours.json. images: entity -> rows of the images that occur, see `occurring`."""
-    record = {"schema": SCHEMA, "measure": measure, "count": COUNT, **sheets, "entities": {}}
+    found: dict[str, Any] = {}
     first = 0
     for name, (labelled, sets) in entities.items():
         place = {row: number for number, row in enumerate(images[name])}
-        record["entities"][name] = {
+        found[name] = {
             "first": first,
             "keys": [labelled.keys[row] for row in images[name]],
             "labels": {
@@ -121,7 +121,7 @@ def build_record(
             "sets": [_set(one, place) for one in sets],
         }
         first += len(place)
-    return record
+    return {"schema": SCHEMA, "measure": measure, "count": COUNT, **sheets, "entities": found}
 
 
 def occurring(sets: Sequence[QuerySet]) -> list[int]:
