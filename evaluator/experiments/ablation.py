@@ -60,7 +60,7 @@ class AblationSettings:
     ties: Ties = "expected"
     split: str = "image"
     query_share: float = 0.1
-    ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 50, 64, 96, 128, 192, 256, 384, 512, 768)
+    ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 50, 64, 128, 256, 512, 768)
     text_counts: tuple[int, ...] = (2, 5, 10, 20, 50, 100)
     database_sizes: tuple[int, ...] = (5, 10, 30, 100, 300, 1000, 3000)
 

@@ -8,9 +8,10 @@ from dataclasses import astuple, fields
 from ..text_quality import text_quality
 from .ablation import AXES, AblationSettings, Point, Sweep, composed
 from .ablation_plots import drawings
-from .compositions import COMPOSITIONS
+from .compositions import COMPOSITIONS, GIVEN
 from .findings import Cell, Column, Findings, Form, Table
 from .study import Study, spread
+from .text_directions import direction_share
 
 HINDSIGHT = (
     "k, like every other choice here, was tried on the very conditions and pictures that are scored. The best of a curve is "
@@ -20,6 +21,8 @@ CAPTION = (
     "Each axis changes one choice and leaves the others at their default. Values are means over the single conditions of "
     "the mean over queries, with the standard deviation between splits (and draws of texts)."
 )
+_NOTABLE = 0.0005
+_MOSTLY = 0.6
 _TITLES = {
     "k": "Size of the subspace",
     "alignment": "Alignment of images with texts",
@@ -34,16 +37,18 @@ _TITLES = {
 def ablation_findings(studies: Sequence[Study], settings: AblationSettings, found: Sweep) -> Findings:
     """All points, a table an axis, plots, warnings."""
     tables = [_table(axis, found.points, settings.measure) for axis in AXES if axis in settings.axes]
+    wordy: list[str] = []
     if "composition" in settings.axes:
         tables.insert(0, _study_table(found.points, settings))
         tables.append(_quality(studies, found.points))
+        wordy = _wordy(tables[-1])
     return Findings(
         title="What CLAY's choices do",
         caption=CAPTION,
         numbers=_numbers(found.points),
         tables=tables,
         drawings=drawings(found.points, settings.axes, settings.measure),
-        warnings=(HINDSIGHT, *_losses(found.points), *found.notes),
+        warnings=(HINDSIGHT, *wordy, *_losses(found.points), *found.notes),
     )
 
 
@@ -131,18 +136,20 @@ def _quality(studies: Sequence[Study], points: Sequence[Point]) -> Table:
         for name in (name for name in COMPOSITIONS if name in scored):
             texts = composed(study, name, 0)
             for condition, encoded in texts.texts.items():
-                quality = text_quality(encoded.features, list(encoded.values or ()))
-                example = texts.items[condition][-1].text
-                row = (
-                    study.entity,
-                    name,
-                    condition,
-                    len(encoded.features),
-                    quality.rank,
-                    quality.between_share,
-                    example,
+                named = list(encoded.values or ())
+                quality = text_quality(encoded.features, named)
+                rows.append(
+                    (
+                        study.entity,
+                        name,
+                        condition,
+                        len(encoded.features),
+                        quality.rank,
+                        quality.between_share,
+                        direction_share(encoded.features, named),
+                        texts.items[condition][-1].text,
+                    )
                 )
-                rows.append(row)
     columns = (
         Column("entity", "entity"),
         Column("texts", "texts"),
@@ -150,9 +157,25 @@ def _quality(studies: Sequence[Study], points: Sequence[Point]) -> Table:
         Column("count", "texts", "count"),
         Column("rank", "rank", "count"),
         Column("between_share", "variance between values %", "percent"),
+        Column("direction_share", "CLAY's directions about values %", "percent"),
         Column("example", "for example"),
     )
-    return Table("text-quality", "How much of the texts' variance lies between values", columns, tuple(rows))
+    return Table("text-quality", "How much of the texts is about the values", columns, tuple(rows))
+
+
+def _wordy(quality: Table) -> list[str]:
+    """Given texts whose directions are more about wording than about values."""
+    places = [
+        [c.name for c in quality.columns].index(n)
+        for n in ("entity", "texts", "condition", "direction_share")
+    ]
+    rows = [[row[place] for place in places] for row in quality.rows]
+    return [
+        f"{entity}: {100 * share:.0f} % of the directions of the texts of {condition} are about its values, the rest about "
+        "wording; CLAY counts them all alike"
+        for entity, texts, condition, share in rows
+        if texts == GIVEN and isinstance(share, float) and share < _MOSTLY
+    ]
 
 
 def _losses(points: Sequence[Point]) -> list[str]:
@@ -179,6 +202,6 @@ def _losses(points: Sequence[Point]) -> list[str]:
                 f"{entity}, texts {texts}: clay ({100 * base:.1f}) does not beat raw ({100 * raw:.1f})"
             )
         ours = [name for name in means if name.startswith(("clay-", "text-discriminant"))]
-        if behind := [f"{name} ({100 * means[name]:.1f})" for name in ours if means[name] < base]:
+        if behind := [f"{name} ({100 * means[name]:.1f})" for name in ours if means[name] < base - _NOTABLE]:
             said.append(f"{entity}, texts {texts}: behind clay ({100 * base:.1f}) are {', '.join(behind)}")
     return said

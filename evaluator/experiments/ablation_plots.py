@@ -174,7 +174,7 @@ def _ticks(values: set[float]) -> tuple[list[float], list[str]]:
     """Some of `values`, far enough apart on a logarithmic axis to be read, with their labels."""
     chosen: list[float] = []
     for value in sorted(values):
-        if not chosen or value >= 1.45 * chosen[-1]:
+        if not chosen or value >= 1.4 * chosen[-1]:
             chosen.append(value)
     return chosen, [f"{value:g}" for value in chosen]
 
