@@ -57,7 +57,7 @@ def cost(
     budget: Annotated[
         float,
         typer.Option("--budget", min=0, help="Seconds for encoding again, for each number of conditions."),
-    ] = 60.0,
+    ] = 30.0,
     texts: TextsOption = None,
     template: TemplateOption = "a photo of {c}",
     condition: ConditionOption = None,

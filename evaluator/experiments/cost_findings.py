@@ -30,7 +30,9 @@ def cost_findings(found: Sequence[Cost], machine: Mapping[str, Any], notes: Sequ
     ]
     if hollow:
         counts = ", ".join(map(str, sorted({cost.conditions for cost in hollow})))
-        warnings.append(f"encoding again for {counts} conditions is one measured pass times their number")
+        warnings.append(
+            f"encoding again for {counts} conditions is computed in proportion to the most that was measured"
+        )
     where = f"{machine.get('processor')}, {machine.get('cores')} cores, {machine.get('threads')} threads"
     if machine.get("gpu"):
         where += f", {machine['gpu']}"
@@ -130,7 +132,7 @@ def _draw(figure: Figure, found: Sequence[Cost]) -> None:
             color="white",
             markeredgecolor=look["color"],
             markersize=8,
-            label="one pass times their number" if hollow else None,
+            label="computed from fewer" if hollow else None,
         )
     counts = sorted({cost.conditions for cost in found})
     axes.set_xscale("log", base=2)

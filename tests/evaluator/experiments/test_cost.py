@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from planted_world import study
 
+from clay_eval.evaluator.experiments import cost as cost_module
 from clay_eval.evaluator.experiments.cost import (
     RE_ENCODING,
     Cost,
@@ -61,7 +62,7 @@ def test_every_method_and_count_is_measured_and_encoding_stands_in_every_total()
     assert all(rows == encoder.calls[0] and len(rows) == 20 for rows in encoder.calls)
 
 
-def test_beyond_the_budget_one_pass_is_multiplied_and_said_so() -> None:
+def test_beyond_the_budget_times_are_computed_from_fewer_and_said_so() -> None:
     encoder = Encoder()
     found, notes = find_costs(study(copies=1), replace(SETTINGS, budget=0.0), encoder)
     one, four = [cost for cost in found if cost.method == RE_ENCODING]
@@ -69,7 +70,25 @@ def test_beyond_the_budget_one_pass_is_multiplied_and_said_so() -> None:
     assert four.total == pytest.approx(4 * one.total)
     assert len(encoder.calls) == 4
     made = cost_findings(found, machine(), notes)
-    assert "encoding again for 4 conditions is one measured pass times their number" in made.warnings
+    assert (
+        "encoding again for 4 conditions is computed in proportion to the most that was measured"
+        in made.warnings
+    )
+
+
+def test_what_is_computed_follows_the_most_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, calls = [0.0], [0]
+
+    def encode(rows: Sequence[int], condition: str) -> None:
+        calls[0] += 1
+        now[0] += 1.0 if calls[0] <= 2 else 1.5
+
+    monkeypatch.setattr(cost_module, "perf_counter", lambda: now[0])
+    settings = replace(SETTINGS, methods=("raw",), counts=(10, 2, 1), repeats=1, budget=5.0)
+    found, _ = find_costs(study(copies=1), settings, encode)
+    again = [(c.conditions, c.total, c.measured) for c in found if c.method == RE_ENCODING]
+    assert again == [(1, 1.0, True), (2, 3.0, True), (10, 15.0, False)]
+    assert [c.total for c in found if c.method == "raw"] == [1.0, 1.0, 1.0]
 
 
 def test_image_methods_encode_for_each_condition_in_turn() -> None:
