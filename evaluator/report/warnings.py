@@ -22,6 +22,7 @@ WIDE = 0.1
 LOW_TEXT_SHARE = 0.5
 MANY_QUERIES = 1000
 SMALL_EFFECT = 0.2
+_ONE_IN_THOUSAND = 3.09
 
 Conditions = tuple[str, ...]
 Counts = Mapping[str, Mapping[Conditions, npt.NDArray[np.int64]]]
@@ -204,11 +205,16 @@ def trivially_significant(facts: Facts) -> list[str]:
 
 
 def seeds_disagree(facts: Facts) -> list[str]:
-    """Results that scatter more between seeds than their intervals account for.
+    """Results that scatter more between seeds than their intervals account for, but for one in a thousand by chance.
 
-    A mean over S splits with an interval of half width h has h sqrt(S) for one split, about two standard deviations.
+    A mean over S splits with a 95 % interval of half width h has a standard deviation of h sqrt(S) / 1.96 under one split;
+    the splits' standard deviation is compared with that times the root of chi^2's quantile over S - 1, by Wilson and
+    Hilferty.
     """
     said = []
+    free = max(facts.seeds - 1, 1)
+    quantile = (1 - 2 / (9 * free) + _ONE_IN_THOUSAND * (2 / (9 * free)) ** 0.5) ** 3
+    times = (quantile * facts.seeds) ** 0.5 / 1.96
     for entity, results in _by_entity(r for r in _primary(facts) if r.method in facts.rivals):
         apart = [
             r
@@ -216,7 +222,7 @@ def seeds_disagree(facts: Facts) -> list[str]:
             if r.seeds_std is not None
             and r.ci_low is not None
             and r.ci_high is not None
-            and r.seeds_std > (r.ci_high - r.ci_low) / 2 * facts.seeds**0.5
+            and r.seeds_std > (r.ci_high - r.ci_low) / 2 * times
         ]
         if apart:
             most = max(apart, key=lambda r: r.seeds_std or 0.0)
