@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clay_eval.evaluator.experiments.record import read_experiments
@@ -135,3 +137,41 @@ def test_help_shows_an_example(cli: Cli, name: str) -> None:
     outcome = cli(name, "--help")
     assert outcome.code == 0
     assert f"clay-eval {name} --out" in outcome.out
+
+
+@pytest.fixture(scope="module")
+def given(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """Options for vectors made elsewhere: of all pictures of demo-human, and of its own texts only."""
+    folder = tmp_path_factory.mktemp("given")
+    generator = np.random.default_rng(0)
+    with (finished / "shards" / "labels.csv").open() as file:
+        keys = [row["key"] for row in csv.DictReader(file) if row["entity"] == "demo-human"]
+    conditions = json.loads((finished / "plan" / "conditions" / "demo-human.json").read_text())["conditions"]
+    texts = list(dict.fromkeys(item["text"] for items in conditions.values() for item in items))
+    for name, rows in (("images", keys), ("texts", texts)):
+        np.save(folder / f"{name}.npy", generator.normal(size=(len(rows), 12)).astype(np.float32))
+        (folder / f"{name}.keys.txt").write_text("\n".join(rows) + "\n")
+    return [
+        "--entity",
+        "demo-human",
+        "--features",
+        folder / "images.npy",
+        "--text-features",
+        folder / "texts.npy",
+    ]
+
+
+def test_vectors_made_elsewhere_serve_as_far_as_they_go(cli: Cli, a_run: Path, given: list[object]) -> None:
+    outcome = cli("leak", "--out", a_run, *given, *QUICK["leak"])
+    assert outcome.code == 0, outcome.err
+    outcome = cli("ablate", "--out", a_run, *given, *QUICK["ablate"], "--json")
+    assert outcome.code == 0, outcome.err
+    record = json.loads(outcome.out)
+    columns = [column["name"] for column in record["numbers"]["columns"]]
+    assert "given" in {row[columns.index("texts")] for row in record["numbers"]["rows"]}
+    assert any("texts 'mixed' left out" in warning for warning in record["warnings"])
+    outcome = cli("cost", "--out", a_run, *given, *QUICK["cost"], "--json")
+    assert outcome.code == 0, outcome.err
+    record = json.loads(outcome.out)
+    assert {row[1] for row in record["numbers"]["rows"]} == {"clay"}
+    assert any("encoding is not in the totals" in warning for warning in record["warnings"])
