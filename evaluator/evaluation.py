@@ -238,6 +238,7 @@ def _facts(evaluation: Evaluation, found: _Found) -> Facts:
         relevant={name: gallery.relevant for name, gallery in found.galleries.items()},
         text_shares={name: gallery.text_shares for name, gallery in found.galleries.items()},
         seeds=len(settings.seeds),
+        split=settings.split,
     )
 
 
@@ -287,6 +288,7 @@ def _score_entity(
         settings.measures[0],
         asked,
         reference=reference,
+        fit_images=settings.fit_images,
     )
     found.entities[name] = entity_record(
         title(evaluation.plan, name),

@@ -14,7 +14,7 @@ EPILOG = """
 
     clay-eval report runs/first
 
-Makes report.html and report.md again from report.json and the thumbnails beside it.
+Makes report.html, queries.html and report.md again from report.json and what lies beside it.
 """
 
 
@@ -28,11 +28,11 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the pages of a finished evaluation."""
+    from clay_eval.evaluator.evaluation import read_report
     from clay_eval.evaluator.report.pages import write_pages
-    from clay_eval.schemas.validate import read_sealed
 
     place = folder / "report" if (folder / "report" / "report.json").is_file() else folder
-    record = read_sealed(place / "report.json", "report")
+    record = read_report(place)
     write_pages(record, place)
     page = place / "report.html"
     emit(json, {"report": str(page), "results": record["results"]}, f"report: {page}")

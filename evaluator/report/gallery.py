@@ -13,6 +13,7 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..arrays import Float64Array, FloatArray
+from ..engine import rows_to_fit
 from ..images import decode_image
 from ..method_specs import Method
 from ..metrics import mean_over_groups
@@ -73,11 +74,12 @@ def show_entity(
     extras: Extras | None = None,
     *,
     reference: str | None = None,
+    fit_images: int | None = None,
 ) -> Gallery:
     """Retrievals and neighbours of every set of conditions and maps of every single one, under the split of `seed`.
 
     Retrievals and maps are of raw and CLAY as far as they were run, else of the first two methods; neighbours are of the
-    methods that `browsed_methods` names. A nested condition's map shows its largest group.
+    methods that `browsed_methods` names. A nested condition's map shows its largest group. fit_images: as in the engine.
     """
     gallery = Gallery(labelled=labelled, text_shares=text_shares(texts))
     none = TextFeatures(np.empty((0, features.shape[1]), features.dtype))
@@ -94,7 +96,12 @@ def show_entity(
         if not present:
             continue
         spaces = [
-            {m.name: make_space(m, features, texts, task, group, extras) for m in present}
+            {
+                m.name: make_space(
+                    m, features, texts, task, group, extras, rows_to_fit(group, seed, fit_images)
+                )
+                for m in present
+            }
             for group in task.groups
         ]
         values = {m.name: _values(found[m.name], seed, measure) for m in present}

@@ -23,6 +23,7 @@ LOW_TEXT_SHARE = 0.5
 MANY_QUERIES = 1000
 SMALL_EFFECT = 0.2
 _ONE_IN_THOUSAND = 3.09
+_MORE_QUERIES = "more images, or --split leave-one-out, narrow"
 
 Conditions = tuple[str, ...]
 Counts = Mapping[str, Mapping[Conditions, npt.NDArray[np.int64]]]
@@ -47,6 +48,7 @@ class Facts:
     relevant: Counts
     text_shares: Mapping[str, Mapping[str, float]]
     seeds: int = 1
+    split: str = "image"
 
     @property
     def judge(self) -> str | None:
@@ -140,9 +142,10 @@ def few_queries(facts: Facts) -> list[str]:
                 wide[r.conditions] = max(wide.get(r.conditions, 0.0), r.ci_high - r.ci_low)
         if wide:
             widest = max(wide.values())
+            out = "more images narrow" if facts.split == "leave-one-out" else _MORE_QUERIES
             said.append(
                 f"{entity}: too few queries for narrow intervals, up to {100 * widest:.0f} points wide, for "
-                f"{_listed(map(_asked, wide))}; more images, or --split leave-one-out, narrow them."
+                f"{_listed(map(_asked, wide))}; {out} them."
             )
     return said
 
