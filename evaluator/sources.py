@@ -290,10 +290,17 @@ def open_source(
 ) -> ImageSource:
     """Find out what lies at `path` and open it: a shards folder (or a run that holds one), foreign tars, or labels.csv.
 
+    NAME:FOLDER, where no such path exists, is a benchmark of `datasets`.
+
     entity: which entity of our own shards (all of them if None), or the name to give to data made elsewhere.
     parents: child condition -> parent condition, e.g. {"subcategory": "category"}; for data made elsewhere only.
     conditions: the columns to take as conditions, all if None; for data made elsewhere only.
     """
+    if not path.exists():
+        from .datasets import open_benchmark, parse_data_name
+
+        if (data := parse_data_name(str(path))) is not None:
+            return open_benchmark(data, entity, parents, conditions)
     for folder in (path, path / "shards"):
         if _is_ours(folder / MANIFEST):
             if parents or conditions:

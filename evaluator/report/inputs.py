@@ -22,9 +22,15 @@ def inputs_record(
     """The report's `inputs`: identities of the data, the plan, the texts and the encoder."""
     ours = source if isinstance(source, ClayShards) else None
     kind = "shards" if ours else "folder" if isinstance(source, ImageFolder) else "webdataset"
+    benchmark = getattr(source, "benchmark", None)
     return {
         "data": {
-            "kind": kind,
+            "kind": kind if benchmark is None else "benchmark",
+            **(
+                {}
+                if benchmark is None
+                else {"benchmark": benchmark, "tags": list(getattr(source, "tags", ()))}
+            ),
             "fingerprint": source.fingerprint,
             "renderer": ours.renderer if ours else None,
         },
