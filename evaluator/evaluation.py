@@ -237,6 +237,7 @@ def _facts(evaluation: Evaluation, found: _Found) -> Facts:
         outcomes=found.outcomes,
         relevant={name: gallery.relevant for name, gallery in found.galleries.items()},
         text_shares={name: gallery.text_shares for name, gallery in found.galleries.items()},
+        text_directions={name: gallery.text_directions for name, gallery in found.galleries.items()},
         seeds=len(settings.seeds),
         split=settings.split,
     )

@@ -37,7 +37,7 @@ from .retrievals import choose_retrievals, pictured
 from .roles import CLAY, RAW, RIVAL, role_of
 from .sheets import COLUMNS, SIDE, small_pictures, write_sheets
 from .thumbnails import write_thumbnails
-from .warnings import text_shares
+from .warnings import direction_shares, text_shares
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,7 +50,8 @@ BROWSED = 4
 class Gallery:
     """The report's `retrievals` and `maps` of one entity, its queries with their neighbours, and the counts behind warnings.
 
-    relevant: set of conditions -> how many database images are relevant to each query, (Q,); text_shares: as `text_shares`.
+    relevant: set of conditions -> how many database images are relevant to each query, (Q,); text_shares,
+    text_directions: as `text_shares` and `direction_shares`.
     """
 
     retrievals: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Gallery:
     labelled: Labelled | None = None
     relevant: dict[tuple[str, ...], npt.NDArray[np.int64]] = field(default_factory=dict)
     text_shares: dict[str, float] = field(default_factory=dict)
+    text_directions: dict[str, float] = field(default_factory=dict)
 
 
 def show_entity(
@@ -81,7 +83,9 @@ def show_entity(
     Retrievals and maps are of raw and CLAY as far as they were run, else of the first two methods; neighbours are of the
     methods that `browsed_methods` names. A nested condition's map shows its largest group. fit_images: as in the engine.
     """
-    gallery = Gallery(labelled=labelled, text_shares=text_shares(texts))
+    gallery = Gallery(
+        labelled=labelled, text_shares=text_shares(texts), text_directions=direction_shares(texts)
+    )
     none = TextFeatures(np.empty((0, features.shape[1]), features.dtype))
     texts = {name: texts.get(name, none) for name in labelled.labels}
     shown = [m.name for m in methods if m.name in SHOWN] or [m.name for m in methods[:2]]

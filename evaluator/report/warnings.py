@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from clay_eval.schemas.errors import InputError
 
 from ..results import Compared, Failure, Outcome, Result
 from ..spaces import TextFeatures
+from ..text_directions import direction_share
 from ..text_quality import text_quality
 from .roles import CLAY, measure_title
 
@@ -20,6 +21,7 @@ FEW_RELEVANT = 5
 MANY_WITHOUT = 0.1
 WIDE = 0.1
 LOW_TEXT_SHARE = 0.5
+LOW_DIRECTION_SHARE = 0.25
 MANY_QUERIES = 1000
 SMALL_EFFECT = 0.2
 _ONE_IN_THOUSAND = 3.09
@@ -35,7 +37,8 @@ class Facts:
     """What the rules look at.
 
     rivals: names of the methods that are neither controls nor privileged; reference: of the comparisons; relevant: see
-    `Counts`; text_shares: entity -> condition -> share of the texts' variance that lies between values.
+    `Counts`; text_shares: entity -> condition -> share of the texts' variance that lies between values;
+    text_directions: the same of CLAY's directions, see `direction_share`.
     """
 
     measure: str
@@ -49,6 +52,7 @@ class Facts:
     text_shares: Mapping[str, Mapping[str, float]]
     seeds: int = 1
     split: str = "image"
+    text_directions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def judge(self) -> str | None:
@@ -59,6 +63,16 @@ class Facts:
 def report_warnings(facts: Facts) -> list[str]:
     """Every warning that applies, in the order of `RULES`."""
     return [warning for rule in RULES for warning in rule(facts)]
+
+
+def direction_shares(texts: Mapping[str, TextFeatures]) -> dict[str, float]:
+    """Condition -> share of CLAY's directions that are about values, where the texts differ and name two values or more."""
+    shares = {}
+    for name, found in texts.items():
+        if found.values is not None and len(set(found.values)) > 1:
+            with suppress(InputError):
+                shares[name] = direction_share(found.features, found.values)
+    return shares
 
 
 def text_shares(texts: Mapping[str, TextFeatures]) -> dict[str, float]:
@@ -189,6 +203,23 @@ def texts_of_low_quality(facts: Facts) -> list[str]:
     return said
 
 
+def wording_in_directions(facts: Facts) -> list[str]:
+    """Conditions whose subspace is mostly wording, where CLAY was run: it counts every direction alike."""
+    if not any(r.method == CLAY for r in facts.results):
+        return []
+    said = []
+    for entity, shares in facts.text_directions.items():
+        low = [
+            f"{name} ({100 * share:.0f} %)" for name, share in shares.items() if share < LOW_DIRECTION_SHARE
+        ]
+        if low:
+            said.append(
+                f"{entity}: most of CLAY's directions are about how texts are worded, not about values, for "
+                f"{_listed(low)}. Use fewer wordings a value or a smaller k, or look at clay-values."
+            )
+    return said
+
+
 def trivially_significant(facts: Facts) -> list[str]:
     """Significant differences of negligible size, where there are very many queries."""
     queries = max((r.queries for r in _primary(facts)), default=0)
@@ -243,6 +274,7 @@ RULES: tuple[Callable[[Facts], list[str]], ...] = (
     few_relevant,
     few_queries,
     texts_of_low_quality,
+    wording_in_directions,
     components_clamped,
     trivially_significant,
     seeds_disagree,

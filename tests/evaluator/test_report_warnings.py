@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clay_eval.evaluator.report.warnings import RULES, Facts, report_warnings, text_shares
+from clay_eval.evaluator.report.warnings import RULES, Facts, direction_shares, report_warnings, text_shares
 from clay_eval.evaluator.results import Compared, Failure, GroupScores, Outcome, Result
 from clay_eval.evaluator.spaces import TextFeatures
 
@@ -180,3 +180,25 @@ def test_seeds_that_differ_by_chance_alone_rarely_disagree(seeds: int) -> None:
     for factor, warned in ((0.97, False), (1.03, True)):
         facts = replace(GOOD, results=[result(half=half, seeds_std=factor * border)], seeds=seeds)
         assert bool(report_warnings(facts)) is warned
+
+
+def test_wording_in_clays_directions_is_told_where_clay_was_run() -> None:
+    mostly = replace(GOOD, text_directions={"e": {"a": 0.24, "b": 0.25}})
+    (said,) = report_warnings(mostly)
+    assert "about how texts are worded" in said
+    assert "a (24 %)" in said
+    assert "b (" not in said
+    without = replace(mostly, results=[result("raw", 0.3)], rivals=["raw"], reference="raw")
+    assert not any("worded" in warning for warning in report_warnings(without))
+
+
+def test_many_wordings_of_few_values_fill_the_directions() -> None:
+    generator = np.random.default_rng(0)
+    meaning, wording = generator.standard_normal((3, 40)), generator.standard_normal((12, 40))
+    rows = np.stack([meaning[v] + 0.2 * wording[w] + 3 for v in range(3) for w in range(12)])
+    many = TextFeatures(rows, None, [str(v) for v in range(3) for _ in range(12)])
+    plain = TextFeatures(meaning + 3, None, ["0", "1", "2"])
+    shares = direction_shares({"many": many, "plain": plain, "unnamed": TextFeatures(rows)})
+    assert set(shares) == {"many", "plain"}
+    assert shares["plain"] > 0.99
+    assert shares["many"] < 0.25

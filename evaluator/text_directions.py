@@ -16,8 +16,8 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import FloatArray, as_features, unit_rows
-from ..subspace import log_map, mean_direction, tangent_directions
+from .arrays import FloatArray, as_features, unit_rows
+from .subspace import log_map, mean_direction, tangent_directions
 
 
 def direction_share(features: FloatArray, values: Sequence[str], n_components: int = 50) -> float:

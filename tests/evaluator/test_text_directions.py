@@ -7,8 +7,8 @@ import pytest
 from planted_world import study
 
 from clay_eval.evaluator.experiments.compositions import MIXED, TEMPLATED, VALUE, compose
-from clay_eval.evaluator.experiments.text_directions import direction_share
 from clay_eval.evaluator.subspace import log_map, mean_direction
+from clay_eval.evaluator.text_directions import direction_share
 from clay_eval.evaluator.text_quality import text_quality
 from clay_eval.schemas.errors import InputError
 
