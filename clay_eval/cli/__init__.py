@@ -12,6 +12,7 @@ from . import (
     ablate,
     check_method,
     cost,
+    datasets,
     embed,
     entities,
     evaluate,
@@ -42,7 +43,7 @@ app = typer.Typer(
 for module in (
     *(run, entities, plan, render, merge, review, embed),
     *(evaluate, report, export, score, verify, galleries, methods, check_method),
-    *(ablate, cost, rank, leak),
+    *(ablate, cost, rank, leak, datasets),
 ):
     module.register(app)
 

@@ -43,7 +43,9 @@ class Precision(StrEnum):
 Data = Annotated[
     Path | None,
     typer.Option(
-        "--data", help="Labelled pictures: shards, or a folder with labels.csv. Default: shards/ of --out."
+        "--data",
+        help="Labelled pictures: shards, a folder with labels.csv, or NAME:FOLDER (see clay-eval datasets). "
+        "Default: shards/ of --out.",
     ),
 ]
 EncoderOption = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,7 +57,6 @@ class Benchmark:
     inside: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     notes: str = ""
-    references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hint(self) -> str:

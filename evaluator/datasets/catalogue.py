@@ -64,7 +64,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             name="ppmi",
             title="People Playing Musical Instruments (PPMI)",
             conditions={"ppmi": {"instrument": 12}},
-            pictures={"ppmi": 4800},
+            pictures={"ppmi": None},
             licence=ASK,
             download=(
                 ("norm_ppmi_12class.zip", "http://vision.stanford.edu/Datasets/norm_ppmi_12class.zip"),

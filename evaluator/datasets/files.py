@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import parse_json, read_text
 
 from .benchmark import Benchmark, Picture
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from .mat_files import read_mat
 
 MAX_LIST_BYTES = 64 << 20
 MAX_MAT_BYTES = 64 << 20
@@ -52,40 +50,25 @@ def load_json(path: Path, benchmark: Benchmark) -> Any:
     return parse_json(read_text(path), path)
 
 
-def load_mat(path: Path, name: str, benchmark: Benchmark) -> npt.NDArray[Any]:
-    """The variable `name` of a MATLAB 5 file, flat; InputError where file or variable is missing or broken."""
+def load_mat(path: Path, name: str, benchmark: Benchmark) -> list[Any]:
+    """The variable `name` of a MATLAB 5 file, as `read_mat`; InputError where file or variable is missing or broken."""
     if not path.is_file():
         benchmark.missing(path.name, path)
     size = path.stat().st_size
     if size > MAX_MAT_BYTES:
         raise InputError("file too large", where=path, expected=f"at most {MAX_MAT_BYTES} bytes", found=size)
-    import struct
-    import zlib
-
-    import numpy as np
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    broken = (MatReadError, ValueError, TypeError, KeyError, IndexError, EOFError, OSError)
-    try:
-        found = loadmat(path, squeeze_me=True, variable_names=[name])
-    except (*broken, NotImplementedError, struct.error, zlib.error, MemoryError) as error:
-        raise InputError(
-            "not a readable MATLAB file",
-            where=path,
-            found=f"{type(error).__name__}: {error}",
-            hint=benchmark.hint,
-        ) from error
-    if name not in found:
-        benchmark.wrong("a MATLAB file without its variable", path, name, "no such variable")
-    return np.atleast_1d(np.asarray(found[name])).ravel()
+    found = read_mat(path.read_bytes(), name, path)
+    if not isinstance(found, list):
+        benchmark.wrong(f"{name} is no list", path, "numbers, texts or structs", str(found)[:100])
+    return found
 
 
 def whole_number(value: object, where: str | Path, low: int, high: int) -> int:
     """`value` as an integer from `low` to `high`; InputError otherwise."""
+    text = isinstance(value, str)
     try:
         number = int(value)  # type: ignore[call-overload]
-        same = number == (float(value) if not isinstance(value, str) else number)
+        same = text or (not isinstance(value, bool) and number == value)
     except (TypeError, ValueError, OverflowError):
         number, same = low - 1, False
     if not same or not low <= number <= high:

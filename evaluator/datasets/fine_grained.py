@@ -40,22 +40,25 @@ def read_cars(benchmark: Benchmark, folder: Path) -> Listing:
         "cars_test_annos_withlabels.mat",
     )
     meta = root / "devkit" / "cars_meta.mat"
-    classes = [str(name) for name in load_mat(meta, "class_names", benchmark)]
+    classes = load_mat(meta, "class_names", benchmark)
+    if not all(isinstance(name, str) and name.strip() for name in classes):
+        benchmark.wrong("a class without a name", meta, "texts", str(classes)[:100])
     pictures = []
     for part, path in (
         ("train", root / "devkit" / "cars_train_annos.mat"),
         ("test", root / "cars_test_annos_withlabels.mat"),
     ):
-        entries = load_mat(path, "annotations", benchmark)
-        if not {"fname", "class"} <= set(entries.dtype.names or ()):
-            benchmark.wrong("annotations without files or classes", path, "fname, class", entries.dtype.names)
-        for number, entry in enumerate(entries, 1):
+        for number, entry in enumerate(load_mat(path, "annotations", benchmark), 1):
             where = f"{path} entry {number}"
-            name = safe_name(str(entry["fname"]), where)
-            place = whole_number(entry["class"], where, 1, len(classes))
-            file = f"cars_{part}/{name}"
+            if not isinstance(entry, dict) or not {"fname", "class"} <= set(entry):
+                benchmark.wrong(
+                    "annotations without files or classes", where, "fname, class", str(entry)[:100]
+                )
+            name = safe_name(entry["fname"], where)
+            place = whole_number(_only(entry["class"]), where, 1, len(classes))
+            key = f"{part}-{Path(name).stem}"
             pictures.append(
-                Picture(file, {"car": classes[place - 1]}, frozenset((part,)), f"{part}-{name[:-4]}")
+                Picture(f"cars_{part}/{name}", {"car": classes[place - 1]}, frozenset((part,)), key)
             )
     unlisted = check_pictures(benchmark, root, pictures, ["cars_train", "cars_test"])
     return Listing(root, {"stanford-cars": pictures}, unlisted)
@@ -98,3 +101,7 @@ def read_food(benchmark: Benchmark, folder: Path) -> Listing:
                     Picture(f"images/{plain}.jpg", labels, frozenset((part,)), plain.replace("/", "-"))
                 )
     return Listing(root, {"food101": pictures}, check_pictures(benchmark, root, pictures, ["images"]))
+
+
+def _only(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..galleries import GalleryQuery
+from ..label_tables import condition_name
 from .benchmark import Benchmark, Box, Listing, Picture
 from .files import load_json, whole_number
 
@@ -45,7 +46,7 @@ def read(benchmark: Benchmark, folder: Path) -> Listing:
 def read_galleries(benchmark: Benchmark, folder: Path) -> Galleries:
     """Pictures and queries; the target is the first of a gallery, as in the authors' loader.
 
-    A crop that a query holds twice (the file has such galleries) becomes a picture of its own each time: the copies tie.
+    Conditions get names as labels' columns do ("hair color" is hair_color). A crop that a query holds twice (the file has such galleries) becomes a picture of its own each time: the copies tie.
 
     Raises InputError for entries of another form and pictures that are missing.
     """
@@ -73,9 +74,8 @@ def read_galleries(benchmark: Benchmark, folder: Path) -> Galleries:
             pictures.setdefault(key, Picture(picture.file, {}, frozenset(), key, picture.crop))
             keys.append(key)
         query, target, *others = keys
-        queries.append(
-            GalleryQuery(query, entry["condition"].strip(), (target, *others), frozenset((target,)))
-        )
+        condition = condition_name(entry["condition"], f"{path} at [{number}]")
+        queries.append(GalleryQuery(query, condition, (target, *others), frozenset((target,))))
     listing = Listing(root, {ENTITY: list(pictures.values())})
     return Galleries(listing, tuple(queries), len(entries) - len(queries))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,11 +111,12 @@ def gallery_settings(
 def gallery_findings(prepared: PreparedGalleries, supply: FeatureSupply) -> Findings:
     """Score the galleries on the vectors of `supply`."""
     ((entity, labels),) = prepared.source.entities.items()
+    asked = {query.condition: labels.labels.get(query.condition, ()) for query in prepared.queries}
     scores = score_galleries(
         supply.images(prepared.source)[entity].matrix,
         labels.keys,
         prepared.queries,
-        condition_features(prepared.texts[entity], labels, supply),
+        condition_features(prepared.texts[entity], replace(labels, labels=asked), supply),
         prepared.methods,
         parse_measures(prepared.settings.measures),
         extras(supply, {}),
