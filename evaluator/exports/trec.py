@@ -183,7 +183,7 @@ def write_run(
     queries, documents = _names(query_keys, "queries"), _names(database_keys, "database")
     by_key = np.array(sorted(range(len(documents)), key=documents.__getitem__), np.intp)
     names = [documents[i] for i in by_key]
-    mark = _encoded(tag)
+    mark = encoded_name(tag)
     lines = row = 0
     with _text_file(path) as stream:
         for block in scores_blocks:
@@ -227,7 +227,7 @@ def _ranked(scores: FloatArray, depth: int, left_out: npt.NDArray[np.intp]) -> n
 
 
 def _names(keys: Sequence[str], what: str) -> list[str]:
-    names = [_encoded(key) for key in keys]
+    names = [encoded_name(key) for key in keys]
     if len(set(names)) < len(names) or not all(names):
         raise InputError(
             "keys must be different, and not empty", where=what, expected="a key of its own each"
@@ -235,7 +235,8 @@ def _names(keys: Sequence[str], what: str) -> list[str]:
     return names
 
 
-def _encoded(name: str) -> str:
+def encoded_name(name: str) -> str:
+    """`name` without blanks, control characters and %, as it stands in a column of a run or qrels."""
     return re.sub(
         r"[\s%\x00-\x1f\x7f]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), name
     )
