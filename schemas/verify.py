@@ -57,11 +57,16 @@ def verify_shards(
     folder: Path,
     check_image: Callable[[bytes, str], Any] | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    quarantine: bool = True,
+    on_sample: Callable[[str, ShardSample], None] = lambda _, __: None,
 ) -> Findings:
     """Check a shards folder against its manifest; never raises for damage, lists it instead.
 
     check_image: called with each picture's bytes and its name, raises ClayEvalError if it cannot be decoded (None: only
-    the hashes are checked). progress: called with the bytes of each file done.
+    the hashes are checked). progress: called with the bytes of each file done. quarantine: whether the rejected pictures
+    are to be here; without them (in a release) the counts of what they say are taken as the manifest has them.
+    on_sample: called with the shard's name and each sample in it, in the order of labels.csv.
     """
     findings = Findings()
     try:
@@ -85,7 +90,7 @@ def verify_shards(
             shards.append(entry)
         progress(entry["bytes"])
     found = Found()
-    rows = _rows(folder, shards, manifest, seen, found, findings, check_image)
+    rows = _rows(folder, shards, manifest, seen, found, findings, check_image, on_sample)
     if not _labels_agree(folder / LABELS, label_columns(manifest["entities"]), rows):
         findings.faults.append(f"{folder / LABELS}: does not say what the shards say")
     counts = Counter(seen.values())
@@ -95,7 +100,10 @@ def verify_shards(
     findings.samples = len(seen)
     if findings.samples != manifest["samples"]:
         findings.faults.append(f"{folder}: {manifest['samples']} samples expected, {len(seen)} found")
-    _check_quarantine(folder, manifest, seen, found, findings, check_image, progress)
+    if quarantine:
+        _check_quarantine(folder, manifest, seen, found, findings, check_image, progress)
+    else:
+        _without_quarantine(folder, manifest, found, findings)
     _check_failures(folder / FAILURES, seen, found, findings)
     _check_counts(folder, manifest, found, findings)
     return findings
@@ -170,6 +178,7 @@ def _rows(
     found: Found,
     findings: Findings,
     check_image: Callable[[bytes, str], Any] | None,
+    on_sample: Callable[[str, ShardSample], None],
 ) -> Iterator[dict[str, str]]:
     """Rows of labels.csv as the shards say them; faults go to `findings`, keys with their entity to `seen`."""
     for entry in shards:
@@ -180,6 +189,7 @@ def _rows(
             if sample.record.get("entity") != entry["entity"]:
                 findings.faults.append(f"{where}: not of the entity {entry['entity']!r}")
             seen[sample.key] = str(sample.record.get("entity"))
+            on_sample(path.name, sample)
             yield label_row(sample.key, path.name, {"labels": {}, "diversity": {}, **sample.record})
 
 
@@ -224,6 +234,16 @@ def _check_quarantine(
                 _check_sample(sample, where, manifest, found, False, findings, check_image)
                 seen[sample.key] = str(sample.record.get("entity"))
         progress(entry["bytes"])
+
+
+def _without_quarantine(folder: Path, manifest: dict[str, Any], found: Found, findings: Findings) -> None:
+    """Count what is not here as the manifest says it, as far as that agrees with what is here."""
+    for path in _entries(folder / QUARANTINE, findings):
+        findings.faults.append(f"{path}: rejected pictures have no place here")
+    said = manifest["filter"]
+    found.quarantined = sum(entry["samples"] for entry in manifest["quarantine"])
+    found.by_hand = min(said["by_hand"], found.quarantined)
+    found.rejections |= Counter(said["rejections"])
 
 
 def _check_failures(folder: Path, seen: Container[str], found: Found, findings: Findings) -> None:
