@@ -262,7 +262,7 @@ def write_manifest(
         folder / MANIFEST,
         {
             "schema": "clay-eval/manifest/1",
-            "software": versions("pillow", "webdataset"),
+            "software": versions("pillow"),
             **body,
             "part": None if making.part is None else list(making.part),
             "entities": {name: {"samples": total[name], **facts} for name, facts in entities.items()},

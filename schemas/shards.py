@@ -16,7 +16,7 @@ from typing import Any
 from .errors import InputError, IntegrityError
 from .files import atomic_file
 from .fingerprint import canonical_json
-from .tars import HashedFile, closing, member_header, padding
+from .tars import HashedFile, closing, member_header, padding, parse_plain
 from .validate import parse_json
 
 KEY_PATTERN = re.compile(r"^[a-z][A-Za-z0-9_-]{0,119}$")
@@ -36,6 +36,10 @@ class _CheckedHeader(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
         """Parse 512 bytes; raise ReadError for a header that no shard needs."""
+        if plain := parse_plain(buf):  # what was written here, in a tenth of the time
+            header = cls(plain[0])
+            header.size, header.mode = plain[1], 0o444
+            return header
         header = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
         if header.type not in (*_EXTENDED, *_PLAIN):
             raise tarfile.ReadError(f"{header.name!r} is not a plain file")

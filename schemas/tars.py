@@ -10,12 +10,15 @@ import hashlib
 import os
 import tarfile
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import IO
 
 _BLOCK = tarfile.BLOCKSIZE
 _GATHER = 1 << 20
 _AHEAD = 4
+_AT_ONCE = 500
 _SYNC = getattr(os, "fdatasync", os.fsync)
 _SYNC_EVERY = 16 << 20
 _NAME = 100
@@ -49,6 +52,16 @@ def member_header(name: str, size: int) -> bytes:
     return bytes(header)
 
 
+def parse_plain(header: bytes | bytearray) -> tuple[str, int] | None:
+    """(name, size) of a header that is exactly what `member_header` makes of them in one block; None for any other."""
+    try:
+        name = bytes(header[:_NAME]).rstrip(b"\0").decode("ascii")
+        size = int(header[_SIZE][:-1], 8)
+    except ValueError:
+        return None
+    return (name, size) if size >= 0 and member_header(name, size) == header else None
+
+
 def padding(size: int) -> bytes:
     """Zeros that fill a member of `size` bytes up to a whole block."""
     return bytes(-size % _BLOCK)
@@ -68,7 +81,8 @@ class HashedFile:
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        stream.flush()
+        self._handle = stream.fileno()
         self._digest = hashlib.sha256()
         self._hashing = ThreadPoolExecutor(1)  # one thread, or pieces overtake each other
         self._syncing = ThreadPoolExecutor(1)
@@ -103,16 +117,30 @@ class HashedFile:
         return self._digest.hexdigest()
 
     def _flush(self) -> None:
-        data = b"".join(self._waiting)
+        pieces, self._waiting = self._waiting, []
         while len(self._hashed) > _AHEAD:
             self._hashed.popleft().result()
-        self._hashed.append(self._hashing.submit(self._digest.update, data))
-        self._stream.write(data)
+        self._hashed.append(self._hashing.submit(self._hash, pieces))
+        _write_all(self._handle, pieces)
         self._unsynced += self._held
-        self._waiting, self._held = [], 0
+        self._held = 0
         if self._unsynced >= _SYNC_EVERY and (self._synced is None or self._synced.done()):
             if self._synced is not None:
                 self._synced.result()
-            self._stream.flush()
-            self._synced = self._syncing.submit(_SYNC, self._stream.fileno())
+            self._synced = self._syncing.submit(_SYNC, self._handle)
             self._unsynced = 0
+
+    def _hash(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self._digest.update(piece)
+
+
+def _write_all(handle: int, pieces: Sequence[bytes]) -> None:
+    """Write without copying; a disk may take part of it at a time."""
+    waiting = deque(memoryview(piece) for piece in pieces if piece)
+    while waiting:
+        written = os.writev(handle, list(islice(waiting, _AT_ONCE)))
+        while waiting and written >= len(waiting[0]):
+            written -= len(waiting.popleft())
+        if written:
+            waiting[0] = waiting[0][written:]

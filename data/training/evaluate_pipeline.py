@@ -2,10 +2,13 @@
 
     python data/training/evaluate_pipeline.py --count 1000
     python data/training/evaluate_pipeline.py --count 200 --pipeline checkpoints/denoiser/pipeline --steps 16 --guidance 4
+    python data/training/evaluate_pipeline.py --count 1000 --ceiling
 
 Draws `count` samples of each demonstration entity as `clay-eval plan` deals them. A label is read back if, among the
 values of its attribute, the one whose texts are nearest is the label, for the embedded encoder: it had no part in
 training the pipeline, and the filter asks another model. Prints shares by attribute and of samples with every label right.
+--ceiling reads exact drawings of the same samples instead, as they are and after the pipeline's autoencoder, which every
+picture of the pipeline comes out of.
 """
 
 from __future__ import annotations
@@ -14,10 +17,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from diffusers import AutoencoderTiny
 from evaluate_encoder import value_vectors
 from pictures import ENTITIES
 from PIL import Image
@@ -29,11 +36,13 @@ from clay_eval.generator.plan import Plan
 from clay_eval.generator.render.base import Renderer
 from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
 from clay_eval.generator.render.embedded import load_embedded
+from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.shard_work import attempt_seed
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.samples import SampleSpec
 
 BATCH = 8
+EMBEDDED = Path(__file__).parents[1] / "embedded" / "pipeline"
 
 
 @dataclass
@@ -83,6 +92,31 @@ def filtered(
     return [s for s, _ in kept], [p for _, p in kept], first
 
 
+def through_autoencoder(folder: Path, images: Sequence[Image.Image]) -> list[Image.Image]:
+    """Pictures encoded into the pipeline's latents and decoded again."""
+    autoencoder = AutoencoderTiny.from_pretrained(folder / "vae", use_safetensors=True).float().eval()
+    decoded: list[Image.Image] = []
+    for start in range(0, len(images), BATCH):
+        pixels = np.stack([np.asarray(image, np.float32) for image in images[start : start + BATCH]])
+        with torch.no_grad():
+            latents = autoencoder.encode(torch.from_numpy(pixels / 127.5 - 1).permute(0, 3, 1, 2)).latents
+            out = autoencoder.decode(latents).sample.clamp(-1, 1)
+        arrays = ((out + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        decoded += [Image.fromarray(array) for array in arrays]
+    return decoded
+
+
+def ceiling(
+    folder: Path, encoder: Encoder, spec: EntitySpec, samples: Sequence[SampleSpec]
+) -> dict[str, Any]:
+    """Shares that are read back of exact drawings, before and after the autoencoder."""
+    images = draw(ProceduralRenderer(64), samples)
+    return {
+        "exact": shares(spec, read_back(encoder, spec, samples, images)),
+        "autoencoder": shares(spec, read_back(encoder, spec, samples, through_autoencoder(folder, images))),
+    }
+
+
 def shares(spec: EntitySpec, right: np.ndarray) -> dict[str, float]:
     """Share of right labels in per cent, by attribute, and of samples with all labels right."""
     found = {a.name: float(column.mean()) for a, column in zip(spec.attributes, right.T, strict=True)}
@@ -100,7 +134,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--sheet", help="write a contact sheet of the first pictures to this file")
+    parser.add_argument("--ceiling", action="store_true", help="read exact drawings; see above")
     options = parser.parse_args()
+    if options.ceiling:
+        encoder, report = load_encoder("embedded", device="cpu"), {}
+        for entity in ENTITIES:
+            spec = load_entity(entity)
+            samples = list(Plan(spec, count=options.count))
+            report[entity] = ceiling(Path(options.pipeline or EMBEDDED), encoder, spec, samples)
+        print_report(report)
+        return
     settings = DiffusionOptions(steps=options.steps, guidance=options.guidance, device="cpu")
     renderer = load_diffusion(options.pipeline, settings) if options.pipeline else load_embedded(settings)
     encoder = load_encoder("embedded", device="cpu")
@@ -131,6 +174,11 @@ def main() -> None:
         for n, image in enumerate(sheet):
             whole.paste(image, (n % 12 * size, n // 12 * size))
         whole.save(options.sheet)
+    print_report(report)
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """As JSON."""
     json.dump(report, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

@@ -20,7 +20,7 @@ from clay_eval.schemas import tars
 from clay_eval.schemas.errors import StorageError
 from clay_eval.schemas.fingerprint import canonical_json
 from clay_eval.schemas.shards import KEY_PATTERN, ShardSample, write_shard
-from clay_eval.schemas.tars import HashedFile, closing, member_header, padding
+from clay_eval.schemas.tars import HashedFile, closing, member_header, padding, parse_plain
 
 NAMES = [KEY_PATTERN.pattern.strip("^$"), "[a-z]{90,120}"]
 
@@ -65,6 +65,40 @@ def test_headers_are_those_of_tarfile(name: str, size: int) -> None:
     member.size, member.mode, member.uname, member.gname = size, 0o444, "bigdata", "bigdata"
     assert member_header(name, size) == member.tobuf(tarfile.PAX_FORMAT)
     assert (size + len(padding(size))) % 512 == 0 <= len(padding(size)) < 512
+
+
+@given(st.from_regex("[a-z./-]{1,100}", fullmatch=True), st.integers(0, 8**11 - 1), st.integers(0, 4095))
+def test_plain_headers_are_read_as_tarfile_reads_them_and_no_others(name: str, size: int, bit: int) -> None:
+    header = member_header(name, size)
+    assert parse_plain(header) == (name, size)
+    read = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
+    assert (read.name, read.size, read.type) == (name, size, tarfile.REGTYPE)
+    damaged = bytearray(header)
+    damaged[bit // 8] ^= 1 << bit % 8
+    assert parse_plain(damaged) is None
+    assert parse_plain(header[: bit // 8]) is None
+
+
+@pytest.mark.parametrize("name", ["é.jpg", "a" * 101, "b" * 140])
+def test_other_headers_are_left_to_tarfile(name: str) -> None:
+    assert parse_plain(member_header(name, 5)[:512]) is None
+    assert parse_plain(member_header("a", 8**11)[:512]) is None
+    assert parse_plain(bytes(512)) is None
+
+
+def test_a_disk_that_takes_little_at_a_time_gets_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def little(handle: int, pieces: list[memoryview]) -> int:
+        return os.write(handle, b"".join(pieces)[:777])
+
+    monkeypatch.setattr(tars.os, "writev", little)
+    monkeypatch.setattr(tars, "_AT_ONCE", 3)
+    samples = [
+        ShardSample(f"a{n}", "jpg", random.Random(n).randbytes(n), {"n": n}) for n in range(0, 4000, 500)
+    ]
+    write_shard(tmp_path / "s.tar", samples)
+    assert (tmp_path / "s.tar").read_bytes() == by_webdataset(samples)
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 17, 18, 19, 20, 21, 200])
