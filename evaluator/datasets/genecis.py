@@ -46,7 +46,8 @@ def read(benchmark: Benchmark, folder: Path) -> Listing:
 def read_galleries(benchmark: Benchmark, folder: Path) -> Galleries:
     """Pictures and queries; the target is the first of a gallery, as in the authors' loader.
 
-    Conditions get names as labels' columns do ("hair color" is hair_color). A crop that a query holds twice (the file has such galleries) becomes a picture of its own each time: the copies tie.
+    Conditions get names as columns of labels do ("hair color" is hair_color). A crop that a query holds twice (the file has
+    such galleries) becomes a picture of its own each time: the copies tie.
 
     Raises InputError for entries of another form and pictures that are missing.
     """
