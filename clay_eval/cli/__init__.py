@@ -18,6 +18,7 @@ from . import (
     evaluate,
     export,
     galleries,
+    leaderboard,
     leak,
     merge,
     methods,
@@ -28,6 +29,7 @@ from . import (
     review,
     run,
     score,
+    submit,
     verify,
 )
 
@@ -44,6 +46,7 @@ for module in (
     *(run, entities, plan, render, merge, review, embed),
     *(evaluate, report, export, score, verify, galleries, methods, check_method),
     *(ablate, cost, rank, leak, datasets),
+    *(submit, leaderboard),
 ):
     module.register(app)
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Seed, emit
+from .common import Json, RunFolder, Seed, emit, progress_bar
+from .embed import Data, open_data
+from .scoring import ConditionOption, EntityOption, ParentOption, parents_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.run_scores import RunScores
+    from clay_eval.evaluator.sources import ImageSource
 
 EPILOG = """
 **Examples**
@@ -21,9 +24,14 @@ EPILOG = """
 
     clay-eval score theirs.run mine.run --qrels qrels.txt.gz --measure AP --measure nDCG@100 --json
 
+    clay-eval score submissions/mine --out runs/first
+
 A run has lines of `query Q0 document rank score tag`, qrels of `query iteration document grade`; a name that ends in .gz
 is unpacked. The score decides the order, not the rank column. Documents that a run leaves out are not found; queries that it
 leaves out score 0. Further runs are compared with the first, query by query.
+
+A folder is a submission (see `clay-eval submit`): all is computed anew from the data of the run and the submitted embeddings
+or runs, and kept in its score.json. What is for other data, incomplete or does not come out as claimed is refused.
 """
 
 DEFAULT_MEASURES = ("AP", "Rprec", "P@10")
@@ -43,18 +51,39 @@ def register(app: typer.Typer) -> None:
 
 def score(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run files in TREC format; all are compared with the first.")
+        list[Path],
+        typer.Argument(
+            help="Run files in TREC format, compared with the first of them; or the folder of a submission."
+        ),
     ],
-    qrels: Annotated[Path, typer.Option("--qrels", help="Which documents are relevant, in TREC format.")],
+    qrels: Annotated[
+        Path | None, typer.Option("--qrels", help="Which documents are relevant to runs, in TREC format.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The run folder with the data that a submission is scored on."),
+    ] = None,
+    data: Data = None,
+    condition: ConditionOption = None,
+    parent: ParentOption = None,
+    entity: EntityOption = None,
+    split_file: Annotated[
+        Path | None,
+        typer.Option("--split-file", help="The file of a submission's split, where one was given."),
+    ] = None,
+    record_to: Annotated[
+        Path | None,
+        typer.Option("--record", help="Where a submission's scores are kept. Default: its score.json."),
+    ] = None,
     measure: Annotated[
         list[str] | None,
         typer.Option(
             "--measure",
-            help="AP, AP(trapezoid), AP@R, Rprec, P@k, R@k, Hit@k, nDCG@k, nDCG(graded)@k; may be repeated. "
+            help="Of runs: AP, AP(trapezoid), AP@R, Rprec, P@k, R@k, Hit@k, nDCG@k, nDCG(graded)@k; may be repeated. "
             f"Default: {', '.join(DEFAULT_MEASURES)}.",
         ),
     ] = None,
-    ties: Annotated[Ties, typer.Option("--ties", help="What equal scores count.")] = Ties.expected,
+    ties: Annotated[Ties, typer.Option("--ties", help="What equal scores of runs count.")] = Ties.expected,
     level: Annotated[
         int, typer.Option("--level", min=1, help="The grade from which on a document is relevant.")
     ] = 1,
@@ -65,7 +94,69 @@ def score(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score run files that any program made, with intervals, and compare them."""
+    """Score run files that any program made, or a submission."""
+    from clay_eval.schemas.errors import InputError
+
+    if any(path.is_dir() for path in runs):
+        if len(runs) > 1 or qrels is not None or (out is None and data is None):
+            raise InputError(
+                "a submission is scored alone, on the data of a run",
+                where="score",
+                expected="clay-eval score SUBMISSION --out RUN (or --data DIR)",
+            )
+        source = open_data(
+            RunFolder(out or Path()),
+            data,
+            entity=entity,
+            parents=parents_of(parent or []),
+            conditions=condition,
+        )
+        score_folder(runs[0], source, split_file, record_to, json)
+        return
+    if qrels is None:
+        raise InputError("runs are scored against qrels", where="--qrels", expected="a file in TREC format")
+    score_runs(runs, qrels, measure, ties, level, draws, seed, per_query, json)
+
+
+def score_folder(folder: Path, source: ImageSource, split: Path | None, to: Path | None, json: bool) -> None:
+    """Score a submission and show what came out."""
+    from clay_eval.evaluator.submissions.layout import SCORE
+    from clay_eval.evaluator.submissions.record import score_submission
+
+    with progress_bar("score", None) as advance:
+        record = score_submission(folder, source, split=split, to=to, progress=advance)
+    first = record["settings"]["measures"][0]
+    lines = [
+        f"{row['entity']:<14} {' + '.join(row['conditions']):<32} {first} {_percent(row['value'])} "
+        f"[{_percent(row['ci_low'])}, {_percent(row['ci_high'])}]  chance {_percent(row['chance'])}"
+        for row in record["results"]
+        if row["metric"] == first
+    ]
+    lines += [
+        f"{row['entity']:<14} {'mean over ' + row['over']:<32} {first} {_percent(row['value'])} "
+        f"[{_percent(row['ci_low'])}, {_percent(row['ci_high'])}]  chance {_percent(row['chance'])}"
+        for row in record["means"]
+        if row["sets"]
+    ]
+    emit(json, record, *lines, f"record: {to or folder / SCORE}")
+
+
+def _percent(value: float | None) -> str:
+    return "    -" if value is None else f"{100 * value:5.1f}"
+
+
+def score_runs(
+    runs: Sequence[Path],
+    qrels: Path,
+    measure: Sequence[str] | None,
+    ties: Ties,
+    level: int,
+    draws: int,
+    seed: int,
+    per_query: Path | None,
+    json: bool,
+) -> None:
+    """Score run files against qrels and show what came out."""
     from clay_eval.evaluator.exports.per_query import runs_csv
     from clay_eval.evaluator.measures import parse_measures
     from clay_eval.evaluator.run_files import Documents, read_qrels, read_run

@@ -9,7 +9,20 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("run", "entities", "plan", "render", "embed", "evaluate", "report", "export", "score", "verify")
+COMMANDS = (
+    "run",
+    "entities",
+    "plan",
+    "render",
+    "embed",
+    "evaluate",
+    "report",
+    "export",
+    "score",
+    "verify",
+    "submit",
+    "leaderboard",
+)
 HEAVY = (
     "torch",
     "torchvision",
