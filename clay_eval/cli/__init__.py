@@ -23,6 +23,7 @@ from . import (
     merge,
     methods,
     plan,
+    publish,
     rank,
     render,
     report,
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
-    *(run, entities, plan, render, merge, review, embed),
+    *(run, entities, plan, render, merge, review, publish, embed),
     *(evaluate, report, export, score, verify, galleries, methods, check_method),
     *(ablate, cost, rank, leak, datasets),
     *(submit, leaderboard),
