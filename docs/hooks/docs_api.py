@@ -1,0 +1,63 @@
+"""The page of Python names, from signatures and docstrings."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+
+def public_names() -> dict[str, Any]:
+    """Name -> object, of everything that `clay_eval` offers."""
+    import clay_eval
+
+    return {name: getattr(clay_eval, name) for name in clay_eval.__all__ if name != "__version__"}
+
+
+def api() -> str:
+    """A section a name."""
+    return "\n\n".join(_section(name, thing) for name, thing in public_names().items())
+
+
+def _section(name: str, thing: Any) -> str:
+    text = inspect.getdoc(thing) or ""
+    first, _, rest = text.partition("\n\n")
+    parts = [f"### {name}", f"```python\n{_signature(name, thing)}\n```", " ".join(first.split())]
+    body = rest.partition("\n>>>")[0] if not rest.startswith(">>>") else ""
+    if body.strip():
+        parts.append(f"```text\n{body.strip()}\n```")
+    if isinstance(thing, type):
+        parts += [_method(name, member) for member in ("fit", "transform") if hasattr(thing, member)]
+    return "\n\n".join(parts)
+
+
+def _method(owner: str, name: str) -> str:
+    import clay_eval
+
+    method = getattr(getattr(clay_eval, owner), name)
+    return (
+        f"```python\n{_signature(f'{owner}.{name}', method)}\n```\n\n```text\n{inspect.getdoc(method)}\n```"
+    )
+
+
+def _signature(name: str, thing: Any) -> str:
+    parameters = []
+    for one in inspect.signature(thing).parameters.values():
+        if one.name == "self":
+            continue
+        if one.kind is one.KEYWORD_ONLY and not any(p.startswith("*") for p in parameters):
+            parameters.append("*")
+        parameters.append(one.name if one.default is one.empty else f"{one.name}={_default(one.default)}")
+    line = f"{name}({', '.join(parameters)})"
+    if len(line) <= 90:
+        return line
+    return f"{name}(\n" + "".join(f"    {parameter},\n" for parameter in parameters) + ")"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_default, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, type):
+        return "..."
+    if isinstance(value, str | int | float | bool | None):
+        return repr(value)
+    return str(value) if type(value).__str__ is not object.__str__ else "..."

@@ -1,0 +1,86 @@
+"""Tables that are made from the code: methods, measures, fusions, what fit may ask for, exit codes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+
+FORMULAS = {
+    "stack": r"texts of all conditions in one fit",
+    "qr": r"cosine in an orthonormal basis of \([W_1 \mid \dots \mid W_C]\)",
+    "sum": r"\(\sum_c w_c s_c \,/\, \sum_c w_c\)",
+    "product": r"\(\prod_c \left(\frac{1 + s_c}{2}\right)^{w_c / \sum w}\)",
+    "min": r"\(\min_c s_c\)",
+    "rrf": r"\(\sum_c \frac{w_c}{60 + \mathrm{rank}_c}\)",
+}
+
+
+def methods() -> str:
+    """Every method with a short name."""
+    from clay_eval.evaluator.catalogue import methods as known
+
+    rows = []
+    for item in known():
+        given = ", ".join(f"`{_given(name, value)}`" for name, value in item["parameters"].items())
+        asks = ", ".join(f"`{name}`" for name in item["asks"])
+        sees = "privileged" if item["privileged"] else "pictures" if item["kind"] == "image" else ""
+        rows.append((f"`{item['name']}`", given, asks, sees))
+    return _table(("method", "parameters and defaults", "`fit` asks for", ""), rows)
+
+
+def measures() -> str:
+    """Every family of measures."""
+    from clay_eval.evaluator.catalogue import measures as known
+
+    return _table(("name", "what"), ((f"`{item['name']}`", item["summary"]) for item in known()))
+
+
+def fusions() -> str:
+    """Every way to join several conditions, with its formula."""
+    from clay_eval.evaluator.catalogue import fusions as known
+
+    rows = ((f"`{item['name']}`", item["summary"], FORMULAS[item["name"]]) for item in known())
+    return _table(("fusion", "what", "score"), rows)
+
+
+def askable() -> str:
+    """What fit may ask for by name."""
+    from clay_eval.evaluator.methods.protocol import ASKABLE
+
+    return _table(("parameter of `fit`", "what it gets"), ((f"`{n}`", what) for n, what in ASKABLE.items()))
+
+
+def exit_codes() -> str:
+    """Every exit code that an error of ours has, with the class and its meaning."""
+    rows = [
+        ("0", "", "done"),
+        ("1", "", "some samples, methods or checks failed, and are listed; or a fault of ours"),
+    ]
+    rows += [(str(kind.exit_code), f"`{kind.__name__}`", about) for kind, about in error_kinds()]
+    rows += [
+        ("130", "", "interrupted (Ctrl-C); the same command continues"),
+        ("141", "", "nobody reads the output"),
+    ]
+    return _table(("code", "class", "what"), sorted(rows, key=lambda row: int(row[0])))
+
+
+def error_kinds() -> Iterator[tuple[type, str]]:
+    """Every class of errors that people see, with the first line of its docstring."""
+    import clay_eval.generator.llm.errors  # noqa: F401  (it adds a class)
+    from clay_eval.schemas.errors import ClayEvalError
+
+    for kind in ClayEvalError.__subclasses__():
+        if kind.__module__.endswith(".errors"):
+            yield kind, (inspect.getdoc(kind) or "").partition("\n")[0]
+
+
+def _given(name: str, value: object) -> str:
+    if value is None:
+        return name
+    return f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = tuple(head)
+    lines = [titles, ("---",) * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
