@@ -23,8 +23,12 @@ EPILOG = """
 
     clay-eval verify runs/first/shards --no-decode --json
 
+    clay-eval verify downloads/data-set --digest 3c53c21219...
+
 Rehashes every file, recounts every sample, reads every picture. Exit code 0 if all is well, 4 if anything is damaged,
-missing or extra; every fault is listed. A run on your own data has no shards: its features and report are checked.
+missing or extra; every fault is listed. A run on your own data has no shards: its features and report are checked. A
+release (see clay-eval publish) is checked offline as a stranger's: every byte is covered by a digest, nothing outside the
+folder is read. --digest compares it with the one that its publisher prints, which is what shows a forgery.
 """
 
 
@@ -34,14 +38,24 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A run folder or a shards folder.")],
+    folder: Annotated[Path, typer.Argument(help="A run folder, a shards folder, or a release.")],
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every picture, too.")] = True,
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="Of a release: the digest that its publisher names.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Check that shards (and the plan, features and report of a run) are whole and fit together."""
+    """Check that a release, or shards (with the plan, features and report of a run), is whole and fits together."""
     from clay_eval.schemas.manifest import MANIFEST, SETTINGS
+    from clay_eval.schemas.release import DATA, RELEASE, SUMS
     from clay_eval.schemas.verify import Findings, verify_shards
 
+    # A release that lost its record is still one, and damaged.
+    if (folder / RELEASE).exists() or ((folder / SUMS).exists() and (folder / DATA).exists()):
+        _verify_release(folder, digest, decode, json)
+        return
+    if digest is not None:
+        raise InputError("only a release has a digest", where="--digest", found=f"{folder} is none")
     run = RunFolder(folder)
     is_run = not any((folder / name).exists() for name in (MANIFEST, SETTINGS))
     there = [p.name for p in (run.plan, run.shards, run.features, run.report) if p.exists()]
@@ -77,14 +91,41 @@ def verify(
         raise typer.Exit(IntegrityError.exit_code)
 
 
+def _verify_release(folder: Path, digest: str | None, decode: bool, json: bool) -> None:
+    from clay_eval.schemas.fingerprint import file_sha256
+    from clay_eval.schemas.release import RELEASE
+    from clay_eval.schemas.release_verify import verify_release
+
+    with progress_bar("verify", _bytes(folder, "**/*")) as advance:
+        findings = verify_release(folder, _image_check() if decode else None, advance)
+    place = folder / RELEASE
+    found = file_sha256(place) if place.is_file() else None
+    if digest is not None and digest.lower() != found:
+        findings.faults.append(f"{folder}: digest {digest} expected, {found} found: not what was published")
+    record = {
+        "folder": str(folder),
+        "ok": findings.ok,
+        "digest": found,
+        "files": findings.files,
+        "samples": findings.samples,
+        "bytes": findings.bytes,
+        "faults": findings.faults,
+    }
+    verdict = "all is well" if findings.ok else f"{len(findings.faults)} faults"
+    counted = f"{folder}: a release of {findings.samples} samples, {findings.files} files, {verdict}"
+    emit(json, record, *findings.faults, counted, f"digest of this release: {found}")
+    if not findings.ok:
+        raise typer.Exit(IntegrityError.exit_code)
+
+
 def _image_check() -> Callable[[bytes, str], Any]:
     from clay_eval.evaluator.images import decode_image
 
     return decode_image
 
 
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+def _bytes(folder: Path, pattern: str = "*") -> int:
+    return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
 
 
 def _verify_run(run: RunFolder, findings: Findings) -> None:
