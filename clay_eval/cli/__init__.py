@@ -27,6 +27,7 @@ from . import (
     rank,
     render,
     report,
+    reproduce,
     review,
     run,
     score,
@@ -46,7 +47,7 @@ app = typer.Typer(
 for module in (
     *(run, entities, plan, render, merge, review, publish, embed),
     *(evaluate, report, export, score, verify, galleries, methods, check_method),
-    *(ablate, cost, rank, leak, datasets),
+    *(ablate, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):
     module.register(app)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .common import Json, emit, progress_bar
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.sources import ImageSource
 
 EPILOG = """
 **Example**
@@ -67,10 +70,10 @@ def datasets(
     if galleries is not None and data.name != "genecis":
         raise InputError("only genecis has galleries", where="--galleries", found=data.name)
     with progress_bar("check", None) as advance:
-        record, _ = check_folder(data, decode=not quick, progress=advance)
+        record, source = check_folder(data, decode=not quick, progress=advance)
     lines = check_lines(record)
     if galleries is not None:
-        record["galleries"] = _write_galleries(data.folder, galleries)
+        record["galleries"] = _write_galleries(source, galleries)
         lines.append(
             "{queries} queries, {left_out} with another gallery length left out: {file}".format(
                 **record["galleries"]
@@ -81,18 +84,17 @@ def datasets(
         raise typer.Exit(_SOME_BROKEN)
 
 
-def _write_galleries(folder: Path, path: Path) -> dict[str, object]:
-    from clay_eval.evaluator.datasets.catalogue import BENCHMARKS
-    from clay_eval.evaluator.datasets.genecis import ENTITY, galleries_record, read_galleries
+def _write_galleries(source: ImageSource, path: Path) -> dict[str, object]:
+    from clay_eval.evaluator.datasets.genecis import ENTITY, galleries_record
+    from clay_eval.evaluator.datasets.source import BenchmarkSource
     from clay_eval.schemas.files import write_text
     from clay_eval.schemas.fingerprint import canonical_json
 
-    found = read_galleries(BENCHMARKS["genecis"], folder)
-    write_text(path, canonical_json(galleries_record(found.queries, ENTITY)) + "\n")
-    conditions = sorted({query.condition for query in found.queries})
+    assert isinstance(source, BenchmarkSource)
+    write_text(path, canonical_json(galleries_record(source.queries, ENTITY)) + "\n")
     return {
         "file": str(path),
-        "queries": len(found.queries),
-        "left_out": found.left_out,
-        "conditions": conditions,
+        "queries": len(source.queries),
+        "left_out": source.left_out,
+        "conditions": sorted({query.condition for query in source.queries}),
     }

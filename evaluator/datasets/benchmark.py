@@ -9,6 +9,8 @@ from typing import NoReturn
 
 from clay_eval.schemas.errors import InputError
 
+from ..galleries import GalleryQuery
+
 NOT_DOWNLOADED = "nothing is downloaded by itself"
 Box = tuple[float, float, float, float]
 
@@ -30,11 +32,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Listing:
-    """All pictures of a benchmark, entity by entity, below `root`; unlisted: files that lie there and are in no list."""
+    """All pictures of a benchmark, entity by entity, below `root`.
+
+    unlisted: files that lie there and are in no list; queries: with galleries of their own, of a benchmark that has such;
+    left_out: queries of the file that are not among them.
+    """
 
     root: Path
     entities: Mapping[str, Sequence[Picture]]
     unlisted: int = 0
+    queries: tuple[GalleryQuery, ...] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

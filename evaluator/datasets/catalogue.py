@@ -157,6 +157,10 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 """Name -> benchmark."""
 
 
+PAPER_SETS: Mapping[str, Mapping[str, str]] = {"clay-object": {"subcategory": "category"}, "clay-human": {}}
+"""CLAY-EVAL's own data sets, for who has the paper's pictures, with a labels.csv or as webdataset -> parents."""
+
+
 def data_names() -> list[str]:
     """All names that stand before a colon in --data."""
-    return [*BENCHMARKS, hugging_face.NAME]
+    return [*BENCHMARKS, *PAPER_SETS, hugging_face.NAME]

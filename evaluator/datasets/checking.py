@@ -11,7 +11,7 @@ from clay_eval.schemas.texts import shipped_texts
 from ..images import decode_image
 from ..sources import ImageSource
 from .benchmark import NOT_DOWNLOADED
-from .catalogue import BENCHMARKS
+from .catalogue import ASK, BENCHMARKS, PAPER_SETS, data_names
 from .hugging_face import LAYOUT, NAME
 from .naming import DataName, known_name
 from .opening import open_benchmark
@@ -45,6 +45,22 @@ def catalogue_record() -> dict[str, dict[str, Any]]:
         "parts": [],
         "notes": "Conditions are its class labels; choose other columns with --condition. NAME@SPLIT takes one split.",
     }
+    for name, parents in PAPER_SETS.items():
+        record[name] = {
+            "title": "CLAY-EVAL, pictures that others made (the paper's, or someone's release)",
+            "entities": {},
+            "licence": ASK,
+            "download": [{"what": "the pictures with their labels", "from": "who made them"}],
+            "layout": [
+                "pictures with a labels.csv (a column file, then a column a condition)",
+                "or webdataset *.tar",
+            ],
+            "parts": [],
+            "notes": "".join(
+                f"{child} is evaluated within each {parent}. " for child, parent in parents.items()
+            )
+            + "Texts ship for the values of our entity specs.",
+        }
     return record
 
 
@@ -81,7 +97,7 @@ def check_folder(
     The record's `broken` names pictures that cannot be decoded, `differences` what is not as published. progress: called
     with 1 for every picture. Raises InputError for what the readers refuse.
     """
-    known_name(data.name, [*BENCHMARKS, NAME])
+    known_name(data.name, data_names())
     source = open_benchmark(data)
     broken = _broken(source, progress) if decode else []
     entities: dict[str, Any] = {}

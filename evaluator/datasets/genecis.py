@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +28,7 @@ _LARGEST = 10_000_000
 _ROLES = ("reference", "target")
 
 
-@dataclass(frozen=True)
-class Galleries:
-    """What the file says: the pictures, each once, and the queries; left_out: how many had a gallery of another length."""
-
-    listing: Listing
-    queries: tuple[GalleryQuery, ...]
-    left_out: int
-
-
 def read(benchmark: Benchmark, folder: Path) -> Listing:
-    """The pictures alone."""
-    return read_galleries(benchmark, folder).listing
-
-
-def read_galleries(benchmark: Benchmark, folder: Path) -> Galleries:
     """Pictures and queries; the target is the first of a gallery, as in the authors' loader.
 
     Conditions get names as columns of labels do ("hair color" is hair_color). A crop that a query holds twice (the file has
@@ -77,8 +62,8 @@ def read_galleries(benchmark: Benchmark, folder: Path) -> Galleries:
         query, target, *others = keys
         condition = condition_name(entry["condition"], f"{path} at [{number}]")
         queries.append(GalleryQuery(query, condition, (target, *others), frozenset((target,))))
-    listing = Listing(root, {ENTITY: list(pictures.values())})
-    return Galleries(listing, tuple(queries), len(entries) - len(queries))
+    listed = {ENTITY: list(pictures.values())}
+    return Listing(root, listed, queries=tuple(queries), left_out=len(entries) - len(queries))
 
 
 def galleries_record(queries: Sequence[GalleryQuery], name: str) -> dict[str, Any]:

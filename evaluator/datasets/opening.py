@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.manifest import MANIFEST
 
-from ..sources import ImageSource
+from ..sources import ImageSource, open_source
 from .benchmark import Benchmark, Listing
-from .catalogue import BENCHMARKS, data_names
+from .catalogue import BENCHMARKS, PAPER_SETS, data_names
 from .hugging_face import NAME, HuggingFaceSource
 from .naming import DataName, known_name
 from .source import BenchmarkSource
@@ -29,6 +30,8 @@ def open_benchmark(
     whatever is wrong in the folder.
     """
     name = known_name(data.name, data_names())
+    if name in PAPER_SETS:
+        return _of_the_paper(name, data, entity, conditions)
     if name == NAME:
         return HuggingFaceSource(data.folder, entity, conditions, data.tags, parents)
     benchmark = BENCHMARKS[name]
@@ -46,6 +49,18 @@ def open_benchmark(
     if conditions is not None:
         listing = _with_conditions(listing, conditions)
     return BenchmarkSource(name, listing, conditions, data.tags)
+
+
+def _of_the_paper(
+    name: str, data: DataName, entity: str | None, conditions: Sequence[str] | None
+) -> ImageSource:
+    if entity not in (None, name) or data.tags:
+        raise InputError(
+            "no such part", where=f"--data {name}", expected=f"{name}:FOLDER", found=entity or data.tags
+        )
+    if any((place / MANIFEST).is_file() for place in (data.folder, data.folder / "shards")):
+        return open_source(data.folder, name, None, conditions)
+    return open_source(data.folder, name, PAPER_SETS[name], conditions)
 
 
 def listed(benchmark: Benchmark, data: DataName) -> Listing:

@@ -26,7 +26,8 @@ _THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 class BenchmarkSource:
-    """Pictures of a `Listing`, in units of `UNIT_IMAGES` at most. `benchmark` and `tags` say what they are.
+    """Pictures of a `Listing`, in units of `UNIT_IMAGES` at most. `benchmark` and `tags` say what they are; `queries`
+    have galleries of their own, where the benchmark has such.
 
     Raises InputError for files that are too large or no JPEG, PNG or WebP; IntegrityError, while reading, for a picture
     that changed since the folder was opened.
@@ -42,6 +43,7 @@ class BenchmarkSource:
         tags: Sequence[str] = (),
     ) -> None:
         self.benchmark, self.tags, self.unlisted = benchmark, tuple(tags), listing.unlisted
+        self.queries, self.left_out = listing.queries, listing.left_out
         self._root = listing.root
         files = sorted({picture.file for group in listing.entities.values() for picture in group})
         self._hashes = hash_files(listing.root, files)

@@ -27,7 +27,7 @@ FOLDER = "experiments"
 RECORD = "experiment.json"
 NUMBERS = "numbers.csv"
 TABLES = "tables.md"
-NAMES = ("ablate", "cost", "rank", "leak", "galleries")
+NAMES = ("ablate", "cost", "rank", "leak", "galleries", "reproduce")
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "torch")
 
 

@@ -1,0 +1,242 @@
+"""clay-eval reproduce"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import Json, Out, RunFolder, emit, progress_bar
+from .embed import BatchSize, Device, Precision, PrecisionOption
+from .scoring import Backend, Inputs, TemplateOption, TextsOption
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.engine import Settings
+    from clay_eval.evaluator.experiments.reproduce import EncoderUse, Found
+    from clay_eval.schemas.texts import ConditionTexts
+
+EPILOG = """
+**Examples**
+
+    clay-eval reproduce --out runs/paper
+
+    clay-eval reproduce --data clevr4:data/clevr4 --data ppmi:data/ppmi --encoder ViT-B-32-quickgelu:openai --out runs/paper
+
+    clay-eval reproduce --data food101:data --encoder CLIP-B=ViT-B-16:clip.safetensors --encoder SigLIP-B=siglip/ --out runs/b
+
+Runs what the paper ran, on the data sets that are there (`clay-eval datasets` lists them), and puts each number beside the
+paper's: the difference, and whether the paper's lies within our interval. Each number is sealed as soon as it is there;
+interrupted, or given more data or encoders, the same command computes only what is missing. Without --data the demonstration
+pictures are drawn and scored: no number of the paper corresponds to them.
+"""
+DEMO = ("demo-object", "demo-human")
+DEMO_COUNT = 300
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="reproduce", epilog=EPILOG)(reproduce)
+
+
+def reproduce(
+    out: Out,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", help="NAME:FOLDER or NAME@PART:FOLDER, or labelled pictures; may be repeated."
+        ),
+    ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--encoder",
+            help="As in clay-eval embed, or MODEL=ENCODER to say which model of the paper it is: CLIP-B, SigLIP-B or "
+            "GeneCIS. May be repeated. Default: embedded.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="ROW=METHOD for a row of the paper that needs weights of its own."),
+    ] = None,
+    measure: Annotated[str, typer.Option("--measure", help="AP, or AP(trapezoid).")] = "AP",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the split.")] = 0,
+    texts: TextsOption = None,
+    template: TemplateOption = "a photo of {c}",
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.fp32,
+    batch_size: BatchSize = 64,
+    backend: Backend = "numpy",
+    json: Json = False,
+) -> None:
+    """Run the paper's protocol on what is there, and put each number beside the paper's."""
+    from clay_eval.evaluator.engine import Settings
+    from clay_eval.evaluator.experiments.record import FOLDER, run_experiment
+    from clay_eval.evaluator.experiments.reproduce import EncoderUse, Found, settings_record
+    from clay_eval.evaluator.experiments.reproduce_findings import NAME, findings
+    from clay_eval.evaluator.experiments.reproduce_lines import lines
+    from clay_eval.evaluator.measures import parse_measure
+
+    folder = RunFolder(out)
+    settings = Settings(
+        measures=(_average_precision(parse_measure(measure)),), seeds=(seed,), backend=backend
+    )
+    encoders = [EncoderUse.parse(text) for text in encoder or ["embedded"]]
+    given = _rows(method or [])
+    places = data or [_demonstration(folder, seed)]
+    found = Found()
+    inputs: dict[str, Any] = {"data": [], "encoders": [], "texts": {}}
+    runtime = (device, precision.value, batch_size)
+    with progress_bar("reproduce", None) as advance:
+        for options, use, chosen in _pairs(folder, places, encoders, texts or [], template, runtime):
+            _run(options, use, chosen, given, settings, found, inputs, advance)
+    record = run_experiment(
+        folder.root,
+        NAME,
+        inputs,
+        {**settings_record(settings), "rows": dict(given), "template": template},
+        lambda: findings(lines(found, given), _notes(found, places)),
+        recorded={"device": device, "batch_size": batch_size},
+        replace=True,
+    )
+    place = folder.root / FOLDER / NAME
+    emit(
+        json,
+        {**record, "computed": found.computed, "kept": found.kept},
+        (place / "tables.md").read_text("utf-8").strip(),
+        f"{found.computed} numbers computed, {found.kept} were there",
+        f"results: {place}",
+    )
+
+
+def _pairs(
+    folder: RunFolder,
+    places: Sequence[Path],
+    encoders: Sequence[EncoderUse],
+    texts: Sequence[Path],
+    template: str,
+    runtime: tuple[str, str, int],
+) -> Iterator[tuple[Inputs, EncoderUse, Mapping[str, ConditionTexts]]]:
+    """Every data set with every encoder. All data are opened, and texts assigned, before anything is embedded."""
+    from clay_eval.evaluator.condition_texts import texts_by_entity, texts_from_files
+    from clay_eval.schemas.errors import InputError
+
+    own = folder.shards.resolve()
+    opened = [
+        Inputs(folder, None if place.resolve() == own else place, encoders[0].option, *runtime)
+        for place in places
+    ]
+    entities = [name for inputs in opened for name in inputs.source.entities]
+    if twice := sorted({name for name in entities if entities.count(name) > 1}):
+        raise InputError("an entity comes from two places", where="--data", expected="once", found=twice)
+    files = {name: file for file in texts for name in texts_from_files([file])}
+    if unknown := sorted(set(files) - set(entities)):
+        raise InputError(
+            "texts of an entity that is not there", where="--texts", expected=entities, found=unknown
+        )
+    for inputs in opened:
+        mine = [file for name, file in files.items() if name in inputs.source.entities]
+        chosen = texts_by_entity(inputs.source.entities, mine, inputs.plan, template)
+        for use in encoders:
+            again = Inputs(folder, inputs.data, use.option, *runtime)
+            again.source = inputs.source
+            yield again, use, chosen
+
+
+def _run(
+    inputs: Inputs,
+    use: EncoderUse,
+    texts: Mapping[str, ConditionTexts],
+    given: Mapping[str, str],
+    settings: Settings,
+    found: Found,
+    record: dict[str, Any],
+    advance: Any,
+) -> None:
+    from clay_eval.evaluator.experiments.reproduce import Job, run_job
+    from clay_eval.evaluator.features import FeatureStore
+    from clay_eval.evaluator.method_specs import Method, prepare_methods
+    from clay_eval.evaluator.reencoding import image_methods
+    from clay_eval.evaluator.report.inputs import inputs_record
+    from clay_eval.schemas.errors import InputError
+
+    runtime = {"device": inputs.device, "precision": inputs.precision, "batch_size": inputs.batch_size}
+
+    def prepare(spec: str) -> Method:
+        images = image_methods(inputs.source, FeatureStore(inputs.folder.features), runtime)
+        return prepare_methods([spec], {}, images)[0]
+
+    with inputs.supply() as supply:
+        model = use.model(supply.identity)
+        job = Job(inputs.folder.root, inputs.source, texts, supply, model, given, prepare, settings)
+        described = inputs_record(inputs.source, supply.identity, texts)
+        same = [known for known in record["encoders"] if known["label"] == job.label]
+        if same and same[0]["identity"] != described["encoder"]:
+            raise InputError(
+                "two encoders of one name", where="--encoder", expected="one for each model", found=job.label
+            )
+        if not same:
+            record["encoders"].append(
+                {"label": job.label, "identity": described["encoder"], "declared": use.declared}
+            )
+        if described["data"] not in record["data"]:
+            record["data"].append(described["data"])
+        record["texts"].update(described["texts"])
+        run_job(job, found, advance)
+
+
+def _demonstration(folder: RunFolder, seed: int) -> Path:
+    """The run's own pictures; where there are none, the demonstration entities, planned and drawn exactly."""
+    from clay_eval.schemas.manifest import MANIFEST
+
+    if not (folder.shards / MANIFEST).is_file():
+        from .drawing import Drawing, RendererName, draw
+        from .plan import make_plan
+
+        make_plan(folder, list(DEMO), DEMO_COUNT, seed, [])
+        draw(folder, Drawing(RendererName.procedural))
+    return folder.shards
+
+
+def _rows(pairs: list[str]) -> dict[str, str]:
+    """ROW=METHOD pairs; raises InputError for rows that have a method already, and for what cannot be read."""
+    from clay_eval.evaluator.experiments.reproduce_paper import OWN_ROWS
+    from clay_eval.evaluator.method_specs import parse_spec
+    from clay_eval.schemas.errors import InputError
+
+    found: dict[str, str] = {}
+    for pair in pairs:
+        row, _, spec = pair.partition("=")
+        if row not in OWN_ROWS or not spec or row in found:
+            raise InputError(
+                "not a row of the paper that takes a method, or a second one",
+                where="--method",
+                expected=f"ROW=METHOD, ROW one of {OWN_ROWS}",
+                found=repr(pair),
+            )
+        found[row] = str(parse_spec(spec))
+    return found
+
+
+def _average_precision(measure: Any) -> Any:
+    from clay_eval.schemas.errors import InputError
+
+    if str(measure) not in ("AP", "AP(trapezoid)"):
+        raise InputError(
+            "the paper's tables are of mean average precision",
+            where="--measure",
+            expected="AP or AP(trapezoid)",
+            found=str(measure),
+        )
+    return measure
+
+
+def _notes(found: Found, places: Sequence[Path]) -> list[str]:
+    notes = [
+        f"{place} is a part of its data set; the paper does not say which it used."
+        for place in places
+        if "@" in str(place).partition(":")[0]
+    ]
+    reasons = sorted({f"{key[0]}: {why}" for key, why in found.failed.items()})
+    return [*notes, *reasons]
