@@ -21,6 +21,7 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "askable": docs_tables.askable,
     "commands": docs_commands.commands,
     "contracts": docs_contracts.contracts,
+    "datasets": docs_tables.datasets,
     "exit-codes": docs_tables.exit_codes,
     "fusions": docs_tables.fusions,
     "measures": docs_tables.measures,

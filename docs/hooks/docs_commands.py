@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import typer
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 
@@ -78,7 +77,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         next(i for i in get_args(hint)[1:] if isinstance(i, ArgumentInfo | OptionInfo)),
     )
     option = isinstance(info, OptionInfo)
-    declared = tuple(d for word in info.param_decls or () for d in word.split("/") if d.startswith("-"))
+    # Inside Annotated the first declaration takes the place of the default.
+    words = [word for word in (info.default, *(info.param_decls or ())) if isinstance(word, str)]
+    declared = tuple(flag for word in words for flag in word.split("/") if flag.startswith("-"))
     flags = (declared or (f"--{name.replace('_', '-')}",)) if option else ()
     inner, many = _unwrapped(kind)
     if option and inner is bool and not declared and default is True:
@@ -125,7 +126,7 @@ def _epilog(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     notes: list[str] = []
     for block in filter(str.strip, text.strip("\n").split("\n\n")):
         if block.startswith("    clay-eval") or block.startswith("    RAY"):
-            examples += [line.strip() for line in block.splitlines()]
+            examples.append(" \\\n    ".join(line.strip() for line in block.splitlines()))
         elif block.startswith("    "):
             notes.append("```text\n" + "\n".join(line[4:] for line in block.splitlines()) + "\n```")
         elif not block.strip().strip("*").startswith("Example"):
@@ -160,12 +161,8 @@ def _row(parameter: Parameter) -> str:
     name = ", ".join(f"`{flag}`" for flag in parameter.flags) or f"`{parameter.name.upper()}`"
     takes = parameter.takes + (", repeatable" if parameter.many and parameter.flags else "")
     default = "required" if parameter.required else f"`{parameter.default}`" if parameter.default else ""
-    return f"| {name} | {takes} | {typer_text(parameter.help)} | {default} |"
+    return f"| {name} | {takes} | {_cell(parameter.help)} | {default} |"
 
 
-def typer_text(text: str) -> str:
-    """A help text as a cell of a table."""
+def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-
-
-__all__ = ["Command", "Parameter", "all_commands", "commands", "typer"]

@@ -20,7 +20,11 @@ ORDER = (
     "neighbours",
     "experiment",
     "galleries",
+    "reproduced-cell",
     "submission",
+    "score",
+    "leaderboard",
+    "release",
 )
 WHERE: Mapping[str, str] = {
     "entity-spec": "`plan/specs/ENTITY.json`, and any file given to `clay-eval plan`",
@@ -35,7 +39,11 @@ WHERE: Mapping[str, str] = {
     "neighbours": "`report/neighbours.json`",
     "experiment": "`experiments/NAME/experiment.json`",
     "galleries": "the file given to `clay-eval galleries`",
+    "reproduced-cell": "`reproduce/cells/` of a run that reproduces the paper's numbers",
     "submission": "`method.json` of a submission",
+    "score": "`score.json` of a submission",
+    "leaderboard": "what `clay-eval leaderboard --json` prints",
+    "release": "`release.json` of a release",
 }
 _DEPTH = 3
 _SUFFIX = ".schema.json"

@@ -50,6 +50,23 @@ def askable() -> str:
     return _table(("parameter of `fit`", "what it gets"), ((f"`{n}`", what) for n, what in ASKABLE.items()))
 
 
+def datasets() -> str:
+    """Every published data set that can be read, with its conditions."""
+    from clay_eval.evaluator.datasets.checking import catalogue_record
+
+    rows = []
+    for name, item in catalogue_record().items():
+        conditions = [
+            f"{condition} ({values})" if values else condition
+            for entity in item["entities"].values()
+            for condition, values in (entity["conditions"] or {}).items()
+        ]
+        sizes = [entity["pictures"] for entity in item["entities"].values()]
+        pictures = f"{sum(sizes):,}" if sizes and all(sizes) else ""
+        rows.append((f"`{name}`", item["title"], ", ".join(conditions), pictures))
+    return _table(("name", "what", "conditions (values)", "pictures"), rows)
+
+
 def exit_codes() -> str:
     """Every exit code that an error of ours has, with the class and its meaning."""
     rows = [
