@@ -172,7 +172,7 @@ def open_part(folder: Path, part: Part, most: int) -> Path:
 def settings_of(record: Record) -> EvaluationSettings:
     """Return the settings that a submission is to be scored with; raises InputError for unknown measures and bad seeds."""
     said = record["settings"]
-    values = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in said.items()
         if value is not None
