@@ -28,6 +28,7 @@ from .store import CallStore
 
 RUNGS = ("json_schema", "json_object", "text")
 _SHOWN = 4000
+_HOTTEST = 1.3
 
 Check = Callable[[dict[str, Any]], Sequence[str]]
 T = TypeVar("T")
@@ -77,9 +78,12 @@ class Asker:
     def ask(self, question: Question, afresh: int = 0) -> dict[str, Any]:
         """The first answer that fits schema and check; AnswerError if none does.
 
-        afresh: added to the seed, to put a question that was answered badly once more from the start.
+        afresh: added to the seed, to put a question that was answered badly once more from the start; the temperature
+        rises with it, for a small model goes on repeating what it began with.
         """
         parameters = {**self.parameters, "seed": self.parameters.get("seed", 0) + afresh}
+        if afresh and "temperature" in parameters:
+            parameters["temperature"] = round(min(_HOTTEST, parameters["temperature"] + 0.15 * afresh), 2)
         template = instruction_text(question.instruction)
         content = Template(template).substitute({k: str(v) for k, v in question.fields.items()}).strip()
         messages: list[dict[str, str]] = [

@@ -13,13 +13,15 @@ from clay_eval.schemas.errors import InputError
 from .answers import array, strict_object, words
 from .asking import Asker, Question
 from .errors import AnswerError
-from .lexical import distinct, named, squeeze
+from .lexical import distinct, named, names, squeeze
 
 NAME = "^[a-z][a-z0-9_-]{0,30}$"
 MOST_ATTRIBUTES = 8
-_FRESH_STARTS = 4
+_FRESH_STARTS = 6
 SPARE = 4
 """Models miscount: so many items more than asked for are no fault."""
+PLAIN = {"opening": "a photo of", "closing": "in plain view"}
+"""What stands around the core of a prompt if the model has nothing better."""
 Notes = list[str]
 
 
@@ -125,10 +127,15 @@ def draft_values(
             next((value_names(r) for r in records if r["name"] == parent), [None])
         )
 
-        def ask(group: str | None, name: str = name, parent: Any = parent, known: Any = known) -> list[str]:
-            return _values(asker, subject, name, (parent, group) if group else None, known, many, taken)
+        def ask(
+            group: str | None, name: str = name, parent: Any = parent, known: Any = known
+        ) -> list[str] | AnswerError:
+            try:
+                return _values(asker, subject, name, (parent, group) if group else None, known, many, taken)
+            except AnswerError as error:
+                return error
 
-        found = asker.ask_all(groups, ask)
+        found = _with_stand_ins(asker.ask_all(groups, ask), groups, name, many, notes)
         for group, values in zip(groups, found, strict=True):
             if len(values) < many:
                 under = f" under {group}" if group else ""
@@ -139,6 +146,29 @@ def draft_values(
             nested = {str(g): values for g, values in zip(groups, found, strict=True)}
             records.append({"name": name, "parent": parent, "values_by_parent": nested})
     return records
+
+
+def _with_stand_ins(
+    found: Sequence[list[str] | AnswerError],
+    groups: Sequence[str | None],
+    name: str,
+    many: int,
+    notes: Notes,
+) -> list[list[str]]:
+    """The values of each group; where the model found none under one parent, those that it found under the others.
+
+    Raises the first AnswerError if it found none at all.
+    """
+    pool = distinct(value for values in found if not isinstance(values, AnswerError) for value in values)
+    whole: list[list[str]] = []
+    for group, values in zip(groups, found, strict=True):
+        if isinstance(values, AnswerError):
+            if not pool:
+                raise values
+            notes.append(f"{name} under {group}: values of its neighbours stand in ({values.brief})")
+            values = pool[:many]
+        whole.append(values)
+    return whole
 
 
 def value_names(record: Mapping[str, Any]) -> list[str]:
@@ -179,10 +209,11 @@ def _values(
         "others": ", ".join(others) or "none",
     }
     schema = strict_object({"values": array(words(40), enough, many + SPARE)})
-    question = Question("values", fields, schema, check)
     for afresh in range(_FRESH_STARTS):
+        # A small model says what it is told not to: every other start leaves that out.
+        told = {**fields, "others": "none"} if afresh % 2 else fields
         try:
-            asker.ask(question, afresh)
+            asker.ask(Question("values", told, schema, check), afresh)
         except AnswerError:
             if len(pool) < 2 and afresh == _FRESH_STARTS - 1:
                 raise
@@ -192,15 +223,17 @@ def _values(
 
 
 def usable_values(values: Sequence[str], taken: Sequence[str], others: Sequence[str]) -> list[str]:
-    """`values` in lower case, each once, less those that name one of `others` or are named by it.
+    """`values` in lower case, each once, less those that name one of `others` or are named by it, or by any plain prompt.
 
     taken: the subject and the names of attributes, which are no values. others: the values of other attributes.
     """
     no_values = {name.casefold() for name in taken}
+    everywhere = " ".join(PLAIN.values())
     return [
         value
         for value in distinct(v.lower() for v in values)
         if value not in no_values
+        and not names(everywhere, value)
         and not named(value, [], others)
         and not any(named(other, [], [value]) for other in others)
     ]

@@ -17,10 +17,9 @@ from .answers import array, strict_object, words
 from .asking import Asker, Question
 from .errors import AnswerError
 from .lexical import distinct, named, names, squeeze
-from .outline import NAME, Notes
+from .outline import NAME, PLAIN, Notes
 
 FRAMES = ("opening", "closing")
-PLAIN = {"opening": "a photo of", "closing": "in plain view"}
 
 
 def plain_core(attributes: Sequence[str]) -> str:

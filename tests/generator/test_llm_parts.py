@@ -66,7 +66,7 @@ def test_outline_and_values() -> None:
     assert "twice" in outline_problems({"attributes": [a, a]})[0]
     assert "reserved" in outline_problems({"attributes": [{"name": "key", "parent": None}]})[0]
     found = usable_values(
-        ["Oak", "oak", "type", "steel pot", "pan", "ash"], ["type"], ["steel", "frying pan"]
+        ["Oak", "oak", "of", "Photo", "type", "steel pot", "pan", "ash"], ["type"], ["steel", "frying pan"]
     )
     assert found == ["oak", "ash"]
 

@@ -144,6 +144,32 @@ def test_a_partial_spec_is_completed(cli: Cli, server: Any, tmp_path: Path) -> N
     assert "fallback to the plain order" in outcome.out
 
 
+def test_a_parent_that_the_model_knows_nothing_under_gets_its_neighbours_values(
+    cli: Cli, tmp_path: Path
+) -> None:
+    def half(_: int, body: dict[str, Any]) -> Any:
+        shape, asked = body["response_format"]["json_schema"], body["messages"][1]["content"]
+        if shape["name"] == "parents":
+            return faulty.completion(json.dumps({"material": None, "state": "type"}))
+        if "for type = ladle only" in asked:
+            return faulty.completion(json.dumps({"values": ["wood", "type", "of"]}))
+        return good(_, body)
+
+    with faulty.faulty_server(half) as server:
+        outcome = draft(cli, server.url, tmp_path, "--json")
+        tried = [b for b in server.requests if "for type = ladle only" in b["messages"][1]["content"]]
+    assert outcome.code == 0, outcome
+    spec = load_entity(tmp_path / "plan" / "llm" / "kitchen-tools.json")
+    state = next(a for a in spec.attributes if a.name == "state")
+    assert [v.name for v in state.choices["ladle"]] == VALUES["state"]
+    notes = json.loads(outcome.out)["llm"]["notes"]["kitchen-tools"]
+    assert any(note.startswith("state under ladle: values of its neighbours stand in") for note in notes)
+    starts = [b for b in tried if len(b["messages"]) == 2]
+    assert [b["temperature"] for b in starts] == [0.7, 0.85, 1.0, 1.15, 1.3, 1.3]
+    told = ["stainless steel" in b["messages"][1]["content"] for b in starts]
+    assert told == [True, False] * (len(told) // 2)
+
+
 def test_a_spent_budget_resumes_where_it_stopped(cli: Cli, server: Any, tmp_path: Path) -> None:
     stopped = draft(cli, server.url, tmp_path, "--llm-budget-requests", 7)
     stopped.refused(7, "budget of requests is spent", "7 requests", "same command again")
