@@ -40,7 +40,7 @@ def _method(owner: str, name: str) -> str:
 
 
 def _signature(name: str, thing: Any) -> str:
-    parameters = []
+    parameters: list[str] = []
     for one in inspect.signature(thing).parameters.values():
         if one.name == "self":
             continue
@@ -60,4 +60,4 @@ def _default(value: Any) -> str:
         return "..."
     if isinstance(value, str | int | float | bool | None):
         return repr(value)
-    return str(value) if type(value).__str__ is not object.__str__ else "..."
+    return str(value) if " object at 0x" not in str(value) else "..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
+
+_COMMAND = r"(?:[A-Z_]+=\S* )*clay-eval "
 
 
 @dataclass(frozen=True)
@@ -121,17 +124,32 @@ def _takes(kind: Any, info: ArgumentInfo | OptionInfo) -> str:
 
 
 def _epilog(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Lines of examples, and paragraphs of prose or further code, without the heading."""
+    """Examples, and paragraphs of prose or further code, without the heading."""
     examples: list[str] = []
     notes: list[str] = []
     for block in filter(str.strip, text.strip("\n").split("\n\n")):
-        if block.startswith("    clay-eval") or block.startswith("    RAY"):
-            examples.append(" \\\n    ".join(line.strip() for line in block.splitlines()))
-        elif block.startswith("    "):
-            notes.append("```text\n" + "\n".join(line[4:] for line in block.splitlines()) + "\n```")
-        elif not block.strip().strip("*").startswith("Example"):
-            notes.append(" ".join(block.split()))
+        lines = [line[4:] for line in block.splitlines()]
+        if not block.startswith("    "):
+            if not block.strip("* ").startswith("Example"):
+                notes.append(" ".join(block.split()))
+        elif re.match(_COMMAND, lines[0]):
+            joined = re.sub(rf"\n(?!{_COMMAND})\s*", " ", "\n".join(lines))
+            examples += [wrapped(line) for line in joined.splitlines()]
+        else:
+            notes.append("\n".join(["```text", *lines, "```"]))
     return tuple(examples), tuple(notes)
+
+
+def wrapped(command: str, width: int = 88) -> str:
+    """A command over several lines, broken before options."""
+    first, *rest = re.split(r" (?=--\w)", command)
+    lines = [first]
+    for option in rest:
+        if len(f"{lines[-1]} {option}") > width:
+            lines.append(f"    {option}")
+        else:
+            lines[-1] += f" {option}"
+    return " \\\n".join(lines)
 
 
 def _section(command: Command) -> str:

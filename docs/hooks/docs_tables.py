@@ -73,7 +73,7 @@ def exit_codes() -> str:
         ("0", "", "done"),
         ("1", "", "some samples, methods or checks failed, and are listed; or a fault of ours"),
     ]
-    rows += [(str(kind.exit_code), f"`{kind.__name__}`", about) for kind, about in error_kinds()]
+    rows += [(str(code), f"`{name}`", about) for code, name, about in error_kinds()]
     rows += [
         ("130", "", "interrupted (Ctrl-C); the same command continues"),
         ("141", "", "nobody reads the output"),
@@ -81,14 +81,14 @@ def exit_codes() -> str:
     return _table(("code", "class", "what"), sorted(rows, key=lambda row: int(row[0])))
 
 
-def error_kinds() -> Iterator[tuple[type, str]]:
-    """Every class of errors that people see, with the first line of its docstring."""
+def error_kinds() -> Iterator[tuple[int, str, str]]:
+    """Exit code, name and first line of the docstring of every class of errors that people see."""
     import clay_eval.generator.llm.errors  # noqa: F401  (it adds a class)
     from clay_eval.schemas.errors import ClayEvalError
 
     for kind in ClayEvalError.__subclasses__():
         if kind.__module__.endswith(".errors"):
-            yield kind, (inspect.getdoc(kind) or "").partition("\n")[0]
+            yield kind.exit_code, kind.__name__, (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
 def _given(name: str, value: object) -> str:
@@ -97,7 +97,6 @@ def _given(name: str, value: object) -> str:
     return f"{name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    titles = tuple(head)
-    lines = [titles, ("---",) * len(titles), *rows]
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

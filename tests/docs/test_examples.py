@@ -33,7 +33,7 @@ def test_the_examples_of_a_page_run(
     page: Path, place: Path, cli: Callable[..., Any], demo: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(place))
-    printed, names = "", {}
+    printed, names = "", dict[str, Any]()
     for number, block in enumerate(blocks(page.read_text("utf-8"))):
         where = f"{page.name}, block {number}"
         if block.kind == "start":
