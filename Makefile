@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: run venv test check benchmarks clean
+.PHONY: run venv test check docs benchmarks clean
 
 run: $(VENV)/.run  ## make the environment, run the demonstration, say where its report is
 	$(BIN)/clay-eval run --out $(OUT)
@@ -13,14 +13,20 @@ venv: $(VENV)/.run  ## make the environment only
 test: $(VENV)/.dev  ## everything the tests need, then the tests
 	$(BIN)/python -m pytest -n 2
 
-check: $(VENV)/.dev  ## format, lint, types
+check: $(VENV)/.dev docs  ## format, lint, types, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python tests/check_types.py
 
+docs: $(VENV)/.dev  ## the documentation site, in build/site; opens from the disk
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 benchmarks: $(VENV)/.dev  ## the README's figures, again on this machine
 	$(BIN)/python benchmarks/bench_transform.py
 	$(BIN)/python benchmarks/bench_scoring.py
+	$(BIN)/python benchmarks/bench_evaluate.py
+	$(BIN)/python benchmarks/bench_million.py
+	$(BIN)/python benchmarks/bench_search.py
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_render.py
 	$(BIN)/python benchmarks/bench_shards.py
