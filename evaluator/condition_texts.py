@@ -79,14 +79,14 @@ def require_several_texts(texts: ConditionTexts, labels: Labels, tasks: Sequence
             if len(task.conditions) > 1:
                 continue
             (name,) = task.conditions
-            rows, _ = group_texts(encoded, name, group)
-            if len(np.unique(encoded[name].features[rows])) < 2:
+            chosen, _ = group_texts(encoded, name, group)
+            if len(np.unique(encoded[name].features[chosen])) < 2:
                 raise InputError(
                     f"the condition {name!r} has one text only"
                     + (f" for {group.name}" if group.name else ""),
                     where="condition texts",
                     expected="two or more different texts, so that they span something",
-                    found=f"{len(rows)} times one text" if len(rows) > 1 else "one text",
+                    found=f"{len(chosen)} times one text" if len(chosen) > 1 else "one text",
                     hint="give more with --texts FILE"
                     + (f", or leave out --parent {name}={labels.parents[name]}" if group.name else ""),
                 )

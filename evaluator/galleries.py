@@ -132,7 +132,7 @@ def _score(
         same = np.flatnonzero(sizes == size)
         columns = np.array([[column[place[key]] for key in asked[int(i)].gallery] for i in same])
         scores = np.stack([space.scores(int(i))[chosen] for i, chosen in zip(same, columns, strict=True)])
-        right = np.array([[key in asked[i].targets for key in asked[int(i)].gallery] for i in same])
+        right = np.array([[key in asked[int(i)].targets for key in asked[int(i)].gallery] for i in same])
         for name, part in score_rankings(scores, right, measures, ties="pessimistic").items():
             values[name][same] = part
     return values, {str(measure): measure.chance(sizes, counts) for measure in measures}

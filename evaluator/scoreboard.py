@@ -162,7 +162,8 @@ def _intervals(same: Sequence[list[Pooled]], inference: Inference, clusters: Clu
     drawn = _drawn(same[0], inference, clusters)
     means = bootstrap_means_many(stacked, inference.draws, inference.seed, drawn)
     centre = np.mean([values.mean(axis=1) for values in stacked], axis=0)
-    return percentile_intervals(means, inference.confidence) - centre[:, None]
+    distances: Float64Array = percentile_intervals(means, inference.confidence) - centre[:, None]
+    return distances
 
 
 def _result(outcome: Outcome, measure: str, interval: Float64Array | None) -> Result:

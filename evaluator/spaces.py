@@ -66,7 +66,8 @@ class Space:
     def scores(self, query: int) -> FloatArray:
         """The scores (N,) of one query."""
         blocks = [queries[query : query + 1] @ database.T for queries, database in self.pairs]
-        return (blocks[0] if self.combine is None else self.combine(blocks))[0]
+        joined: FloatArray = blocks[0] if self.combine is None else self.combine(blocks)
+        return np.asarray(joined[0])
 
 
 def make_space(
@@ -223,7 +224,7 @@ class _Fit:
             expected=expected,
         )
 
-    def _map(self, fitted: FeatureMethod) -> tuple[FloatArray, FloatArray]:
+    def _map(self, fitted: FeatureMethod | LinearMethod) -> tuple[FloatArray, FloatArray]:
         database = mapped(fitted, "transform", take_rows(self.features, self.group.database))
         step = "transform_queries" if hasattr(fitted, "transform_queries") else "transform"
         if step == "transform" and np.array_equal(self.group.queries, self.group.database):

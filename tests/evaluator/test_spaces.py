@@ -123,7 +123,7 @@ def test_queries_may_be_mapped_otherwise(world):
         def transform_queries(self, features):
             return -features
 
-    space, task = space_of(world, Method("reversed", Reversed), "color")
+    space, _ = space_of(world, Method("reversed", Reversed), "color")
     raw, _ = space_of(world, "raw", "color")
     np.testing.assert_allclose(space.scores(0), -raw.scores(0), atol=1e-6)
 
