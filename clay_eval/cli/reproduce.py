@@ -24,7 +24,7 @@ EPILOG = """
 
     clay-eval reproduce --data clevr4:data/clevr4 --data ppmi:data/ppmi --encoder ViT-B-32-quickgelu:openai --out runs/paper
 
-    clay-eval reproduce --data food101:data --encoder CLIP-B=ViT-B-16:clip.safetensors --encoder SigLIP-B=siglip/ --out runs/b
+    clay-eval reproduce --data food101:data --encoder CLIP-B=ViT-B-16:clip.safetensors --encoder SigLIP-B=siglip/ --out b
 
 Runs what the paper ran, on the data sets that are there (`clay-eval datasets` lists them), and puts each number beside the
 paper's: the difference, and whether the paper's lies within our interval. Each number is sealed as soon as it is there;
@@ -105,7 +105,7 @@ def reproduce(
         json,
         {**record, "computed": found.computed, "kept": found.kept},
         (place / "tables.md").read_text("utf-8").strip(),
-        f"{found.computed} numbers computed, {found.kept} were there",
+        f"computed: {found.computed}, already there: {found.kept}",
         f"results: {place}",
     )
 

@@ -41,8 +41,8 @@ _REASONS = (Column("why", "why"), Column("cells", "numbers", "count"))
 CAPTION = (
     "The paper's protocol: queries and database 1 : 9, k = {k}, mAP over full rankings (recalls for GeneCIS). A number "
     "stands beside the paper's where benchmark and model are the paper's; the condition texts are ours, as the paper's are "
-    "not published. Left open by the paper and chosen here: the split's seed, the part of a benchmark (all pictures unless a "
-    "NAME@PART was given), and the patch size of CLIP-B. Intervals are 95 % bootstrap over queries."
+    "not published. Left open by the paper and chosen here: the split's seed, the part of a benchmark (all pictures unless "
+    "a NAME@PART was given), and the patch size of CLIP-B. Intervals are 95 % bootstrap over queries."
 )
 
 
