@@ -160,15 +160,20 @@ def made_by(renderer: Mapping[str, Any]) -> str:
 def citation(release: Mapping[str, Any]) -> str:
     """A BibTeX entry."""
     fields = {
-        "title": f"{{{release['title']}}}",
-        "author": " and ".join(release["authors"]) or "{Not named}",
+        "title": f"{{{_bibtex(release['title'])}}}",
+        "author": " and ".join(map(_bibtex, release["authors"])) or "{Not named}",
         "year": release["date"][:4],
         "version": release["version"],
         "url": release["url"],
-        "note": f"release digest of the data: manifest {release['manifest'][:16]}",
+        "note": f"manifest {release['manifest']}",
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join([f"@misc{{{release['name']},", *lines, "}"])
+
+
+def _bibtex(text: str) -> str:
+    """Text without what is syntax in BibTeX and TeX."""
+    return "".join(f"\\{c}" if c in "&%$#_" else "" if c in "{}\\~^" else c for c in text)
 
 
 def responsible_ai(

@@ -33,7 +33,9 @@ def _item(value: Any, indent: int) -> str:
 
 
 def _scalar(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True)
+    """JSON, which YAML reads alike but for surrogates: what cannot be seen is escaped YAML's way instead."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
 
 
 def render(template: str, **values: Any) -> str:
