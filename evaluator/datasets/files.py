@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -65,13 +66,12 @@ def load_mat(path: Path, name: str, benchmark: Benchmark) -> list[Any]:
 
 def whole_number(value: object, where: str | Path, low: int, high: int) -> int:
     """`value` as an integer from `low` to `high`; InputError otherwise."""
-    text = isinstance(value, str)
-    try:
-        number = int(value)  # type: ignore[call-overload]
-        same = text or (not isinstance(value, bool) and number == value)
-    except (TypeError, ValueError, OverflowError):
-        number, same = low - 1, False
-    if not same or not low <= number <= high:
+    number = low - 1
+    if isinstance(value, str):
+        number = int(value) if re.fullmatch("[0-9]{1,18}", value) else number
+    elif isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        number = int(value)
+    if not low <= number <= high:
         raise InputError(
             "not a number that fits", where=where, expected=f"{low} to {high}", found=repr(value)[:100]
         )

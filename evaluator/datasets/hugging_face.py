@@ -82,7 +82,7 @@ class HuggingFaceSource:
         values: dict[str, list[str]] = {column: [] for column in columns}
         self._slices: dict[str, _Slice] = {}
         self._column = schema.image
-        units = []
+        units: list[Unit] = []
         for number, file in enumerate(files):
             if _Schema.of(file).kinds != schema.kinds:
                 raise InputError("another file has other columns", where=file, expected=schema.kinds)

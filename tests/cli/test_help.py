@@ -22,6 +22,8 @@ COMMANDS = (
     "verify",
     "submit",
     "leaderboard",
+    "datasets",
+    "reproduce",
 )
 HEAVY = (
     "torch",

@@ -53,7 +53,8 @@ def test_with_nothing_but_what_is_embedded_it_works_and_says_that_nothing_corres
     (record,) = read_experiments(tmp_path / "run")
     assert (record.name, record.plot.name) == ("reproduce", "reproduce.svg")
     again = cli("reproduce", "--out", tmp_path / "run")
-    assert "computed: 0, already there: 24" in again.out
+    numbers = sum(bool(row["value"]) for row in found)
+    assert f"computed: 0, already there: {numbers}" in again.out
 
 
 @pytest.mark.usefixtures("tiny_is_clip")
