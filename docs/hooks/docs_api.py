@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 from typing import Any
 
@@ -24,7 +25,7 @@ def _section(name: str, thing: Any) -> str:
     parts = [f"### {name}", f"```python\n{_signature(name, thing)}\n```", " ".join(first.split())]
     body = rest.partition("\n>>>")[0] if not rest.startswith(">>>") else ""
     if body.strip():
-        parts.append(f"```text\n{body.strip()}\n```")
+        parts.append(_prose(body))
     if isinstance(thing, type):
         parts += [_method(name, member) for member in ("fit", "transform") if hasattr(thing, member)]
     return "\n\n".join(parts)
@@ -35,8 +36,13 @@ def _method(owner: str, name: str) -> str:
 
     method = getattr(getattr(clay_eval, owner), name)
     return (
-        f"```python\n{_signature(f'{owner}.{name}', method)}\n```\n\n```text\n{inspect.getdoc(method)}\n```"
+        f"```python\n{_signature(f'{owner}.{name}', method)}\n```\n\n{_prose(inspect.getdoc(method) or '')}"
     )
+
+
+def _prose(text: str) -> str:
+    """A docstring as it stands, in lines that may be broken further."""
+    return f'<pre class="docstring">{html.escape(text.strip())}</pre>'
 
 
 def _signature(name: str, thing: Any) -> str:

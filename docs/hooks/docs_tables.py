@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 
 FORMULAS = {
-    "stack": r"texts of all conditions in one fit",
+    "stack": r"cosine after one fit",
     "qr": r"cosine in an orthonormal basis of \([W_1 \mid \dots \mid W_C]\)",
     "sum": r"\(\sum_c w_c s_c \,/\, \sum_c w_c\)",
     "product": r"\(\prod_c \left(\frac{1 + s_c}{2}\right)^{w_c / \sum w}\)",
