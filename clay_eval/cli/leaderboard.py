@@ -63,5 +63,5 @@ def _lines(board: dict[str, Any]) -> list[str]:
             rank = "-" if row["rank"] is None else f"{row['rank']}{'=' if row['tied'] else ''}"
             name = ascii(row["method"]["name"])[1:-1]
             lines.append(f"  {rank:>4}  {'-' if mean is None else f'{100 * mean:.1f}':>5}  {name}")
-    lines += [f"not shown: {one['submission']}: {one['reason'].splitlines()[0]}" for one in board["excluded"]]
+    lines += [f"not shown: {one['submission']}: {one['reason']}" for one in board["excluded"]]
     return lines

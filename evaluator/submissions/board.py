@@ -39,16 +39,13 @@ def build_board(
         try:
             records[place.name] = read_score(place)
         except ClayEvalError as error:
-            excluded.append({"submission": place.name, "reason": str(error)[:2000]})
+            excluded.append({"submission": place.name, "reason": error.what[:2000]})
     if not records:
         raise InputError(
             "no scored submission here",
             where=folder,
             expected=f"folders with {METHOD} and score.json",
-            found="; ".join(
-                f"{shown(one['submission'])}: {one['reason'].splitlines()[0]}" for one in excluded[:3]
-            )
-            or "none",
+            found="; ".join(f"{shown(one['submission'])}: {one['reason']}" for one in excluded[:3]) or "none",
             hint="score some: clay-eval score SUBMISSION --out RUN",
         )
     alike: dict[tuple[str, str], dict[str, Record]] = {}
