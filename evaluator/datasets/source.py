@@ -11,6 +11,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 from clay_eval.schemas.errors import InputError, IntegrityError
@@ -22,7 +23,8 @@ from ..sources import UNIT_IMAGES, Labels, Unit
 from .benchmark import Box, Listing, Picture
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
-_THREADS = min(16, 2 * (os.cpu_count() or 1))
+_THREADS = min(16, os.cpu_count() or 1)
+_CHUNK = 64
 
 
 class BenchmarkSource:
@@ -100,25 +102,36 @@ def hash_files(root: Path, files: Sequence[str]) -> dict[str, str]:
 
     Several files are read at once: hashing leaves Python's lock free.
     """
-    home = root.resolve()
+    _check_links(root, files)
 
-    def one(name: str) -> str:
-        path = root / name
-        if not path.resolve().is_relative_to(home):
-            raise InputError("a link leads out of the folder", where=path)
-        data = _read(path)
-        if not data.startswith(_SIGNATURES):
-            raise InputError(
-                "not a picture that can be read",
-                where=path,
-                expected="JPEG, PNG or WebP",
-                found=f"{len(data)} bytes beginning {data[:8]!r}" if data else "an empty file",
-                hint="unpack the archive again",
-            )
-        return hashlib.sha256(data).hexdigest()
+    def some(names: Sequence[str]) -> list[str]:
+        return [_hash(root / name) for name in names]
 
+    parts = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
     with ThreadPoolExecutor(_THREADS) as threads:
-        return dict(zip(files, threads.map(one, files), strict=True))
+        return dict(zip(files, chain.from_iterable(threads.map(some, parts)), strict=True))
+
+
+def _check_links(root: Path, files: Sequence[str]) -> None:
+    home = root.resolve()
+    folders = {str(Path(name).parent) for name in files}
+    links = [name for name in files if (root / name).is_symlink()]
+    for name in (*sorted(folders), *links):
+        if not (root / name).resolve().is_relative_to(home):
+            raise InputError("a link leads out of the folder", where=root / name)
+
+
+def _hash(path: Path) -> str:
+    data = _read(path)
+    if not data.startswith(_SIGNATURES):
+        raise InputError(
+            "not a picture that can be read",
+            where=path,
+            expected="JPEG, PNG or WebP",
+            found=f"{len(data)} bytes beginning {data[:8]!r}" if data else "an empty file",
+            hint="unpack the archive again",
+        )
+    return hashlib.sha256(data).hexdigest()
 
 
 def cropped(data: bytes, box: Box, where: str | Path) -> bytes:
