@@ -8,6 +8,7 @@ from pathlib import Path
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.release import RELEASE, SUMS, read_release
 
+_OURS = ("data/*", "provenance/*", "baselines/*", "licences/*")
 TOKEN = "HF_TOKEN"  # noqa: S105  # the name of the variable
 
 
@@ -25,8 +26,9 @@ def require_ready() -> None:
 def push_release(folder: Path, repository: str, version: str) -> str:
     """Upload the release in `folder` to the data set `repository` and tag it v`version`; the address of the commit.
 
-    Files of an earlier release that this one lacks are removed there. What was uploaded before is not sent again. Raises
-    ClayEvalError if the Hub refuses or cannot be reached, without the token in it.
+    Files that an earlier release had in its folders and this one lacks are removed there; other people's are left alone. What
+    was uploaded before is not sent again. Raises ClayEvalError, without the token in it, if the Hub refuses or cannot be
+    reached.
     """
     from huggingface_hub import HfApi
     from huggingface_hub import errors as hub_errors
@@ -44,11 +46,11 @@ def push_release(folder: Path, repository: str, version: str) -> str:
             repo_type="dataset",
             folder_path=folder,
             allow_patterns=names,
-            delete_patterns="*",
+            delete_patterns=list(_OURS),
             commit_message=f"Version {version}",
         )
         api.create_tag(repository, repo_type="dataset", tag=f"v{version}", revision=done.oid, exist_ok=True)
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError, network) as error:
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError, RuntimeError, network) as error:
         raise ClayEvalError(
             "the upload did not end",
             where=repository,
