@@ -30,6 +30,8 @@ FORMAT = "clay-eval/embeddings/1"
 FLOATS: Mapping[str, str] = {"float16": "F16", "float32": "F32"}
 MOST_WIDTH = 1 << 16
 MOST_HEADER = 1 << 16
+MOST_NUMBER = 1e12
+"""Inner products of rows as wide as can be then stay finite in float32."""
 _TYPES: Mapping[str, Any] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
 _LENGTH = 8
 _CHUNK_ROWS = 4096
@@ -191,7 +193,14 @@ def _side(
             f"{keys_name} names a picture that the data do not have", where=path, found=shown(strange)
         )
     for start in range(0, len(matrix), _CHUNK_ROWS):
-        require_finite(matrix[start : start + _CHUNK_ROWS], f"{path}: {name}", first_row=start)
+        chunk = matrix[start : start + _CHUNK_ROWS]
+        require_finite(chunk, f"{path}: {name}", first_row=start)
+        if np.abs(chunk).max() > MOST_NUMBER:
+            raise InputError(
+                f"{name} holds numbers whose products are beyond float32",
+                where=path,
+                expected=f"at most {MOST_NUMBER:g}, or vectors of length 1",
+            )
     return Side(matrix, rows)
 
 

@@ -21,8 +21,9 @@ from ..engine import check_texts, checked_features, plan_tasks, rows_to_fit, see
 from ..evaluation import Evaluation, encoded_texts
 from ..exports.trec import safe_name, score_blocks, write_run
 from ..method_specs import Method, uses_texts
+from ..methods.protocol import NotApplicableError
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
-from ..spaces import NotApplicableError, Space, make_space
+from ..spaces import Space, make_space
 from ..supply import FeatureSupply, extras
 from .embeddings import write_embeddings
 from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE, protocol_record

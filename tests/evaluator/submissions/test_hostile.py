@@ -351,3 +351,12 @@ def test_what_files_may_hold_follows_from_the_data(clay_folder: Path) -> None:
     keys = Pictures().entities["object"].keys
     assert all(p.stat().st_size < embeddings.most_bytes(keys) for p in clay_folder.rglob("*.safetensors"))
     assert embeddings.most_bytes(keys) < 2 * (len(keys) * 4 * 65536 + 100 * len(keys)) + 100_000
+
+
+def test_products_beyond_all_numbers_are_refused(clay_copy: Path) -> None:
+    def huge(found: Tensors) -> None:
+        found["database"][2] = 3e38
+
+    refused(tensors(clay_copy, huge), "products are beyond float32")
+    wide = np.full(embeddings.MOST_WIDTH, embeddings.MOST_NUMBER, np.float32)
+    assert np.isfinite(wide @ wide)
