@@ -19,11 +19,12 @@ from clay_eval.schemas.errors import ClayEvalError, InputError
 from .arrays import Float64Array, FloatArray, as_features, require_distinct
 from .measures import Measure, parse_measure
 from .method_specs import Method, uses_texts
+from .methods.protocol import NotApplicableError
 from .metrics import Ties, retrieval_scores
 from .protocol import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task
 from .results import Failure, GroupScores, Outcome
 from .scoring_chance import retrieval_chance
-from .spaces import Extras, NotApplicableError, Space, TextFeatures, make_space
+from .spaces import Extras, Space, TextFeatures, make_space
 from .splits import Split, draw_split
 
 

@@ -19,9 +19,10 @@ from clay_eval.schemas.validate import read_json
 from .arrays import Float64Array, FloatArray
 from .measures import Measure
 from .method_specs import Method
+from .methods.protocol import NotApplicableError
 from .metrics import score_rankings
 from .protocol import Index, RetrievalGroup, RetrievalTask
-from .spaces import Extras, NotApplicableError, TextFeatures, make_space
+from .spaces import Extras, TextFeatures, make_space
 
 _LABELS = "database_labels"
 

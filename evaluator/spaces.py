@@ -14,12 +14,8 @@ from .arrays import FloatArray, as_floats, require_finite, take_rows, unit_rows
 from .fusion import STACK, Combine, combiner, joint_basis, weighted_columns
 from .method_specs import Method
 from .methods.linear import LinearMethod
-from .methods.protocol import FeatureMethod, Scalar, describe
+from .methods.protocol import FeatureMethod, NotApplicableError, Scalar, describe
 from .protocol import Codes, Index, RetrievalGroup, RetrievalTask
-
-
-class NotApplicableError(InputError):
-    """A method has no meaning for a set of conditions; others may have."""
 
 
 @dataclass(frozen=True, eq=False)

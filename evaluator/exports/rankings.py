@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
 from ..method_specs import Method, uses_texts
+from ..methods.protocol import NotApplicableError
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
-from ..spaces import Extras, NotApplicableError, Space, TextFeatures, make_space
+from ..spaces import Extras, Space, TextFeatures, make_space
 from ..splits import Split
 from ..supply import FeatureSupply, extras
 from .trec import Ranking, score_blocks

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..arrays import Float64Array, FloatArray, as_features, require_distinct, unit_rows
+from .protocol import NotApplicableError
 
 Codes = npt.NDArray[np.intp]
 
@@ -136,7 +137,8 @@ def value_means(
 def label_codes(database_labels: npt.ArrayLike, images: int) -> Codes:
     """Return the labels of `images` database images as numbers from 0, (N,).
 
-    Raises InputError for another number of them, for a single label, and where no two images share one.
+    Raises InputError for another number of them, NotApplicableError for a single label, and where no two images
+    share one.
     """
     labels = np.asarray(database_labels)
     if labels.shape != (images,):
@@ -148,7 +150,7 @@ def label_codes(database_labels: npt.ArrayLike, images: int) -> Codes:
         )
     found, codes = np.unique(labels, return_inverse=True)
     if len(found) < 2 or len(found) == images:
-        raise InputError(
+        raise NotApplicableError(
             "the labels tell no classes",
             where="database labels",
             expected="two labels or more, and one that two images share",

@@ -38,6 +38,10 @@ ASKABLE: Mapping[str, str] = MappingProxyType(
 _PRIVILEGED = "database_labels"
 
 
+class NotApplicableError(InputError):
+    """A method has no meaning for a set of conditions, or for so little data; this is no fault of it."""
+
+
 @runtime_checkable
 class FeatureMethod(Protocol):
     """Fixed image vectors in, vectors for one condition out; similarity is the cosine of the latter.
