@@ -195,7 +195,7 @@ def _side(
     for start in range(0, len(matrix), _CHUNK_ROWS):
         chunk = matrix[start : start + _CHUNK_ROWS]
         require_finite(chunk, f"{path}: {name}", first_row=start)
-        if np.abs(chunk).max() > MOST_NUMBER:
+        if float(np.abs(chunk).max()) > MOST_NUMBER:
             raise InputError(
                 f"{name} holds numbers whose products are beyond float32",
                 where=path,

@@ -201,3 +201,15 @@ def test_a_folder_with_other_things_is_left_alone(submit: Submit, clay_copy: Pat
     with pytest.raises(InputError, match="holds other files"):
         submit("raw", to=tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "kept"
+
+
+def test_an_interrupted_submission_is_begun_anew(submit: Submit, score: Score, clay_copy: Path) -> None:
+    (clay_copy / "method.json").unlink()
+    stray = clay_copy / "parts" / "object" / ".seed-0.safetensors.abcdefgh.part"
+    stray.write_bytes(b"half")
+    (clay_copy / "parts" / "object" / "old.safetensors").write_bytes(b"old")
+    submit("raw", to=clay_copy)
+    record = json.loads((clay_copy / "method.json").read_text())
+    listed = {clay_copy / part["file"] for part in record["parts"]}
+    assert {path for path in (clay_copy / "parts").rglob("*") if path.is_file()} == listed
+    compare(score(clay_copy), report_rows("raw"), 1e-6)
