@@ -26,9 +26,8 @@ def require_ready() -> None:
 def push_release(folder: Path, repository: str, version: str) -> str:
     """Upload the release in `folder` to the data set `repository` and tag it v`version`; the address of the commit.
 
-    Files that an earlier release had in its folders and this one lacks are removed there; other people's are left alone. What
-    was uploaded before is not sent again. Raises ClayEvalError, without the token in it, if the Hub refuses or cannot be
-    reached.
+    What an earlier release had in its folders and this one lacks is removed there; other files are left alone. What was
+    uploaded before is not sent again. Raises ClayEvalError, without the token in it, if the Hub refuses or is not there.
     """
     from huggingface_hub import HfApi
     from huggingface_hub import errors as hub_errors
