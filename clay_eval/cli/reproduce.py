@@ -167,6 +167,8 @@ def _run(
         images = image_methods(inputs.source, FeatureStore(inputs.folder.features), runtime)
         return prepare_methods([spec], {}, images)[0]
 
+    if use.declared is not None:
+        use.model(inputs.identity())
     with inputs.supply() as supply:
         model = use.model(supply.identity)
         job = Job(inputs.folder.root, inputs.source, texts, supply, model, given, prepare, settings)
@@ -212,10 +214,19 @@ def _rows(pairs: list[str]) -> dict[str, str]:
             raise InputError(
                 "not a row of the paper that takes a method, or a second one",
                 where="--method",
-                expected=f"ROW=METHOD, ROW one of {OWN_ROWS}",
+                expected=f"ROW=METHOD, ROW one of {list(OWN_ROWS)}",
                 found=repr(pair),
             )
-        found[row] = str(parse_spec(spec))
+        parsed = parse_spec(spec)
+        if parsed.name != OWN_ROWS[row]:
+            raise InputError(
+                "another method than the row's would not be the paper's",
+                where=f"--method {row}=...",
+                expected=f"{OWN_ROWS[row]}(...)",
+                found=spec,
+                hint="score it with clay-eval evaluate",
+            )
+        found[row] = str(parsed)
     return found
 
 

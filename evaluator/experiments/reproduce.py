@@ -22,7 +22,7 @@ from ..protocol import Labelled, condition_sets
 from ..sources import ClayShards, ImageSource, Labels
 from ..supply import FeatureSupply, condition_features, extras
 from .reproduce_cells import CONFIDENCE, DRAWS, Bench, Measured, measure_cell, read_cell, write_cell
-from .reproduce_paper import MODELS, OWN_ROWS, clay, paper_cells, paper_model
+from .reproduce_paper import MODELS, clay, paper_cells, paper_model
 
 Conditions = tuple[str, ...]
 Key = tuple[str, Conditions, str, str]
@@ -46,7 +46,7 @@ class EncoderUse:
     def parse(text: str) -> EncoderUse:
         """Read ENCODER or MODEL=ENCODER."""
         name, equals, option = text.partition("=")
-        known = (*MODELS, OWN_ROWS[0])
+        known = (*MODELS, "GeneCIS")
         if equals and name in known:
             return EncoderUse(option, name)
         if equals and not Path(text).exists():

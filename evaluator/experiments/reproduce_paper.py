@@ -31,8 +31,12 @@ RECALLS = {"recall@1": "Hit@1", "recall@2": "Hit@2", "recall@3": "Hit@3"}
 CLIP, SIGLIP = "CLIP-B", "SigLIP-B"
 MODELS = {CLIP: 512, SIGLIP: 768}
 """The paper's dual encoders, and how many columns their features have."""
-OWN_ROWS = ("GeneCIS", "GeneCIS-symmetric", "InstructBLIP")
-"""Rows of methods that need weights or models of their own: `--method ROW=SPEC`."""
+OWN_ROWS = {
+    "GeneCIS": "genecis-combiner",
+    "GeneCIS-symmetric": "genecis-combiner",
+    "InstructBLIP": "instructblip",
+}
+"""Rows of methods that need weights or models of their own, `--method ROW=SPEC` -> the method that such a spec is of."""
 OURS = ("clay-object", "clay-human")
 """The paper's own data sets: pictures drawn here after the same design are other pictures."""
 

@@ -181,6 +181,7 @@ def test_the_demonstration_encoder_is_never_the_papers(
     cli("reproduce", *benchmarks, "--encoder", "CLIP-B=embedded", "--out", tmp_path).refused(
         2, "demonstration encoder"
     )
+    assert not (tmp_path / "features").exists(), "it is refused before anything is embedded"
     outcome = cli("reproduce", *benchmarks[:2], "--out", tmp_path)
     assert outcome.code == 0, outcome.err
     assert not [row for row in rows(tmp_path) if row["value"] and row["paper"]]
@@ -232,6 +233,33 @@ def test_pictures_that_others_made_may_be_the_papers(
     assert statuses["clay-human/age"] == "not run"
 
 
+IMAGE_METHOD = """
+class Mean:
+    identity = {"name": "mean", "version": 1}
+    def encode(self, images, conditions):
+        import numpy as np
+        return np.stack([np.asarray(image.resize((4, 4)), np.float32).ravel() + 1 for image in images])
+"""
+
+
+def test_a_row_that_embeds_pictures_anew_runs_with_the_method_given_for_it(
+    cli: Cli, benchmarks: list[str], tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "row_of_my_own.py").write_text(IMAGE_METHOD)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(reproduce_paper.OWN_ROWS, "InstructBLIP", "row_of_my_own:Mean")
+    options = [*benchmarks[:2], "--encoder", tiny_encoder, "--out", tmp_path / "run"]
+    outcome = cli("reproduce", *options, "--method", "InstructBLIP=row_of_my_own:Mean")
+    assert outcome.code == 0, outcome.err
+    told = {
+        row["column"]: row for row in rows(tmp_path / "run") if row["row"] == "InstructBLIP" and row["value"]
+    }
+    assert set(told) == {f"clevr4/{c}" for c in ("shape", "color", "texture", "count")}
+    assert {row["status"] for row in told.values()} == {"compared"}
+    assert told["clevr4/color"]["method"] == "row_of_my_own:Mean"
+    assert float(told["clevr4/color"]["value"]) == pytest.approx(1.0)
+
+
 def test_hostile_texts_stay_text(cli: Cli, tmp_path: Path, tiny_encoder: Path, own_folder: Path) -> None:
     labels = (own_folder / "labels.csv").read_text()
     (own_folder / "labels.csv").write_text(
@@ -250,6 +278,7 @@ def test_what_is_refused(
     for options, said in (
         (["--method", "CLIP-B=raw"], "takes a method"),
         (["--method", "InstructBLIP"], "takes a method"),
+        (["--method", "InstructBLIP=clay"], "would not be the paper's"),
         (["--measure", "P@10"], "mean average precision"),
         (["--encoder", "CLIP-L=x"], "no such model"),
         (["--data", "clevr5:x"], "no such data set"),
