@@ -306,9 +306,9 @@ def _check_plan(
             raise IntegrityError("this is not the spec of the shards", where=place / "specs" / f"{name}.json")
     for name, facts in plan["entities"].items():
         if facts["texts"] is not None:
-            path = place / "conditions" / f"{name}.json"
-            if load_texts(path).fingerprint != facts["texts"]:
-                raise IntegrityError("these are not the texts of the plan", where=path)
+            texts = place / "conditions" / f"{name}.json"
+            if load_texts(texts).fingerprint != facts["texts"]:
+                raise IntegrityError("these are not the texts of the plan", where=texts)
     samples = sum(1 for _ in read_plan(place / "plan.jsonl"))
     if samples != plan["samples"]:
         raise IntegrityError(

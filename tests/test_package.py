@@ -95,6 +95,8 @@ def expected_in_wheel(sources: Path) -> set[str]:
         "clay_eval.data.embedded.judge": ["*.json", "*.safetensors", "*.md"],
         "clay_eval.data.embedded.pipeline": ["*.json", "*.md", "*/*"],
         "clay_eval.data.entities": ["*.json"],
+        "clay_eval.generator.publishing": ["*.json"],
+        "clay_eval.generator.publishing.templates": ["*.md"],
         "clay_eval.generator.review.templates": ["*.html", "*.css", "*.js"],
         "clay_eval.evaluator.report.templates": ["*.html", "*.md", "*.css", "*.js"],
         "clay_eval.prompts.instructions": ["*.md"],

@@ -63,25 +63,33 @@ def publish(
     dated = _date(request, before, there)
     work = target.with_name(f".{target.name}.part")
     with locked(work):
-        _clear(work)
-        seen = stage(sources, work, copy=request.copy, progress=progress)
-        changes = Changes(FIRST, ("first release",))
-        if request.previous is not None:
-            changes = changes_since(request.previous, seen.manifest, licence["id"], seen.records)
-        require_version(request.version, before and before["version"], changes)
-        record = _record(sources, seen, request, before, dated, changes)
-        record |= {"licence": licence, "models": [one.record for one in licensed]}
-        _write(sources, seen, work, record, licensed)
-        made = read_release(work)
-        if there is not None:
-            return _same(target, there, made, work)
-        remove_file(work / ".lock")
-        with storage_errors(target):
-            if target.exists():
-                target.rmdir()
-            work.rename(target)
-            sync_folder(target.parent)
+        try:
+            _clear(work)
+            seen = stage(sources, work, copy=request.copy, progress=progress)
+            changes = Changes(FIRST, ("first release",))
+            if request.previous is not None:
+                changes = changes_since(request.previous, seen.manifest, licence["id"], seen.records)
+            require_version(request.version, before["version"] if before else None, changes)
+            record = _record(sources, seen, request, before, dated, changes)
+            record |= {"licence": licence, "models": [one.record for one in licensed]}
+            _write(sources, seen, work, record, licensed)
+            made = read_release(work)
+            if there is not None:
+                _require_same(target, there, made)
+            else:
+                _move(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return made
+
+
+def _move(work: Path, target: Path) -> None:
+    remove_file(work / ".lock")
+    with storage_errors(target):
+        if target.exists():
+            target.rmdir()
+        work.rename(target)
+        sync_folder(target.parent)
 
 
 def _there(target: Path) -> dict[str, Any] | None:
@@ -98,22 +106,20 @@ def _there(target: Path) -> dict[str, Any] | None:
     )
 
 
-def _same(target: Path, there: Mapping[str, Any], made: Mapping[str, Any], work: Path) -> dict[str, Any]:
-    """The release that is there, if it is the one that was just made again in `work`."""
-    _clear(work)
-    shutil.rmtree(work, ignore_errors=True)
-    if there != made:
-        differing = sorted(
-            name for name in made if there.get(name) != made[name] and name not in ("files", "seal")
-        )
-        raise ConfigChangedError(
-            "this folder holds another release",
-            where=target,
-            expected=f"nothing, or version {made['version']} with the same content",
-            found=f"version {there['version']}; it differs in {', '.join(differing) or 'its files'}",
-            hint="choose another --to; compare with it by --previous",
-        )
-    return dict(there)
+def _require_same(target: Path, there: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    """Raise ConfigChangedError unless the release that is there is the one that was just made again."""
+    if there == made:
+        return
+    differing = sorted(
+        name for name in made if there.get(name) != made[name] and name not in ("files", "seal")
+    )
+    raise ConfigChangedError(
+        "this folder holds another release",
+        where=target,
+        expected=f"nothing, or version {made['version']} with the same content",
+        found=f"version {there['version']}; it differs in {', '.join(differing) or 'its files'}",
+        hint="choose another --to; compare with it by --previous",
+    )
 
 
 def _clear(work: Path) -> None:
@@ -203,7 +209,7 @@ def _write(
     for path, text in texts.items():
         write_text(work / path, text)
     known = {f"{DATA}/{entry['name']}": entry["sha256"] for entry in seen.manifest["files"]}
-    files = [
+    files: list[dict[str, Any]] = [
         {
             "path": path,
             "bytes": (work / path).stat().st_size,

@@ -43,7 +43,7 @@ def front_matter(release: Mapping[str, Any]) -> dict[str, Any]:
         "configs": [
             {
                 "config_name": name,
-                "data_files": [{"split": SPLIT, "path": f"{DATA}/{name}-{SPLIT}-*.tar"}],
+                "data_files": [{"split": SPLIT, "path": f"{DATA}/{name}-{SPLIT}-[0-9]*.tar"}],
             }
             for name in release["entities"]
         ],

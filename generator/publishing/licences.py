@@ -108,7 +108,7 @@ def _licensed(model: Model, stated: Stated, licence: str) -> Licensed:
         _require_allowed(model, known, text, accepted, licence)
     outputs = known["outputs"] if known else "unknown" if text is None else "stated"
     allows = known["allows"] if known else _STATED if text else "The judge only chose among pictures."
-    pinned = None
+    pinned: dict[str, str | None] | None = None
     if text is not None:
         path = f"{FOLDER}/{model.role}-{_slug(model.name)}.txt"
         pinned = {"path": path, "sha256": hashlib.sha256(text.encode()).hexdigest()}

@@ -20,6 +20,7 @@ COMMANDS = (
     "export",
     "score",
     "verify",
+    "publish",
     "submit",
     "leaderboard",
     "datasets",

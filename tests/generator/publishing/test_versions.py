@@ -129,7 +129,7 @@ def test_a_series_of_releases(
     text = (tmp_path / "m" / "CHANGELOG.md").read_text()
     assert text.index("## 2.0.0") < text.index("## 1.0.1") < text.index("## 1.0.0")
     assert verify_release(tmp_path / "m").faults == []
-    assert not (tmp_path / "x").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "p", "run"]
 
 
 def test_the_date_of_a_version_is_found_in_the_log(
