@@ -147,3 +147,30 @@ def test_push_uploads_what_was_made(
     assert hub.files.keys() == {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
     assert read_release(target)["url"] == "https://huggingface.co/datasets/org/data"
     assert 'load_dataset("org/data", "demo-object"' in (target / "README.md").read_text()
+
+
+def test_entities_with_other_attributes_share_one_record_set(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """mlcroissant gives None where an entity has no such attribute; datasets has a configuration an entity."""
+    import datasets
+    import mlcroissant
+    from etils import epath
+    from mlcroissant._src.operation_graph.operations import extract
+
+    monkeypatch.setattr(extract, "EXTRACT_PATH", epath.Path(tmp_path / "croissant"))
+    dataset = mlcroissant.Dataset(release / "croissant.json")
+    assert (dataset.metadata.ctx.issues.errors, dataset.metadata.ctx.issues.warnings) == (set(), set())
+    records = list(dataset.records("samples"))
+    assert len(records) == 120
+    for record in records:
+        is_human = record["samples/entity"] == b"demo-human"
+        assert (record["samples/age"] is not None) == is_human
+        assert (record["samples/color"] is None) == is_human
+    assert [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"] == []
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    assert datasets.get_dataset_config_names(str(release)) == ["demo-object", "demo-human"]
+    for name in ("demo-object", "demo-human"):
+        rows = datasets.load_dataset(str(release), name, split="test", cache_dir=str(tmp_path / "hf"))
+        assert {row["json"]["entity"] for row in rows} == {name}
+        assert len(rows) == 60
