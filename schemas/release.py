@@ -28,6 +28,8 @@ CARD = "README.md"
 REPORT_FILE = "baselines/report.json"
 PER_QUERY = "baselines/per_query.csv"
 SPLIT = "test"
+MAX_RECORD = 64 << 20
+"""Records are read whole, so one of more bytes is not read at all."""
 DIGESTS = ("image_sha256", "record_sha256")
 
 
@@ -38,6 +40,8 @@ def read_release(folder: Path) -> dict[str, Any]:
         raise IntegrityError("a link instead of a file", where=path)
     if not path.is_file():
         raise InputError("no release here", where=path, hint="make one: clay-eval publish")
+    if path.stat().st_size > MAX_RECORD:
+        raise IntegrityError("too large for a record", where=path, expected=f"at most {MAX_RECORD} bytes")
     record = read_sealed(path, "release")
     names = [entry["path"].casefold() for entry in record["files"]]
     if len(set(names)) < len(names) or {RELEASE.casefold(), SUMS.casefold()} & set(names):

@@ -23,6 +23,7 @@ from .release import (
     DATA,
     DIGESTS,
     LABELS_TABLE,
+    MAX_RECORD,
     PER_QUERY,
     PLAN_FOLDER,
     RELEASE,
@@ -43,8 +44,6 @@ from .verify import Findings, verify_shards
 
 _HUB = {".gitattributes", ".git", ".cache"}
 """What the Hub, git and the Hub's client put beside the files of a data set; none of it is read."""
-_SMALL = 64 << 20
-"""Texts are read whole, so a larger one is a fault."""
 
 
 def verify_release(
@@ -106,6 +105,9 @@ def _check_files(
         size = place.stat().st_size
         if size != entry["bytes"]:
             findings.faults.append(f"{place}: {entry['bytes']} bytes expected, {size} found")
+            continue
+        if path.endswith(".json") and size > MAX_RECORD:
+            findings.faults.append(f"{place}: too large for a record: {size} bytes")
             continue
         if _is_shard(path):
             whole.add(path)
@@ -270,7 +272,7 @@ def _check_croissant(
     """croissant.json names the files of the release by relative paths with their digests, and each tar."""
     if CROISSANT not in whole:
         raise IntegrityError("missing or damaged", where=folder / CROISSANT)
-    record = parse_json(read_text(folder / CROISSANT, limit=_SMALL), folder / CROISSANT)
+    record = parse_json(read_text(folder / CROISSANT, limit=MAX_RECORD), folder / CROISSANT)
     files = {one["contentUrl"]: one["sha256"] for one in record["distribution"] if "contentUrl" in one}
     wrong = sorted(p for p, sha in files.items() if p not in listed or listed[p]["sha256"] != sha)
     missing = sorted({f"{DATA}/{entry['name']}" for entry in manifest["files"]} - files.keys())
@@ -302,18 +304,25 @@ def _check_plan(
         if path not in whole or listed[path]["sha256"] != sha256:
             raise IntegrityError("a file of the plan is missing or is not the plan's", where=folder / path)
     for name, facts in manifest["entities"].items():
-        if load_entity(place / "specs" / f"{name}.json").fingerprint != facts["spec"]:
-            raise IntegrityError("this is not the spec of the shards", where=place / "specs" / f"{name}.json")
+        spec = _inside(folder, f"{PLAN_FOLDER}/specs/{name}.json", whole)
+        if load_entity(spec).fingerprint != facts["spec"]:
+            raise IntegrityError("this is not the spec of the shards", where=spec)
     for name, facts in plan["entities"].items():
         if facts["texts"] is not None:
-            texts = place / "conditions" / f"{name}.json"
+            texts = _inside(folder, f"{PLAN_FOLDER}/conditions/{name}.json", whole)
             if load_texts(texts).fingerprint != facts["texts"]:
                 raise IntegrityError("these are not the texts of the plan", where=texts)
-    samples = sum(1 for _ in read_plan(place / "plan.jsonl"))
+    lines = _inside(folder, f"{PLAN_FOLDER}/plan.jsonl", whole)
+    samples = sum(1 for _ in read_plan(lines))
     if samples != plan["samples"]:
-        raise IntegrityError(
-            "the plan has another number of samples", where=place / "plan.jsonl", found=samples
-        )
+        raise IntegrityError("the plan has another number of samples", where=lines, found=samples)
+
+
+def _inside(folder: Path, path: str, whole: set[str]) -> Path:
+    """Where a file lies that release.json lists and that is right; a name that a record made up leads nowhere."""
+    if path not in whole:
+        raise IntegrityError(f"missing, damaged, or not in {RELEASE}", where=folder / path)
+    return folder / path
 
 
 def _check_report(

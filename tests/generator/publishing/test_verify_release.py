@@ -273,6 +273,15 @@ def relabelled_picture(folder: Path) -> None:
     write_sealed(folder / "data" / "manifest.json", manifest)
 
 
+def entity_outside(folder: Path) -> None:
+    """An entity whose name leads out of the folder, to a spec that is whole."""
+    manifest = read_manifest(folder / "data")
+    (facts,) = manifest["entities"].values()
+    manifest["entities"]["../../../../outside"] = {**facts, "samples": 0}
+    shutil.copy(folder / "provenance" / "plan" / "specs" / "demo-object.json", folder.parent / "outside.json")
+    write_sealed(folder / "data" / "manifest.json", manifest)
+
+
 def report_from_nowhere(folder: Path) -> None:
     (folder / "baselines").mkdir()
     (folder / "baselines" / "report.json").write_text("{}")
@@ -296,6 +305,7 @@ def report_from_nowhere(folder: Path) -> None:
         (other_labels, "labels.csv"),
         (relabelled_picture, "labels.csv"),
         (report_from_nowhere, "report"),
+        (entity_outside, "outside.json"),
     ],
 )
 def test_forgeries_that_do_not_agree_with_themselves(
@@ -338,6 +348,13 @@ def test_a_bomb_is_not_unpacked(copy: Path) -> None:
         stream.truncate((64 << 20) + 1)
     seal_again(copy)
     assert any("too large" in fault for fault in faults(copy))
+
+
+def test_a_record_that_is_too_large_is_not_read(copy: Path) -> None:
+    with (copy / RELEASE).open("r+b") as stream:
+        stream.truncate((64 << 20) + 1)
+    (fault,) = faults(copy)
+    assert "too large" in fault
 
 
 def test_a_forgery_that_agrees_with_itself_has_another_digest(copy: Path, plain_release: Path) -> None:
