@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from clay_eval.schemas.entity import EntitySpec
-from clay_eval.schemas.errors import IntegrityError
+from clay_eval.schemas.errors import InputError, IntegrityError
 
 from .diffusion import DiffusionOptions, DiffusionRenderer, open_diffusion
 from .diffusion_loading import INDEX, Source
@@ -23,7 +23,16 @@ class EmbeddedRenderer(DiffusionRenderer):
 
     def check(self, spec: EntitySpec) -> None:
         """Raise InputError for an entity with values that the pipeline never saw."""
-        ProceduralRenderer(self.size).check(spec)
+        try:
+            ProceduralRenderer(self.size).check(spec)
+        except InputError as error:
+            raise InputError(
+                error.what.replace("the procedural renderer", "the embedded pipeline"),
+                where=f"entity {spec.entity}",
+                expected=error.expected,
+                found=error.found,
+                hint=error.hint,
+            ) from error
 
 
 def load_embedded(options: DiffusionOptions | None = None) -> EmbeddedRenderer:

@@ -151,6 +151,8 @@ def test_the_papers_entities_are_beyond_it(name: str) -> None:
     with pytest.raises(InputError) as caught:
         ProceduralRenderer(64).check(load_entity(name))
     assert caught.value.exit_code == 2
+    assert "--model" in str(caught.value.hint)
+    assert "<function" not in str(caught.value)
 
 
 def test_unknown_attributes_are_not_drawn() -> None:

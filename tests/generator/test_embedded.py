@@ -74,8 +74,9 @@ def test_a_picture_depends_on_its_own_sample(renderer: EmbeddedRenderer) -> None
 def test_what_it_never_saw_is_refused(renderer: EmbeddedRenderer) -> None:
     for entity in ENTITIES:
         renderer.check(load_entity(entity))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="the embedded pipeline cannot draw") as caught:
         renderer.check(load_entity("clay-object"))
+    assert "--model" in str(caught.value.hint)
 
 
 def test_steps_and_guidance_are_those_of_the_model_card_unless_given(renderer: EmbeddedRenderer) -> None:

@@ -46,6 +46,9 @@ def draw(labels: Mapping[str, str], diversity: Mapping[str, str], seed: int, siz
     return drawer(labels, diversity, random.Random(seed), size)
 
 
+_HINT = "draw this entity with a text-to-image model: --model NAME, or --renderer endpoint"
+
+
 class ProceduralRenderer:
     """Draws the demonstration entities, and any entity spec whose values are among theirs."""
 
@@ -78,7 +81,7 @@ class ProceduralRenderer:
                 where="--renderer procedural",
                 expected=f"the attributes {sorted(_OBJECT)} or {sorted(_HUMAN)}",
                 found=sorted(names),
-                hint="plan demo-object or demo-human, or use another renderer",
+                hint=f"plan demo-object or demo-human, or {_HINT}",
             )
         given = {a.name: a.values for a in (*spec.attributes, *spec.diversity)}
         if given.keys() != known.keys():
@@ -87,7 +90,7 @@ class ProceduralRenderer:
                 where=f"entity {spec.entity}",
                 expected=f"{sorted(known.keys() - names)}",
                 found=sorted(given.keys() - names),
-                hint="use another renderer for this entity",
+                hint=_HINT,
             )
         for name, values in given.items():
             unknown = [v for v in values if v not in known[name]]
@@ -97,7 +100,7 @@ class ProceduralRenderer:
                     where=f"entity {spec.entity}",
                     expected=f"some of {sorted(known[name])}",
                     found=unknown,
-                    hint="use another renderer for this entity",
+                    hint=_HINT,
                 )
 
     def _check_things(self, spec: EntitySpec) -> None:
@@ -110,9 +113,9 @@ class ProceduralRenderer:
                 raise InputError(
                     "the procedural renderer cannot draw these sub-categories",
                     where=f"entity {spec.entity} at $.attributes, subcategory",
-                    expected=f"'category' as parent, and values as in {dict(SUBCATEGORIES)}",
+                    expected=f"'category' as parent, and of {category!r} some of {sorted(things)}",
                     found=f"parent {subcategory.parent!r}, {category!r}: {unknown}",
-                    hint="use another renderer for this entity",
+                    hint=_HINT,
                 )
 
     def render(self, samples: Sequence[SampleSpec]) -> list[Image.Image]:
