@@ -63,9 +63,7 @@ def test_the_report_warns_of_its_own_judge_only(
         assert (SAID in (tmp_path / "report" / page).read_text()) is warned
 
 
-def test_the_judge_is_the_manifests(
-    shards: Path, encoders: dict[str, Encoder], tmp_path: Path
-) -> None:
+def test_the_judge_is_the_manifests(shards: Path, encoders: dict[str, Encoder], tmp_path: Path) -> None:
     assert ClayShards(shards).judge is None
     judge = ZeroShotJudge(encoders["tiny"], margin=-2.0)
     plan = shards.parent / "plan"
