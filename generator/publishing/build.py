@@ -235,6 +235,7 @@ def _texts(sources: Sources, seen: Seen, record: dict[str, Any], size: int, sha2
         "keywords": list(facts.KEYWORDS),
         "biases": facts.biases(manifest),
         "limitations": facts.limitations(manifest),
+        "people": facts.people(manifest),
     }
     said["rai"] = facts.responsible_ai(record, manifest, said)
     url = record["url"] or ""

@@ -146,7 +146,7 @@ def description(release: Mapping[str, Any], entities: Sequence[Mapping[str, Any]
     )
     return (
         f"{release['samples']} labelled pictures for conditional image similarity, {said}. Every picture was {made_by} "
-        "from a plan that names its labels; no photograph and no person was used."
+        "from a plan that names its labels; none is a photograph."
     )
 
 
@@ -205,7 +205,7 @@ def responsible_ai(
         "dataBiases": texts["biases"],
         "dataLimitations": texts["limitations"],
         "dataSocialImpact": "Pictures are synthetic and are marked so in their metadata.",
-        "personalSensitiveInformation": ["None: no picture shows a real person."],
+        "personalSensitiveInformation": [texts["people"]],
         "dataReleaseMaintenancePlan": "Versions are semantic; CHANGELOG.md says what changed. "
         + (f"Faults and requests for removal: {contact}" if contact else "No contact was given."),
     }
@@ -237,3 +237,14 @@ def limitations(manifest: Mapping[str, Any]) -> list[str]:
     if renderer["type"] != "procedural" and manifest["filter"]["judge"] is None:
         found.append("No judge looked at the pictures, so some may not show their labels.")
     return found
+
+
+def people(manifest: Mapping[str, Any]) -> str:
+    """Whether a picture may show a real person, as far as the records tell."""
+    renderer = manifest["renderer"]
+    if renderer["type"] == "procedural" or renderer.get("model") == "embedded":
+        return "None: pictures are drawings, by code or by a model that saw such drawings only."
+    return (
+        "No real person sat for a picture. The model that made them may have seen photographs of people, so a likeness "
+        "cannot be ruled out."
+    )

@@ -25,6 +25,7 @@ from .models import OURS, Model
 FOLDER = "licences"
 _TEXT_LIMIT = 1 << 20
 _UNKNOWN = {"id": "unknown", "title": "not known to clay-eval", "url": None}
+_JUDGE = "It only chose among pictures; nothing depends on its licence."
 _STATED = "The publisher states that this licence lets what was made be published; its text lies beside."
 
 
@@ -107,7 +108,7 @@ def _licensed(model: Model, stated: Stated, licence: str) -> Licensed:
     if model.role != "judge":
         _require_allowed(model, known, text, accepted, licence)
     outputs = known["outputs"] if known else "unknown" if text is None else "stated"
-    allows = known["allows"] if known else _STATED if text else "The judge only chose among pictures."
+    allows = _JUDGE if model.role == "judge" else known["allows"] if known else _STATED
     pinned: dict[str, str | None] | None = None
     if text is not None:
         path = f"{FOLDER}/{model.role}-{_slug(model.name)}.txt"
