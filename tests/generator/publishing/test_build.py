@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import Publish, render_run
+from small_runs import Publish, keys_of, render_run, review
 
 from clay_eval.generator.planning import PlanRequest, write_plan
-from clay_eval.generator.review.apply import apply_decisions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import BusyError, ClayEvalError, ConfigChangedError, InputError, IntegrityError
 from clay_eval.schemas.failures import write_failures
-from clay_eval.schemas.files import locked, write_sealed, write_text
+from clay_eval.schemas.files import locked, write_sealed
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.manifest import read_manifest
 from clay_eval.schemas.release import read_release
@@ -236,29 +234,8 @@ def test_reviews_are_counted_and_half_applied_ones_refused(
     judged_run: Path, publish_run: Publish, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(judged_run, tmp_path / "run"))
-    manifest = read_manifest(run / "shards")
-    inside = [s.key for e in manifest["files"][:-1] for s in read_shard(run / "shards" / e["name"])]
-    outside = [
-        s.key for e in manifest["quarantine"] for s in read_shard(run / "shards" / "quarantine" / e["name"])
-    ]
-    marks = {
-        inside[0]: {"decision": "remove", "reason": "blurred"},
-        inside[1]: {"decision": "remove", "reason": "blurred"},
-        outside[0]: {"decision": "accept"},
-    }
-    decisions = tmp_path / "decisions.json"
-    write_text(
-        decisions,
-        json.dumps(
-            {
-                "schema": "clay-eval/decisions/1",
-                "date": "2026-01-01T00:00:00Z",
-                "manifest": manifest["fingerprint"],
-                "decisions": marks,
-            }
-        ),
-    )
-    apply_decisions(run / "plan", run / "shards", decisions)
+    inside, outside = keys_of(run)
+    review(run, remove={inside[0]: "blurred", inside[1]: "blurred"}, accept=outside[:1])
     release = publish_run(run, tmp_path / "r")
     assert release["review"] == {"accepted": 1, "removed": {"blurred": 2}}
     assert "Removed by hand: blurred 2." in (tmp_path / "r" / "README.md").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import Publish, render_run
+from small_runs import Publish, keys_of, render_run, review
 
 from clay_eval.generator.publishing.versions import (
     FIRST,
@@ -130,6 +130,23 @@ def test_a_series_of_releases(
     assert text.index("## 2.0.0") < text.index("## 1.0.1") < text.index("## 1.0.0")
     assert verify_release(tmp_path / "m").faults == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "p", "run"]
+
+
+def test_a_review_between_two_releases_decides_their_versions(
+    judged_run: Path, judged_release: Path, publish_run: Publish, tmp_path: Path
+) -> None:
+    """A picture that was brought back is added; one that was removed is missing."""
+    run = Path(shutil.copytree(judged_run, tmp_path / "run"))
+    inside, outside = keys_of(run)
+    review(run, accept=outside[:1])
+    minor = publish_run(run, tmp_path / "a", version="1.1.0", previous=judged_release)
+    assert minor["log"][-1]["changes"] == ["1 records added"]
+    review(run, remove={inside[0]: "blurred"})
+    with pytest.raises(InputError, match=r"--version 2\.0\.0"):
+        publish_run(run, tmp_path / "b", version="1.2.0", previous=tmp_path / "a")
+    major = publish_run(run, tmp_path / "b", version="2.0.0", previous=tmp_path / "a")
+    assert major["log"][-1]["changes"] == ["1 records removed"]
+    assert [entry["kind"] for entry in major["log"]] == [FIRST, MINOR, MAJOR]
 
 
 def test_the_date_of_a_version_is_found_in_the_log(
