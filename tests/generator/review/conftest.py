@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from decided_runs import render
 from headless import Browser, one_browser
 from PIL import Image
 from review_page import table
 
+from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.review.sheets import render_page
+from clay_eval.schemas.entity import load_entity
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +45,19 @@ def opened(browser: Any, page: Path) -> Any:
     browser.run("document.querySelectorAll('dialog').forEach(dialog => dialog.close())")
     browser.run("localStorage.clear(); review.storage = localStorage; review.restore(); openGrouping(null)")
     return browser
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 2 x 10 pictures, of which a judge rejected some. Not to be altered."""
+    run = tmp_path_factory.mktemp("runs") / "original"
+    specs = [load_entity("demo-object"), load_entity("demo-human")]
+    write_plan(PlanRequest(specs, [None, None], 10, 0), run / "plan")
+    render(run, ProceduralRenderer(64))
+    return run
+
+
+@pytest.fixture
+def run(original: Path, tmp_path: Path) -> Path:
+    """A copy of `original`, to be altered."""
+    return Path(shutil.copytree(original, tmp_path / "run"))
