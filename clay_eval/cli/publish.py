@@ -84,6 +84,7 @@ def publish(
     """Make a release of finished shards, as the Hub, Croissant's tools and reviewers expect it."""
     from clay_eval.generator.publishing.build import publish as build
     from clay_eval.generator.publishing.licences import Stated
+    from clay_eval.generator.publishing.privacy import naming_folders, private_folders
     from clay_eval.generator.publishing.push import push_release, require_ready
     from clay_eval.generator.publishing.request import Request
     from clay_eval.generator.publishing.sources import read_sources
@@ -114,6 +115,8 @@ def publish(
         release = build(sources, to, request, advance)
     digest = file_sha256(to / RELEASE)
     left = _lacking(release)
+    if named := naming_folders(to, private_folders()):
+        left.append(f"{len(named)} files name folders of this machine, as they came in: {named[0]}")
     lines = [
         f"{to}: version {release['version']}, {release['samples']} samples, {len(release['files']) + 2} files",
         f"digest of this release: {digest}",
