@@ -188,8 +188,5 @@ def test_the_embedded_encoder_is_the_default(cli: Callable[..., Any], a_run: Pat
     record = json.loads(outcome.out)
     assert record["inputs"]["encoder"]["demonstration"] is True
     singles = [r for r in record["results"] if r["metric"] == "AP" and len(r["conditions"]) == 1]
-    means = {
-        method: [r["value"] for r in singles if r["method"] == method]
-        for method in ("raw", "clay")
-    }
+    means = {method: [r["value"] for r in singles if r["method"] == method] for method in ("raw", "clay")}
     assert sum(means["clay"]) > sum(means["raw"])
