@@ -2,9 +2,9 @@
 
     python benchmarks/bench_evaluate.py
 
-14,070 made-up images of 512 dimensions in two entities, three attributes each, all single and multiple conditions, raw and
-CLAY, mAP with 1,000 bootstrap draws. scikit-learn ranks the very same conditional features, a query at a time, and is timed on
-a share of the queries; its bootstrap is scipy's, of the same number of draws.
+14,070 made-up images of 512 dimensions in two entities, three attributes each, all single and multiple conditions, raw
+and CLAY, mAP with 1,000 bootstrap draws. scikit-learn ranks the very same conditional features, a query at a time, and is
+timed on a share of the queries; its bootstrap is scipy's, of the same number of draws.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ import numpy as np
 from scipy.stats import bootstrap
 from sklearn.metrics import average_precision_score
 
-from clay_eval import Inference, Labelled, Settings, TextFeatures, evaluate_features, prepare_methods, results_of
+from clay_eval import (
+    Inference,
+    Labelled,
+    Settings,
+    TextFeatures,
+    evaluate_features,
+    prepare_methods,
+    results_of,
+)
 from clay_eval.evaluator.engine import plan_tasks
 from clay_eval.evaluator.spaces import make_space
 from clay_eval.evaluator.splits import combination_codes, draw_split
@@ -42,17 +50,23 @@ def world(entity: str, seed: int) -> tuple[np.ndarray, Labelled, dict[str, TextF
     names = NAMES[entity]
     meaning = {v: generator.standard_normal(DIMENSION) for v in sorted({v for c in columns for v in c})}
     features = sum(np.stack([meaning[v] for v in column]) for column in columns)
-    features = features + generator.standard_normal((images, DIMENSION)) * 3 + generator.standard_normal(DIMENSION)
+    features = (
+        features + generator.standard_normal((images, DIMENSION)) * 3 + generator.standard_normal(DIMENSION)
+    )
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     texts = {}
     for name, column in zip(names, columns, strict=True):
         values = sorted(set(column))
         chosen = [values[i % len(values)] for i in range(max(TEXTS, 4 * len(values)))]
-        rows_of = np.stack([meaning[v] for v in chosen]) + generator.standard_normal((len(chosen), DIMENSION)) * 0.3
+        rows_of = (
+            np.stack([meaning[v] for v in chosen]) + generator.standard_normal((len(chosen), DIMENSION)) * 0.3
+        )
         parents = ["a" + v[1:].split(".")[0] for v in chosen] if nested and name == "subcategory" else None
         texts[name] = TextFeatures(rows_of.astype(np.float32), parents, chosen)
     parents = {"subcategory": "category"} if nested else {}
-    labelled = Labelled([f"{entity[0]}{i:05d}" for i in range(images)], dict(zip(names, columns, strict=True)), parents)
+    labelled = Labelled(
+        [f"{entity[0]}{i:05d}" for i in range(images)], dict(zip(names, columns, strict=True)), parents
+    )
     return features.astype(np.float32), labelled, texts
 
 
@@ -69,7 +83,7 @@ def ours(worlds: dict[str, tuple]) -> tuple[float, dict[tuple, float]]:
 
 
 def theirs(worlds: dict[str, tuple], share: int, values: dict[tuple, float]) -> tuple[float, float]:
-    """Seconds through scikit-learn and scipy, every `share`-th query timed and scaled; the largest difference of a query's mean."""
+    """Seconds through scikit-learn and scipy, every `share`-th query timed and scaled; the largest difference of a mean."""
     seconds, furthest = 0.0, 0.0
     for entity, (features, labelled, texts) in worlds.items():
         for task in plan_tasks(labelled, draw_split(labelled, "image", Settings().seeds[0])):
@@ -84,10 +98,14 @@ def theirs(worlds: dict[str, tuple], share: int, values: dict[tuple, float]) -> 
                         relevant = task.codes[group.database] == task.codes[group.queries[i]]
                         if relevant.any():
                             found.append(average_precision_score(relevant, database @ queries[i]))
-                    seconds += (time.perf_counter() - start) * len(queries) / len(range(0, len(queries), share))
+                    seconds += (
+                        (time.perf_counter() - start) * len(queries) / len(range(0, len(queries), share))
+                    )
                     start = time.perf_counter()
                     if len(found) > 1:
-                        bootstrap((np.resize(found, len(queries)),), np.mean, n_resamples=DRAWS, method="percentile")
+                        bootstrap(
+                            (np.resize(found, len(queries)),), np.mean, n_resamples=DRAWS, method="percentile"
+                        )
                     seconds += time.perf_counter() - start
                     means.append(np.mean(found))
                 if share == 1:

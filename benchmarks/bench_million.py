@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from clay_eval.evaluator.measures import parse_measures
-from clay_eval.evaluator.metrics import retrieval_scores
-from clay_eval.evaluator.scoring import thread_count
+from clay_eval.evaluator.scoring import retrieval_scores
+from clay_eval.evaluator.scoring.blocks import thread_count
+from clay_eval.evaluator.scoring.measures import parse_measures
 
 SLICE = 8192
 ROWS = 64

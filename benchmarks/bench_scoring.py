@@ -20,8 +20,8 @@ from collections.abc import Callable
 import numpy as np
 
 from clay_eval import average_precision
-from clay_eval.evaluator.measures import parse_measures
-from clay_eval.evaluator.metrics import retrieval_average_precision, retrieval_scores
+from clay_eval.evaluator.scoring import retrieval_average_precision, retrieval_scores
+from clay_eval.evaluator.scoring.measures import parse_measures
 
 BLOCK = 64
 MEASURES = parse_measures(

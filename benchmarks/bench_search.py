@@ -17,7 +17,7 @@ from collections.abc import Callable
 import faiss
 import numpy as np
 
-from clay_eval.evaluator.search import top_k
+from clay_eval.evaluator.scoring.search import top_k
 
 
 def unit_rows(generator: np.random.Generator, rows: int, width: int) -> np.ndarray:

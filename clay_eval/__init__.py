@@ -15,18 +15,18 @@ __version__ = "0.1.0"
 _LAZY = {
     "CLAY": "clay_eval.evaluator.methods.clay",
     "ClayEvalError": "clay_eval.schemas.errors",
-    "Inference": "clay_eval.evaluator.scoreboard",
+    "Inference": "clay_eval.evaluator.statistics.scoreboard",
     "Labelled": "clay_eval.evaluator.protocol",
     "Settings": "clay_eval.evaluator.engine",
     "TextFeatures": "clay_eval.evaluator.spaces",
-    "average_precision": "clay_eval.evaluator.metrics",
+    "average_precision": "clay_eval.evaluator.scoring",
     "evaluate_features": "clay_eval.evaluator.engine",
     "load_encoder": "clay_eval.evaluator.encoders",
-    "parse_measures": "clay_eval.evaluator.measures",
+    "parse_measures": "clay_eval.evaluator.scoring.measures",
     "prepare_methods": "clay_eval.evaluator.method_specs",
     "resolve_method": "clay_eval.evaluator.methods",
-    "results_of": "clay_eval.evaluator.scoreboard",
-    "retrieval_scores": "clay_eval.evaluator.metrics",
+    "results_of": "clay_eval.evaluator.statistics.scoreboard",
+    "retrieval_scores": "clay_eval.evaluator.scoring",
 }
 
 __all__ = [
@@ -50,14 +50,14 @@ __all__ = [
 if TYPE_CHECKING:
     from clay_eval.evaluator.encoders import load_encoder
     from clay_eval.evaluator.engine import Settings, evaluate_features
-    from clay_eval.evaluator.measures import parse_measures
     from clay_eval.evaluator.method_specs import prepare_methods
     from clay_eval.evaluator.methods import resolve_method
     from clay_eval.evaluator.methods.clay import CLAY
-    from clay_eval.evaluator.metrics import average_precision, retrieval_scores
     from clay_eval.evaluator.protocol import Labelled
-    from clay_eval.evaluator.scoreboard import Inference, results_of
+    from clay_eval.evaluator.scoring import average_precision, retrieval_scores
+    from clay_eval.evaluator.scoring.measures import parse_measures
     from clay_eval.evaluator.spaces import TextFeatures
+    from clay_eval.evaluator.statistics.scoreboard import Inference, results_of
     from clay_eval.schemas.errors import ClayEvalError
 
 

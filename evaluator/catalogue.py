@@ -8,11 +8,11 @@ from typing import Any
 
 from .fusion import FUSIONS
 from .image_methods import image_method_names, is_image_method
-from .measures import FAMILIES
 from .methods import method_names
 from .methods.guard import plug_in_errors
 from .methods.importing import import_target
 from .methods.protocol import asked_names, is_privileged
+from .scoring.measures import FAMILIES
 
 _FUSIONS: Mapping[str, str] = {
     "stack": "the paper's: the texts of all conditions in one fit (default)",

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import ClayEvalError, InputError
 
 from .arrays import Float64Array, FloatArray, as_features, require_distinct
-from .measures import Measure, parse_measure
 from .method_specs import Method, uses_texts
 from .methods.protocol import NotApplicableError
-from .metrics import Ties, retrieval_scores
 from .protocol import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task
 from .results import Failure, GroupScores, Outcome
-from .scoring_chance import retrieval_chance
+from .scoring import Ties, retrieval_scores
+from .scoring.chance import retrieval_chance
+from .scoring.measures import Measure, parse_measure
 from .spaces import Extras, Space, TextFeatures, make_space
 from .splits import Split, draw_split
 

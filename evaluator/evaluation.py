@@ -35,11 +35,11 @@ from .report.roles import RIVAL, role_of
 from .report.thumbnails import FOLDER as THUMBNAILS
 from .report.warnings import Facts, report_warnings
 from .results import Compared, Failure, Outcome, Result
-from .scoreboard import comparisons_of, results_of
 from .settings import EvaluationSettings
 from .sources import ClayShards, ImageSource, Labels
 from .spaces import TextFeatures
 from .splits import Split, combination_codes, read_split
+from .statistics.scoreboard import comparisons_of, results_of
 from .supply import FeatureSupply, condition_features, condition_name, extras
 
 REPORT = "report.json"

@@ -17,11 +17,11 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import read_json
 
 from .arrays import Float64Array, FloatArray
-from .measures import Measure
 from .method_specs import Method
 from .methods.protocol import NotApplicableError
-from .metrics import score_rankings
 from .protocol import Index, RetrievalGroup, RetrievalTask
+from .scoring import score_rankings
+from .scoring.measures import Measure
 from .spaces import Extras, TextFeatures, make_space
 
 _LABELS = "database_labels"

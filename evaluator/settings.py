@@ -10,12 +10,12 @@ from clay_eval.schemas.errors import InputError
 
 from .engine import Settings
 from .fusion import UNWEIGHTED
-from .measures import parse_measures
 from .method_specs import Method, MethodSpec, parse_spec, prepare_methods
 from .methods import BUILT_IN
-from .metrics import Ties
-from .scoreboard import Inference
+from .scoring import Ties
+from .scoring.measures import parse_measures
 from .splits import SPLITS
+from .statistics.scoreboard import Inference
 
 DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "crl", "clay", "clay-values")
 ALL = "all"

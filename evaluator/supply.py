@@ -10,7 +10,7 @@ from clay_eval.schemas.texts import ConditionTexts
 from .arrays import FloatArray
 from .encoders import Encoder
 from .features import EntityFeatures, FeatureStore
-from .given_features import GivenStore
+from .features.given import GivenStore
 from .methods.generic import generic_texts
 from .sources import ImageSource, Labels
 from .spaces import Extras, TextFeatures

@@ -115,8 +115,8 @@ def _encoders(
     image methods by their names."""
     from clay_eval.evaluator.encoders import load_encoder
     from clay_eval.evaluator.image_methods import load_image_method
-    from clay_eval.evaluator.images import decode_image
     from clay_eval.evaluator.sources import pictures
+    from clay_eval.evaluator.sources.images import decode_image
 
     kept: dict[int, Any] = {}
 

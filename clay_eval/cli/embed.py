@@ -80,7 +80,7 @@ def embed(
     json: Json = False,
 ) -> None:
     """Turn every picture into one vector, once."""
-    from clay_eval.evaluator.encoder_names import request
+    from clay_eval.evaluator.encoders.names import request
     from clay_eval.schemas.files import locked
 
     resources = ray_resources(engine, workers, gpus_per_worker, cpus_per_worker)
@@ -121,9 +121,9 @@ def embed_source(
 
     resources: has it done by workers of the Ray cluster; `device` is then theirs, and this machine needs no GPU.
     """
+    from clay_eval.evaluator.encoders.lazy import open_encoder
     from clay_eval.evaluator.features import FeatureStore
     from clay_eval.evaluator.features import embed as compute
-    from clay_eval.evaluator.lazy_encoders import open_encoder
 
     total = sum(len(labels.keys) for labels in source.entities.values())
     with progress_bar("embed", total) as advance:
@@ -139,7 +139,7 @@ def embed_source(
         if resources is None:
             model = open_encoder(encoder, store, device, precision, batch_size)
             return compute(source, model, store, batch_size, report), model
-        from clay_eval.evaluator.ray_engine import EncoderRecipe, ray_engine
+        from clay_eval.evaluator.features.ray_engine import EncoderRecipe, ray_engine
 
         model = open_encoder(encoder, store, "cpu", precision, batch_size)
         recipe = EncoderRecipe(encoder, device, precision, batch_size)

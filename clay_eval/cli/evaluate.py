@@ -175,7 +175,7 @@ def evaluate(
 
 def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> int:
     from clay_eval.evaluator.evaluation import prepare
-    from clay_eval.evaluator.given_features import write_needed_texts
+    from clay_eval.evaluator.features.given import write_needed_texts
 
     evaluation = prepare(
         inputs.source, settings, texts=inputs.texts, plan=inputs.plan, methods=inputs.methods(settings)

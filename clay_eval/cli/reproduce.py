@@ -76,7 +76,7 @@ def reproduce(
     from clay_eval.evaluator.experiments.reproduce import EncoderUse, Found, settings_record
     from clay_eval.evaluator.experiments.reproduce_findings import NAME, findings
     from clay_eval.evaluator.experiments.reproduce_lines import lines
-    from clay_eval.evaluator.measures import parse_measure
+    from clay_eval.evaluator.scoring.measures import parse_measure
 
     folder = RunFolder(out)
     settings = Settings(

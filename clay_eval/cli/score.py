@@ -14,8 +14,8 @@ from .embed import Data, open_data
 from .scoring import ConditionOption, EntityOption, ParentOption, parents_of
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.run_scores import RunScores
     from clay_eval.evaluator.sources import ImageSource
+    from clay_eval.evaluator.trec.scores import RunScores
 
 EPILOG = """
 **Examples**
@@ -158,9 +158,9 @@ def score_runs(
 ) -> None:
     """Score run files against qrels and show what came out."""
     from clay_eval.evaluator.exports.per_query import runs_csv
-    from clay_eval.evaluator.measures import parse_measures
-    from clay_eval.evaluator.run_files import Documents, read_qrels, read_run
-    from clay_eval.evaluator.run_scores import score_run, summarise
+    from clay_eval.evaluator.scoring.measures import parse_measures
+    from clay_eval.evaluator.trec.files import Documents, read_qrels, read_run
+    from clay_eval.evaluator.trec.scores import score_run, summarise
     from clay_eval.schemas.files import write_text
 
     measures = parse_measures(measure or DEFAULT_MEASURES)

@@ -114,8 +114,8 @@ class Inputs:
 
     def identity(self) -> Mapping[str, Any]:
         """The identity of what makes the vectors; a model that the feature store does not know is loaded for it."""
-        from clay_eval.evaluator.encoder_names import request
         from clay_eval.evaluator.encoders import load_encoder
+        from clay_eval.evaluator.encoders.names import request
         from clay_eval.evaluator.features import FeatureStore
 
         if self.features is not None:
@@ -126,7 +126,7 @@ class Inputs:
     @contextmanager
     def supply(self) -> Iterator[FeatureSupply]:
         """Vectors of the pictures, computed now as far as the store lacks them; the store is locked meanwhile."""
-        from clay_eval.evaluator.encoder_names import request
+        from clay_eval.evaluator.encoders.names import request
         from clay_eval.evaluator.features import FeatureStore
         from clay_eval.evaluator.supply import StoredFeatures
         from clay_eval.schemas.files import locked
@@ -143,7 +143,7 @@ class Inputs:
             yield StoredFeatures(FeatureStore(self.folder.features), model)
 
     def _given(self) -> StoredFeatures:
-        from clay_eval.evaluator.given_features import GivenEncoder, GivenStore, read_given
+        from clay_eval.evaluator.features.given import GivenEncoder, GivenStore, read_given
         from clay_eval.evaluator.supply import StoredFeatures
 
         assert self.features is not None
@@ -163,7 +163,7 @@ class Inputs:
         """What can move a number by rounding, and is no part of a report's identity."""
         import torch
 
-        from clay_eval.evaluator.devices import choose_device
+        from clay_eval.evaluator.encoders.devices import choose_device
 
         return {
             "device": choose_device(self.device),

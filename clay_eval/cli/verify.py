@@ -119,7 +119,7 @@ def _verify_release(folder: Path, digest: str | None, decode: bool, json: bool) 
 
 
 def _image_check() -> Callable[[bytes, str], Any]:
-    from clay_eval.evaluator.images import decode_image
+    from clay_eval.evaluator.sources.images import decode_image
 
     return decode_image
 
@@ -165,8 +165,8 @@ def _check_plan(run: RunFolder, manifest: dict[str, Any] | None, findings: Findi
 
 def _check_features(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
     """Every file of features is whole and holds numbers."""
-    from clay_eval.evaluator.feature_files import read_features
     from clay_eval.evaluator.features import ENCODER_FILE, FeatureStore
+    from clay_eval.evaluator.features.files import read_features
 
     store = FeatureStore(run.features)
     known = {store.encoder_folder(identity): identity for identity in store.identities()}

@@ -8,8 +8,8 @@ from typing import Any
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.texts import shipped_texts
 
-from ..images import decode_image
 from ..sources import ImageSource
+from ..sources.images import decode_image
 from .benchmark import NOT_DOWNLOADED
 from .catalogue import ASK, BENCHMARKS, PAPER_SETS, data_names
 from .hugging_face import LAYOUT, NAME

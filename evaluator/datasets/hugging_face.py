@@ -22,9 +22,9 @@ from typing import Any
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
 
-from ..images import MAX_BYTES
-from ..label_tables import LabelTable, entity_name
 from ..sources import UNIT_IMAGES, Labels, Unit
+from ..sources.images import MAX_BYTES
+from ..sources.label_tables import LabelTable, entity_name
 
 NAME = "hugging-face"
 LAYOUT = ("*.parquet or data/*.parquet", "or what save_to_disk writes: data-*.arrow, dataset_dict.json")

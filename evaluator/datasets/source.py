@@ -17,9 +17,9 @@ from pathlib import Path
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
 
-from ..images import MAX_BYTES, decode_image
-from ..label_tables import unique_keys
 from ..sources import UNIT_IMAGES, Labels, Unit
+from ..sources.images import MAX_BYTES, decode_image
+from ..sources.label_tables import unique_keys
 from .benchmark import Box, Listing, Picture
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")

@@ -13,9 +13,9 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText
 
 from ..engine import Settings
-from ..measures import parse_measure
 from ..method_specs import MethodSpec, parse_spec, prepare_methods
-from ..metrics import Ties
+from ..scoring import Ties
+from ..scoring.measures import parse_measure
 from ..settings import EvaluationSettings
 from ..spaces import TextFeatures
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset

@@ -17,9 +17,9 @@ from clay_eval.schemas.texts import ConditionTexts
 from ..arrays import Float64Array
 from ..condition_texts import texts_by_entity
 from ..galleries import GalleryQuery, GalleryScores, read_galleries, score_galleries
-from ..measures import parse_measures
 from ..method_specs import Method, prepare_methods
 from ..report.inputs import inputs_record
+from ..scoring.measures import parse_measures
 from ..sources import ImageSource
 from ..statistics import bootstrap_interval
 from ..supply import FeatureSupply, condition_features, extras

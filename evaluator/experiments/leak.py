@@ -26,10 +26,10 @@ from clay_eval.schemas.errors import InputError
 
 from ..arrays import Float64Array, FloatArray
 from ..engine import Settings, score_group
-from ..measures import parse_measure
 from ..method_specs import Method, prepare_methods
-from ..metrics import mean_over_groups
 from ..protocol import Codes, relevance_codes
+from ..scoring import mean_over_groups
+from ..scoring.measures import parse_measure
 from ..settings import EvaluationSettings
 from ..spaces import make_space
 from ..splits import Split, draw_split

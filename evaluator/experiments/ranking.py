@@ -22,8 +22,8 @@ from clay_eval.schemas.errors import InputError
 from ..arrays import Float64Array, FloatArray
 from ..engine import seeded_splits
 from ..method_specs import Method, prepare_methods
-from ..metrics import mean_over_groups
 from ..protocol import RetrievalGroup, RetrievalTask, make_task
+from ..scoring import mean_over_groups
 from ..settings import EvaluationSettings
 from ..spaces import Space, make_space
 from ..splits import combination_codes

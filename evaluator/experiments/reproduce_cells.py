@@ -20,13 +20,13 @@ from clay_eval.schemas.validate import check, read_sealed
 from ..arrays import Float64Array
 from ..engine import Settings, evaluate_features
 from ..galleries import GalleryQuery, score_galleries
-from ..measures import parse_measures
 from ..method_specs import Method
 from ..protocol import Labelled
-from ..scoreboard import Inference, results_of
+from ..scoring.measures import parse_measures
 from ..spaces import Extras, TextFeatures
 from ..splits import combination_codes
 from ..statistics import bootstrap_interval
+from ..statistics.scoreboard import Inference, results_of
 from .reproduce_paper import RECALLS
 
 SCHEMA = "clay-eval/reproduced-cell/1"

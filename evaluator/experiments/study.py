@@ -13,9 +13,9 @@ from ..arrays import Float64Array, FloatArray
 from ..engine import Settings, evaluate_features
 from ..method_specs import Method
 from ..methods.inputs import checked_database
-from ..metrics import mean_over_groups
 from ..protocol import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
 from ..results import GroupScores
+from ..scoring import mean_over_groups
 from ..sources import ImageSource
 from ..spaces import Extras, TextFeatures
 from ..supply import FeatureSupply, condition_features, extras

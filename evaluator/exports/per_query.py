@@ -12,7 +12,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.files import atomic_file
 
 if TYPE_CHECKING:
-    from ..run_scores import RunScores
+    from ..trec.scores import RunScores
 
 NAMES = ("entity", "method", "encoder", "conditions", "group", "query")
 NUMBERS = ("seed",)

@@ -19,7 +19,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 
 from ..arrays import as_floats
-from ..encoder_rows import UNKNOWN_LOGIT_SCALE, normalise_rows
+from ..encoders.rows import UNKNOWN_LOGIT_SCALE, normalise_rows
 from ..features import Engine, EntityFeatures, FeatureStore, embed
 from ..sources import ImageSource, Labels, Unit
 from .protocol import ImageMethod, check_fact

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
 
-from ..devices import check_options, choose_device
-from ..transformers_loading import check_folder, digests, find_folder, generation, read_part, readable
+from ..encoders.devices import check_options, choose_device
+from ..encoders.transformers_loading import (
+    check_folder,
+    digests,
+    find_folder,
+    generation,
+    read_part,
+    readable,
+)
 from .protocol import Fact, check_template
 
 if TYPE_CHECKING:

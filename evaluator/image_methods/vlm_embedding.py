@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import ClayEvalError, InputError
 
-from ..encoder_rows import encode_rows
-from ..transformers_loading import first_line, load_weights, read_part, to_device
+from ..encoders.rows import encode_rows
+from ..encoders.transformers_loading import first_line, load_weights, read_part, to_device
 from .models import MAX_SIDE, ModelOptions
 from .protocol import instruction_for
 

@@ -14,12 +14,12 @@ from clay_eval.schemas.errors import InputError
 
 from ..arrays import Float64Array, FloatArray
 from ..engine import rows_to_fit
-from ..images import decode_image
 from ..method_specs import Method
-from ..metrics import mean_over_groups
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask, make_task
 from ..results import Outcome
+from ..scoring import mean_over_groups
 from ..sources import ImageSource, pictures
+from ..sources.images import decode_image
 from ..spaces import Extras, Space, TextFeatures, make_space
 from ..splits import Split
 from .maps import condition_maps

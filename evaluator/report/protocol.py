@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..measures import FAMILIES
+from ..scoring.measures import FAMILIES
 from .roles import measure_title, method_title
 
 _TIES = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from clay_eval.schemas.files import atomic_file
 
-from ..images import decode_image
 from ..sources import ImageSource
+from ..sources.images import decode_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,7 @@ import numpy as np
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.validate import check
 
-from ..scoreboard import Pooled
+from ..statistics.scoreboard import Pooled
 from .layout import METHOD, Record, shown
 from .means import Sets, mean_of, rows_of
 from .ranks import Clusters, Ranked, shared_ranks, signs_beside

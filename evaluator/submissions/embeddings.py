@@ -23,7 +23,7 @@ from clay_eval.schemas.fingerprint import canonical_json
 from clay_eval.schemas.validate import parse_json
 
 from ..arrays import FloatArray, require_finite, take_rows
-from ..feature_files import DamagedFeaturesError, join_keys, split_keys
+from ..features.files import DamagedFeaturesError, join_keys, split_keys
 from .layout import shown
 
 FORMAT = "clay-eval/embeddings/1"

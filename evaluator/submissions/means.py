@@ -17,9 +17,9 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..arrays import Float64Array
-from ..scoreboard import Pooled
-from ..significance import EQUAL, paired_randomisation_many
 from ..statistics import percentile_intervals
+from ..statistics.scoreboard import Pooled
+from ..statistics.significance import EQUAL, paired_randomisation_many
 
 Sets = Sequence[Sequence[Pooled]]
 """The scored groups of each set of conditions; sets without any are left out before."""

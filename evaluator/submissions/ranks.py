@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..significance import holm
+from ..statistics.significance import holm
 from .means import Sets, mean_of, p_values
 
 Clusters = npt.NDArray[np.int64] | None

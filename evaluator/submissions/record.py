@@ -15,9 +15,9 @@ from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check, parse_json, read_sealed
 
 from ..report.build import plain
-from ..scoreboard import Pooled, number, pooled
 from ..sources import ImageSource
 from ..splits import combination_codes
+from ..statistics.scoreboard import Pooled, number, pooled
 from .layout import METHOD, SCORE, Record, protocol_fingerprint, protocol_record, read_method
 from .means import interval_of, mean_of, rows_of
 from .scoring import Scored, identity, score_parts

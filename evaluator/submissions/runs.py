@@ -14,8 +14,8 @@ from ..arrays import Float64Array
 from ..engine import Settings
 from ..exports.trec import encoded_name
 from ..protocol import Index, RetrievalGroup, RetrievalTask
-from ..run_files import Documents, Limits, Listed, TrecFile, read_run
-from ..run_scores import score_run
+from ..trec.files import Documents, Limits, Listed, TrecFile, read_run
+from ..trec.scores import score_run
 from .embeddings import missing_keys
 from .layout import shown
 

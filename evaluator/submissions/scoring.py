@@ -16,12 +16,12 @@ from ..arrays import unit_rows
 from ..engine import plan_tasks, score_group, seeded_splits
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
 from ..results import GroupScores, Outcome
-from ..scoreboard import results_of
-from ..scoring_chance import retrieval_chance
+from ..scoring.chance import retrieval_chance
 from ..settings import EvaluationSettings
 from ..sources import ImageSource
 from ..spaces import Space
 from ..splits import Split, combination_codes, read_split
+from ..statistics.scoreboard import results_of
 from . import embeddings, runs
 from .layout import (
     EMBEDDINGS,

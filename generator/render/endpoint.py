@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from clay_eval.evaluator.images import decode_image
+from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clay_eval.evaluator.images import decode_image
+from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.errors import ClayEvalError
 
 if TYPE_CHECKING:

@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from clay_eval.evaluator import encoder_names
-from clay_eval.evaluator.encoder_names import parse_name, request, resolve_tag
 from clay_eval.evaluator.encoders import (
     Encoder,
     choose_device,
@@ -24,6 +22,8 @@ from clay_eval.evaluator.encoders import (
     slug,
     weights_sha256,
 )
+from clay_eval.evaluator.encoders import names as encoder_names
+from clay_eval.evaluator.encoders.names import parse_name, request, resolve_tag
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 MODEL = {

@@ -6,13 +6,13 @@ from sklearn.metrics import average_precision_score
 from worlds import KINDS, World, relabelled
 
 from clay_eval.evaluator.engine import Settings, evaluate_features
-from clay_eval.evaluator.measures import parse_measures
 from clay_eval.evaluator.method_specs import Method, prepare_methods
 from clay_eval.evaluator.methods import resolve_method
 from clay_eval.evaluator.protocol import Labelled
-from clay_eval.evaluator.scoreboard import Inference, results_of
+from clay_eval.evaluator.scoring.measures import parse_measures
 from clay_eval.evaluator.spaces import TextFeatures
 from clay_eval.evaluator.splits import combination_codes, split_queries
+from clay_eval.evaluator.statistics.scoreboard import Inference, results_of
 from clay_eval.schemas.errors import InputError
 
 

@@ -8,8 +8,8 @@ from worlds import World
 
 from clay_eval import CLAY
 from clay_eval.evaluator.galleries import GalleryQuery, read_galleries, score_galleries
-from clay_eval.evaluator.measures import parse_measures
 from clay_eval.evaluator.method_specs import Method, prepare_methods
+from clay_eval.evaluator.scoring.measures import parse_measures
 from clay_eval.schemas.errors import InputError
 
 MEASURES = parse_measures(["Hit@1", "Hit@3", "AP"])

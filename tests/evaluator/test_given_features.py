@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from clay_eval.evaluator import given_files
 from clay_eval.evaluator.encoders import Encoder
-from clay_eval.evaluator.feature_files import FeatureFile, write_features
-from clay_eval.evaluator.given_features import (
+from clay_eval.evaluator.features import given_files
+from clay_eval.evaluator.features.files import FeatureFile, write_features
+from clay_eval.evaluator.features.given import (
     GivenEncoder,
     GivenStore,
     needed_texts,

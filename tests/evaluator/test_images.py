@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clay_eval.evaluator.images import decode_image
+from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)

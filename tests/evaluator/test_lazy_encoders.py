@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from clay_eval.evaluator import lazy_encoders
 from clay_eval.evaluator.encoders import Encoder, load_encoder
+from clay_eval.evaluator.encoders import lazy as lazy_encoders
+from clay_eval.evaluator.encoders.lazy import LazyEncoder, open_encoder
 from clay_eval.evaluator.features import FeatureStore, embed
-from clay_eval.evaluator.lazy_encoders import LazyEncoder, open_encoder
 from clay_eval.evaluator.sources import open_source
 from clay_eval.schemas.errors import InputError
 

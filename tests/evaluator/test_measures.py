@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from measures_by_definition import MEASURES, by_definition, graded_by_definition
 
-from clay_eval.evaluator.measures import (
+from clay_eval.evaluator.scoring import retrieval_scores, score_rankings
+from clay_eval.evaluator.scoring.chance import retrieval_chance
+from clay_eval.evaluator.scoring.measures import (
     FAMILIES,
     Measure,
     graded_chance,
     parse_measure,
     parse_measures,
 )
-from clay_eval.evaluator.metrics import retrieval_scores, score_rankings
-from clay_eval.evaluator.scoring_chance import retrieval_chance
-from clay_eval.evaluator.ties import miss_probability
+from clay_eval.evaluator.scoring.ties import miss_probability
 from clay_eval.schemas.errors import InputError
 
 

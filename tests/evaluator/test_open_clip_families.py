@@ -14,8 +14,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny_towers import siglip2_tokenizer
 
-from clay_eval.evaluator.encoder_names import parse_name, resolve_tag
 from clay_eval.evaluator.encoders import Encoder, load_encoder
+from clay_eval.evaluator.encoders.names import parse_name, resolve_tag
 from clay_eval.schemas.errors import InputError
 
 TEXT = {"vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}

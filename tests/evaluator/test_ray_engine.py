@@ -14,7 +14,7 @@ from ray_nodes import ray_cluster
 from clay_eval.evaluator import sources
 from clay_eval.evaluator.encoders import Encoder, load_encoder
 from clay_eval.evaluator.features import EmbedCounts, FeatureStore, embed
-from clay_eval.evaluator.ray_engine import EncoderRecipe, ray_engine
+from clay_eval.evaluator.features.ray_engine import EncoderRecipe, ray_engine
 from clay_eval.evaluator.sources import ImageFolder
 from clay_eval.schemas import ray_cluster as cluster_module
 from clay_eval.schemas.errors import InputError

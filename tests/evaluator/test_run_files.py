@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clay_eval.evaluator.run_files import Documents, Limits, read_qrels, read_run
+from clay_eval.evaluator.trec.files import Documents, Limits, read_qrels, read_run
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 RUN = b"q1 Q0 a 1 0.5 mine\nq2 Q0 a 1 -3e-2 mine\n\nq1\tQ0\tb  7 +2.25 mine\r\n"

@@ -10,12 +10,12 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clay_eval.evaluator import run_scores
-from clay_eval.evaluator.measures import parse_measure
-from clay_eval.evaluator.run_files import Documents, TrecFile, read_qrels, read_run
-from clay_eval.evaluator.run_scores import RunScores, score_run, summarise
-from clay_eval.evaluator.significance import compare, holm
+from clay_eval.evaluator.scoring.measures import parse_measure
 from clay_eval.evaluator.statistics import bootstrap_interval
+from clay_eval.evaluator.statistics.significance import compare, holm
+from clay_eval.evaluator.trec import scores as run_scores
+from clay_eval.evaluator.trec.files import Documents, TrecFile, read_qrels, read_run
+from clay_eval.evaluator.trec.scores import RunScores, score_run, summarise
 from clay_eval.schemas.errors import InputError
 
 Qrels = dict[str, dict[str, int]]

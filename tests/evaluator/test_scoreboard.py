@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import permutation_test
 
 from clay_eval.evaluator.results import GroupScores, Outcome
-from clay_eval.evaluator.scoreboard import Inference, comparisons_of, pooled, results_of
 from clay_eval.evaluator.statistics import bootstrap_interval
+from clay_eval.evaluator.statistics.scoreboard import Inference, comparisons_of, pooled, results_of
 
 
 def group(values, seed=0, name=None, first=0):

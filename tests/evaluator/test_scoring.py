@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from measures_by_definition import MEASURES, graded_by_definition, over_all_orders
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from clay_eval.evaluator.measures import Measure, parse_measure
-from clay_eval.evaluator.metrics import retrieval_scores, score_rankings
-from clay_eval.evaluator.ranking import LAST, Workspace, score_keys
+from clay_eval.evaluator.scoring import retrieval_scores, score_rankings
+from clay_eval.evaluator.scoring.measures import Measure, parse_measure
+from clay_eval.evaluator.scoring.ranking import LAST, Workspace, score_keys
 from clay_eval.schemas.errors import InputError
 
 ALL = [parse_measure(name) for name in MEASURES]
@@ -210,7 +210,7 @@ def test_spaces_are_combined_row_by_row(own, monkeypatch):
         keep[np.flatnonzero(places >= 0), places[places >= 0]] = False
     expected = score_rankings(scores, (both[0][:, None] == both[1]) & keep, ALL)
     for entries in (1 << 18, 700, 10_000):
-        monkeypatch.setattr("clay_eval.evaluator.scoring._BLOCK_ENTRIES", entries)
+        monkeypatch.setattr("clay_eval.evaluator.scoring.blocks._BLOCK_ENTRIES", entries)
         found = retrieval_scores(
             spaces, *both, ALL, own=places, combine=lambda scores: np.minimum(scores[0], scores[1])
         )

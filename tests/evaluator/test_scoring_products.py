@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from measures_by_definition import MEASURES
 
-from clay_eval.evaluator import scoring_products
-from clay_eval.evaluator.measures import Measure, parse_measure
-from clay_eval.evaluator.metrics import retrieval_scores, score_rankings
-from clay_eval.evaluator.scoring_duplicates import find_duplicates
+from clay_eval.evaluator.scoring import products as scoring_products
+from clay_eval.evaluator.scoring import retrieval_scores, score_rankings
+from clay_eval.evaluator.scoring.duplicates import find_duplicates
+from clay_eval.evaluator.scoring.measures import Measure, parse_measure
 from clay_eval.schemas.errors import InputError
 
 ALL = [parse_measure(name) for name in (*MEASURES, "nDCG(graded)@3")]

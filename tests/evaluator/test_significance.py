@@ -7,15 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from clay_eval.evaluator import significance
-from clay_eval.evaluator.significance import (
+from clay_eval.evaluator.statistics import bootstrap_interval, significance
+from clay_eval.evaluator.statistics.significance import (
     compare,
     compare_many,
     holm,
     paired_randomisation,
     paired_randomisation_many,
 )
-from clay_eval.evaluator.statistics import bootstrap_interval
 from clay_eval.schemas.errors import InputError
 
 

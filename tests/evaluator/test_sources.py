@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clay_eval.evaluator.label_tables import unique_keys
 from clay_eval.evaluator.sources import (
     ClayShards,
     ForeignShards,
@@ -23,6 +22,7 @@ from clay_eval.evaluator.sources import (
     open_source,
     pictures,
 )
+from clay_eval.evaluator.sources.label_tables import unique_keys
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.manifest import Making, Tally, write_manifest
 from clay_eval.schemas.shards import ShardSample, read_shard, write_shard

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from measures_by_definition import MEASURES
 
-from clay_eval.evaluator import torch_backend
-from clay_eval.evaluator.measures import parse_measure
-from clay_eval.evaluator.metrics import retrieval_scores
+from clay_eval.evaluator.scoring import retrieval_scores, torch_backend
+from clay_eval.evaluator.scoring.measures import parse_measure
 from clay_eval.schemas.errors import InputError
 
 ALL = [parse_measure(name) for name in (*MEASURES, "nDCG(graded)", "nDCG(graded)@3")]
@@ -106,8 +105,8 @@ def test_bad_input_is_refused():
 def test_nothing_imports_torch_unless_asked():
     code = (
         "import sys, numpy as np\n"
-        "from clay_eval.evaluator.metrics import retrieval_scores\n"
-        "from clay_eval.evaluator.measures import parse_measure\n"
+        "from clay_eval.evaluator.scoring import retrieval_scores\n"
+        "from clay_eval.evaluator.scoring.measures import parse_measure\n"
         "e = np.eye(3); retrieval_scores([(e, e)], [0, 1, 2], [0, 1, 2], [parse_measure('AP')])\n"
         "sys.exit('torch' in sys.modules)"
     )

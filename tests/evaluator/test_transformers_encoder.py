@@ -18,14 +18,14 @@ import torch
 from PIL import Image
 from tiny_towers import CLIP_CONTEXT, save_tower
 
-from clay_eval.evaluator import lazy_encoders
-from clay_eval.evaluator.encoder_names import parse_name, request
 from clay_eval.evaluator.encoders import Encoder, load_encoder, slug
+from clay_eval.evaluator.encoders import lazy as lazy_encoders
+from clay_eval.evaluator.encoders.lazy import LazyEncoder, open_encoder
+from clay_eval.evaluator.encoders.names import parse_name, request
+from clay_eval.evaluator.encoders.transformers_encoder import FAMILIES, pooled
+from clay_eval.evaluator.encoders.transformers_loading import readable
 from clay_eval.evaluator.features import FeatureStore
-from clay_eval.evaluator.lazy_encoders import LazyEncoder, open_encoder
-from clay_eval.evaluator.ray_engine import EncoderRecipe
-from clay_eval.evaluator.transformers_encoder import FAMILIES, pooled
-from clay_eval.evaluator.transformers_loading import readable
+from clay_eval.evaluator.features.ray_engine import EncoderRecipe
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 TEXTS = ["a photo of a red shoe", "blue", "someone running"]

@@ -16,8 +16,8 @@ import pytest
 from clay_eval.evaluator.datasets import source as source_module
 from clay_eval.evaluator.datasets.catalogue import BENCHMARKS
 from clay_eval.evaluator.datasets.source import BenchmarkSource
-from clay_eval.evaluator.images import decode_image
 from clay_eval.evaluator.sources import ImageSource, open_source
+from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 NAMES = sorted(trees.TREES)

@@ -17,8 +17,8 @@ from PIL import Image
 
 from clay_eval.evaluator.datasets import hugging_face
 from clay_eval.evaluator.datasets.hugging_face import HuggingFaceSource
-from clay_eval.evaluator.images import decode_image
 from clay_eval.evaluator.sources import ImageSource, open_source
+from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 CLASSES = ["cat", "dog", "eel"]

@@ -20,10 +20,10 @@ from clay_eval.evaluator.exports.trec import (
     write_qrels,
     write_run,
 )
-from clay_eval.evaluator.measures import parse_measures
-from clay_eval.evaluator.metrics import retrieval_scores
-from clay_eval.evaluator.run_files import Documents, read_qrels, read_run
-from clay_eval.evaluator.run_scores import score_run
+from clay_eval.evaluator.scoring import retrieval_scores
+from clay_eval.evaluator.scoring.measures import parse_measures
+from clay_eval.evaluator.trec.files import Documents, read_qrels, read_run
+from clay_eval.evaluator.trec.scores import score_run
 from clay_eval.schemas.errors import InputError
 
 MEASURES = parse_measures(["AP", "P@5", "nDCG", "Rprec"])

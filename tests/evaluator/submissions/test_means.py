@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clay_eval.evaluator.scoreboard import Pooled
 from clay_eval.evaluator.statistics import bootstrap_interval
+from clay_eval.evaluator.statistics.scoreboard import Pooled
 from clay_eval.evaluator.submissions.means import interval_of, mean_of, p_values, rows_of
 from clay_eval.evaluator.submissions.ranks import shared_ranks, signs_beside
 from clay_eval.schemas.errors import InputError

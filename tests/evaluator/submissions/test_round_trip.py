@@ -17,8 +17,8 @@ from clay_eval.evaluator.engine import evaluate_features
 from clay_eval.evaluator.evaluation import encoded_texts
 from clay_eval.evaluator.method_specs import Method, prepare_methods
 from clay_eval.evaluator.protocol import Labelled
-from clay_eval.evaluator.scoreboard import results_of
 from clay_eval.evaluator.splits import combination_codes
+from clay_eval.evaluator.statistics.scoreboard import results_of
 from clay_eval.evaluator.submissions.pack import Form
 from clay_eval.evaluator.supply import extras
 from clay_eval.schemas.errors import InputError

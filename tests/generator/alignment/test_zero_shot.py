@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clay_eval.evaluator.encoder_rows import warn_of_cut_texts
 from clay_eval.evaluator.encoders import load_encoder
+from clay_eval.evaluator.encoders.rows import warn_of_cut_texts
 from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.alignment.zero_shot import ZeroShotJudge
 from clay_eval.generator.plan import Plan

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clay_eval.evaluator.images import decode_image
+from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.manifest import read_manifest

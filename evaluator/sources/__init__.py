@@ -297,7 +297,7 @@ def open_source(
     conditions: the columns to take as conditions, all if None; for data made elsewhere only.
     """
     if not path.exists():
-        from .datasets import open_benchmark, parse_data_name
+        from ..datasets import open_benchmark, parse_data_name
 
         if (data := parse_data_name(str(path))) is not None:
             return open_benchmark(data, entity, parents, conditions)

@@ -26,16 +26,16 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.files import write_text
 from clay_eval.schemas.fingerprint import file_sha256
 
-from .arrays import FloatArray, as_floats, unit_rows
-from .encoder_rows import UNKNOWN_LOGIT_SCALE
-from .features import EntityFeatures
+from ..arrays import FloatArray, as_floats, unit_rows
+from ..encoders.rows import UNKNOWN_LOGIT_SCALE
+from . import EntityFeatures
 from .given_files import KEYS_SUFFIX, READERS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .encoders import Encoder
-    from .sources import ImageSource
+    from ..encoders import Encoder
+    from ..sources import ImageSource
 
 log = logging.getLogger(__name__)
 

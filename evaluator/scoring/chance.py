@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Float64Array
+from ..arrays import Float64Array
 from .measures import Measure, check_measures, graded_chance
-from .scoring_relevance import CodePair, Codes, checked_codes, checked_own, checked_pairs
+from .relevance import CodePair, Codes, checked_codes, checked_own, checked_pairs
 
 
 def retrieval_chance(

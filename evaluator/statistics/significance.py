@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array
-from .statistics import (
+from ..arrays import Float64Array
+from . import (
     Clusters,
     bootstrap_means_many,
     checked_groups,

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array
+from ..arrays import Float64Array
 from .ties import (
     Formula,
     discount_sums,

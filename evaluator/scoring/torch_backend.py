@@ -19,11 +19,11 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array
+from ..arrays import Float64Array
+from .duplicates import find_duplicates
 from .measures import Measure
-from .scoring_duplicates import find_duplicates
-from .scoring_products import Combine, Pair, combined, float_type
-from .scoring_relevance import Codes, dense_codes
+from .products import Combine, Pair, combined, float_type
+from .relevance import Codes, dense_codes
 from .ties import Ties, miss_probability
 
 if TYPE_CHECKING:

@@ -32,11 +32,11 @@ from clay_eval.schemas.fingerprint import SEAL, fingerprint, is_sealed
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
-from .encoder_rows import UNKNOWN_LOGIT_SCALE
-from .encoders import Encoder, slug
-from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
-from .images import decode_image
-from .sources import ImageSource, Unit
+from ..encoders import Encoder, slug
+from ..encoders.rows import UNKNOWN_LOGIT_SCALE
+from ..sources import ImageSource, Unit
+from ..sources.images import decode_image
+from .files import DamagedFeaturesError, FeatureFile, read_features, write_features
 
 log = logging.getLogger(__name__)
 

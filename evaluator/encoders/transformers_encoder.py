@@ -17,8 +17,8 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 
 from .devices import choose_device
-from .encoder_names import EncoderName
-from .encoder_rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
+from .names import EncoderName
+from .rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
 from .transformers_loading import (
     check_folder,
     find_folder,

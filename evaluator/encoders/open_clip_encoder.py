@@ -16,8 +16,8 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
 
 from .devices import choose_device
-from .encoder_names import EncoderName, resolve_tag
-from .encoder_rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
+from .names import EncoderName, resolve_tag
+from .rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
 
 if TYPE_CHECKING:
     import torch

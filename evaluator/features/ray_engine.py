@@ -14,9 +14,9 @@ from typing import Any
 from clay_eval.schemas.ray_cluster import Resources, over_cluster, require_ray, wait_until_seen
 from clay_eval.schemas.ray_work import Work
 
-from .encoders import Encoder, load_encoder
-from .features import Engine, FeatureStore, embed_unit, refuse_another
-from .sources import ImageSource, Unit
+from ..encoders import Encoder, load_encoder
+from ..sources import ImageSource, Unit
+from . import Engine, FeatureStore, embed_unit, refuse_another
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .devices import DEVICES, PRECISIONS, check_options, choose_device
-from .encoder_names import parse_name
-from .encoder_rows import normalise_rows, slug, weights_sha256
+from .names import parse_name
 from .open_clip_encoder import OpenClipEncoder, load_open_clip
+from .rows import normalise_rows, slug, weights_sha256
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array
-from .measures import Measure
-from .metrics import Ties, score_rankings
-from .run_files import Listed, TrecFile
-from .significance import compare_many, holm
-from .statistics import bootstrap_means_many, percentile_intervals
-from .ties import discount_sums
+from ..arrays import Float64Array
+from ..scoring import Ties, score_rankings
+from ..scoring.measures import Measure
+from ..scoring.ties import discount_sums
+from ..statistics import bootstrap_means_many, percentile_intervals
+from ..statistics.significance import compare_many, holm
+from .files import Listed, TrecFile
 
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]

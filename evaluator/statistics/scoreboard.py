@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Float64Array
-from .metrics import mean_over_groups
-from .results import Compared, GroupScores, Outcome, Result
+from ..arrays import Float64Array
+from ..results import Compared, GroupScores, Outcome, Result
+from ..scoring import mean_over_groups
+from . import bootstrap_means_many, percentile_intervals
 from .significance import compare_many, holm
-from .statistics import bootstrap_means_many, percentile_intervals
 
 Clusters = npt.NDArray[np.int64]
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import FloatArray, as_floats, require_width
-from .scoring import block_rows, thread_count
-from .scoring_duplicates import find_duplicates
-from .scoring_relevance import Codes
+from ..arrays import FloatArray, as_floats, require_width
+from .blocks import block_rows, thread_count
+from .duplicates import find_duplicates
+from .relevance import Codes
 
 Space = tuple[npt.ArrayLike, npt.ArrayLike]
 Combine = Callable[[Sequence[FloatArray]], FloatArray]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .encoder_names import request
-from .encoder_rows import UNKNOWN_LOGIT_SCALE
-from .encoders import Encoder, load_encoder
-from .features import FeatureStore, refuse_another
+from ..features import FeatureStore, refuse_another
+from . import Encoder, load_encoder
+from .names import request
+from .rows import UNKNOWN_LOGIT_SCALE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

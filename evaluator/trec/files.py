@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 
-from .arrays import Float64Array
+from ..arrays import Float64Array
 
 Documents = dict[bytes, int]
 """Document -> its number; share one among a qrels file and the runs that are scored on it."""

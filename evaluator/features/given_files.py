@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import read_text
 
-from .arrays import FloatArray
-from .feature_files import FEATURES_SCHEMA, DamagedFeaturesError, split_keys
+from ..arrays import FloatArray
+from .files import FEATURES_SCHEMA, DamagedFeaturesError, split_keys
 
 KEYS_SUFFIX = ".keys.txt"
 MAX_BYTES = 64 << 30

@@ -23,13 +23,13 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array, FloatArray, as_floats
+from ..arrays import Float64Array, FloatArray, as_floats
+from .blocks import Part, Scorer, block_rows, check_ties, over_rows
+from .formulas import Tables
 from .measures import Measure, check_measures
+from .products import Combine, Pair, Products, Space, checked_spaces, combined, is_large, product_rows
 from .ranking import choose_sort
-from .scoring import Part, Scorer, block_rows, check_ties, over_rows
-from .scoring_formulas import Tables
-from .scoring_products import Combine, Pair, Products, Space, checked_spaces, combined, is_large, product_rows
-from .scoring_relevance import (
+from .relevance import (
     CodePair,
     Codes,
     checked_codes,

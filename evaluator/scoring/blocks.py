@@ -11,11 +11,11 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import Float64Array, FloatArray
+from ..arrays import Float64Array, FloatArray
+from .formulas import RankedHits, Tables, discounted_gain, measure_values, read_hits
 from .measures import Measure
 from .ranking import RowSort, Workspace, dense_keys, score_keys
-from .scoring_formulas import RankedHits, Tables, discounted_gain, measure_values, read_hits
-from .scoring_relevance import Codes, Marker, Rows
+from .relevance import Codes, Marker, Rows
 from .ties import Ties
 
 Part = Callable[[int, int], Float64Array]

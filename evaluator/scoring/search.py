@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from .arrays import FloatArray, require_finite
-from .scoring import Part, over_rows
-from .scoring_duplicates import Duplicates, find_duplicates
-from .scoring_products import Pair, Products, checked_spaces, product_rows
+from ..arrays import FloatArray, require_finite
+from .blocks import Part, over_rows
+from .duplicates import Duplicates, find_duplicates
+from .products import Pair, Products, checked_spaces, product_rows
 
 Indices = npt.NDArray[np.int64]
 Library = Literal["auto", "faiss", "numpy"]
