@@ -43,6 +43,7 @@ def local_server() -> Iterator[Server]:
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
+    params.model_alias = {file.stem}  # else its replies hold the path of the file on this machine
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = 1
     params.warmup = False

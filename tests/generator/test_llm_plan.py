@@ -257,6 +257,7 @@ def test_the_real_local_model(cli: Cli, tmp_path: Path) -> None:
     records = [json.loads(path.read_text()) for path in calls]
     assert {record["rung"] for record in records} == {"json_schema"}
     assert all(record["raw"] and record["model"].startswith("SmolLM2") for record in records)
+    assert not any(".gguf" in path.read_text() for path in calls)  # no path of this machine
     cut = [r for r in records if r["reply"]["finish"] == "length"]
     assert all(isinstance(r["made"], dict) for r in records if r not in cut)
     shutil.copytree(tmp_path / "a" / "plan" / "llm" / "calls", tmp_path / "b" / "plan" / "llm" / "calls")
