@@ -86,8 +86,13 @@ WRITTEN = (
     "manifest.json",
     "encoder.json",
     "texts-*",
-    "thumbnails/*.jpg",
     "per_query.csv",
+    "thumbnails/*.jpg",
+    "pictures/*.jpg",
+    "neighbours.json",
+    "report.json",
+    "queries.html",
+    "report.html",
     "report.md",
 )
 
@@ -159,7 +164,7 @@ def test_run_with_another_encoder_is_refused_before_anything_is_embedded(
     [
         (["--method", "raw"], "methods"),
         (["--k", "7"], "n_components: 50 -> 7"),
-        (["--seed", "5"], "seed: 3 -> 5"),
+        (["--seed", "5"], "seeds: [3] -> [3, 5]"),
         (["--query-share", "0.2"], "query_share: 0.1 -> 0.2"),
         (["--ties", "pessimistic"], "ties: 'expected' -> 'pessimistic'"),
         (["--entity", "demo-human"], "inputs.data.fingerprint"),
