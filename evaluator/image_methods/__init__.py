@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
+from ..methods.importing import import_target
 from .conditioned import ConditionedEncoder, embed_conditioned
 from .protocol import ImageMethod
 
@@ -87,19 +87,7 @@ def load_image_method(name: str, *, runtime: dict[str, Any] | None = None, **opt
 
 
 def _import(target: str) -> Any:
-    module, _, path = target.partition(":")
-    try:
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"the image method {target!r} cannot be imported",
-            where="method",
-            expected="package.module:Class of an installed package",
-            found=f"{type(error).__name__}: {error}",
-            hint="install the package, or set PYTHONPATH to the folder it is in",
-        ) from error
+    found = import_target(target)
     if not callable(found) or (isinstance(found, type) and not is_image_method(found)):
         raise _shape_error(target, getattr(found, "__name__", type(found).__name__))
     return found
