@@ -165,6 +165,11 @@ def save(folder: Path, model: Model, vae: AutoencoderTiny, tokenizer: CLIPTokeni
     tokenizer.backend_tokenizer.model.save(
         str(folder / "tokenizer")
     )  # vocab.json, merges.txt: for older transformers
+    config = folder / "vae" / "config.json"
+    kept = {name: value for name, value in json.loads(config.read_text()).items() if name != "_name_or_path"}
+    config.write_text(
+        json.dumps(kept, indent=2, sort_keys=True) + "\n"
+    )  # no path of the machine that trained it
 
 
 def train(options: Any) -> None:
