@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -62,6 +63,8 @@ def main() -> None:
     6 disk full or a file that cannot be read or written, 7 a language model's server, answers or budget, 130 interrupted,
     141 nobody reads the output.
     """
+    # open_clip's own calls, which a user can do nothing about.
+    warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated", category=FutureWarning)
     try:
         code = app(standalone_mode=False)
     except ClayEvalError as error:
