@@ -62,13 +62,22 @@ def literal_p(sets: list[list[Pooled]], reference: list[list[Pooled]], units: li
     return extreme / 2 ** len(units)
 
 
-@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.booleans())
+# Thousandths: differences near 1e-12, where scores count as equal, are no business of a literal reference.
+THOUSANDTHS = st.integers(-1000, 1000).map(lambda number: number / 1000)
+
+
+@given(st.lists(THOUSANDTHS, min_size=4, max_size=4), st.booleans())
 def test_p_is_that_of_all_flips(by: list[float], clustered: bool) -> None:
     other = shifted(SETS, dict(enumerate(by)))
     other[0][0].values[1] += 0.2
     units = [[0, 2], [1], [3]] if clustered else [[0], [1], [2], [3]]
     found = p_values([other], SETS, draws=1 << 10, clusters=[5, 8, 5, 2] if clustered else None)
     assert found[0] == pytest.approx(literal_p(other, SETS, units))
+
+
+def test_differences_of_rounding_alone_are_none() -> None:
+    noise = shifted(SETS, {0: 4e-13, 1: -3e-13, 2: 1e-13, 3: 5e-13})
+    assert p_values([noise], SETS, draws=100).tolist() == [1.0]
 
 
 def test_equal_methods_are_equal() -> None:
