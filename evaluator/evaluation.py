@@ -319,7 +319,7 @@ def _only(source: ImageSource) -> str:
     if len(source.entities) != 1:
         raise InputError(
             "a split file is of one entity",
-            where="--split",
+            where="--split-file",
             expected="one entity",
             found=sorted(source.entities),
             hint="choose one with --entity",

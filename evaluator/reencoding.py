@@ -12,7 +12,6 @@ from .arrays import FloatArray
 from .features import FeatureStore
 from .fusion import STACK
 from .image_methods import embed_conditioned, load_image_method
-from .image_methods.conditioned import Selection
 from .image_methods.protocol import ImageMethod
 from .method_specs import Features, Method, MethodSpec
 from .methods.protocol import FeatureMethod
@@ -57,10 +56,11 @@ def _features(
     @lru_cache(maxsize=1)
     def features(conditions: tuple[str, ...]) -> FloatArray | tuple[FloatArray, FloatArray]:
         found = embed_conditioned(
-            Selection(source, keys),
+            source,
             method,
             conditions,
             store,
+            entity=entity,
             batch_size=batch_size,
             queries=keys if asks else None,
         )[entity]
