@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -15,9 +16,12 @@ import jsonschema
 
 from .errors import InputError, IntegrityError
 from .fingerprint import is_sealed
+from .reading import read_bytes
 
 MAX_JSON_BYTES = 256 << 20
 MAX_DEPTH = 64
+BOM = "\ufeff"
+"""The byte order mark that some editors and spreadsheets put before a text."""
 
 
 @cache
@@ -72,14 +76,14 @@ def check(record: Any, name: str, where: str | Path) -> None:
 
 
 def parse_json(text: str | bytes, where: str | Path) -> Any:
-    """Parse JSON (bytes as UTF-8).
+    """Parse JSON (bytes as UTF-8, a byte order mark skipped).
 
     Broken text, duplicate keys, NaN, numbers beyond float64, half surrogates and more than MAX_DEPTH levels raise
     InputError.
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode("utf-8")
+            text = text.decode("utf-8").removeprefix(BOM)
         value = json.loads(
             text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
         )
@@ -122,8 +126,8 @@ def _finite(text: str) -> float:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        times = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in times.items() if count > 1)
         raise ValueError(f"the key {twice!r} stands twice in one object")
     return record
 
@@ -133,26 +137,11 @@ def _no_constant(name: str) -> float:
 
 
 def read_text(path: Path, *, limit: int = MAX_JSON_BYTES) -> str:
-    """A text file's content; a missing, unreadable, non-UTF-8 or oversized file raises InputError."""
+    """A text file's content, a byte order mark skipped; InputError as `read_bytes`, and for what is not UTF-8."""
     try:
-        return _read_bytes(path, limit).decode("utf-8")
+        return read_bytes(path, limit).decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8 text", where=path, found=error.reason) from error
-
-
-def _read_bytes(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
-    except FileNotFoundError as error:
-        raise InputError("file not found", where=path) from error
-    except IsADirectoryError as error:
-        raise InputError("expected a file, found a folder", where=path) from error
-    except OSError as error:
-        raise InputError("cannot read this file", where=path, found=error.strerror) from error
-    if len(data) > limit:
-        raise InputError("file too large", where=path, expected=f"at most {limit} bytes")
-    return data
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
@@ -165,7 +154,7 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
 def read_sealed(path: Path, name: str) -> dict[str, Any]:
     """Read JSON that clay-eval sealed; any byte that was changed since raises IntegrityError."""
-    data = _read_bytes(path, MAX_JSON_BYTES)
+    data = read_bytes(path, MAX_JSON_BYTES)
     try:
         record = parse_json(data, path)
     except InputError as error:

@@ -62,7 +62,7 @@ def read(benchmark: Benchmark, folder: Path) -> Listing:
 
 def _contexts(path: Path, known: list[Picture]) -> list[Picture]:
     tags = {picture.file: picture.tags for picture in known}
-    reader = csv.reader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     found: dict[str, Picture] = {}
     try:
         for row in reader:

@@ -49,7 +49,7 @@ def read_exclusions(path: Path, attributes: Sequence[str]) -> list[dict[str, Any
     Raises InputError with the line for an unknown column, a line of the wrong width, no value, or no reason. Values are
     checked with the entity spec that takes the exclusions.
     """
-    text = read_text(path).removeprefix("\ufeff")
+    text = read_text(path)
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:

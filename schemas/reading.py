@@ -1,0 +1,63 @@
+"""Opening files of strangers: regular files only, never more than a limit, and a clear error for everything else.
+
+A FIFO without a writer, or a terminal, would wait for ever, and a device has no end: none of them is opened, nor a link
+that leads to one. What is read is asked for in pieces, so that a limit costs no memory until a file is as large as that.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from .errors import InputError
+
+_PIECE = 1 << 20
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def open_regular(path: Path, what: str = "file", hint: str | None = None) -> IO[bytes]:
+    """Open a regular file for reading in binary, links followed; `what` names it in errors.
+
+    Raises InputError for a file that is missing, may not be read, or is a folder, pipe, socket or device.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for its writer; regular files do not know the flag.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise InputError(f"{what} not found", where=path, hint=hint) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        found = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read this {what}", where=path, found=found) from error
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        found = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise InputError(f"expected a file, found {found}", where=path, hint=hint)
+    return os.fdopen(handle, "rb")
+
+
+def read_bytes(path: Path, limit: int, what: str = "file") -> bytes:
+    """A regular file's content; InputError as `open_regular`, and for more than `limit` bytes."""
+    with open_regular(path, what) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        data = bytearray()
+        # A file may grow while it is read, and those of /proc say that they are empty.
+        while (
+            size <= limit
+            and len(data) <= limit
+            and (piece := stream.read(min(_PIECE, limit + 1 - len(data))))
+        ):
+            data += piece
+    if size > limit or len(data) > limit:
+        raise InputError(
+            f"{what} too large", where=path, expected=f"at most {limit} bytes", found=max(size, len(data))
+        )
+    return bytes(data)

@@ -1,0 +1,64 @@
+"""Files of strangers are opened without a wait and read without an allowance in advance."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.reading import open_regular, read_bytes
+from clay_eval.schemas.validate import parse_json, read_text
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket"))
+        for name, kind in [
+            ("fifo", "named pipe"),
+            ("link", "named pipe"),
+            ("socket", "cannot read"),
+            ("", "folder"),
+            ("/dev/null", "character device"),
+        ]:
+            with pytest.raises(InputError, match=kind) as caught:
+                open_regular(tmp_path / name)
+            assert caught.value.where == str(tmp_path / name)
+
+
+def test_links_to_regular_files_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    assert read_bytes(tmp_path / "link", 5) == b"12345"
+    assert read_bytes(Path("/proc/self/stat"), 1 << 16), "its size is said to be 0"
+
+
+def test_a_limit_costs_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"{}")
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(1 << 30)
+    tracemalloc.start()
+    try:
+        read_bytes(tmp_path / "small", 1 << 28)
+        with pytest.raises(InputError, match="too large"):
+            read_bytes(tmp_path / "large", 1 << 28)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "marked").write_text('\ufeff{"a": 1}', "utf-8")
+    assert read_text(tmp_path / "marked") == '{"a": 1}'
+    assert parse_json((tmp_path / "marked").read_bytes(), "marked") == {"a": 1}
+
+
+def test_a_repeated_key_is_named_in_one_pass() -> None:
+    many = ", ".join(f'"k{i}": 0' for i in range(100_000))
+    with pytest.raises(InputError, match="'k99999' stands twice"):
+        parse_json("{" + many + ', "k99999": 1}', "record")
