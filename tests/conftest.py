@@ -19,6 +19,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from browser import chromium, new_tab
+from playwright.sync_api import Browser, Page
 
 TINY_MODEL = {
     "embed_dim": 32,
@@ -234,3 +236,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium. One a module: while it runs, no other event loop can run in this thread, and Ray and others want one."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """An empty tab of its own."""
+    with new_tab(browser) as opened:
+        yield opened

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from playwright.sync_api import Page
+
 COLORS = ("blue", "green", "red")
 SHAPES = ("box", "disc")
 FINGERPRINT = "ab" * 32
@@ -34,17 +36,17 @@ def table(count: int, held: int = 0, word: str = "plain") -> tuple[dict[str, Any
     return shown, details
 
 
-def marks(browser: Any) -> dict[str, str]:
+def marks(tab: Page) -> dict[str, str]:
     """key -> reason ("" for none), or "accept"."""
-    saved = browser.run("review.file(new Date())")
+    saved = tab.evaluate("review.file(new Date())")
     return {
         key: "accept" if mark["decision"] == "accept" else mark.get("reason", "")
         for key, mark in saved["decisions"].items()
     }
 
 
-def at(browser: Any) -> str:
+def at(tab: Page) -> str:
     """The key under the cursor, which has the focus."""
-    focused = browser.run("document.activeElement.closest('.cell')?.dataset.number")
-    assert browser.run("current()") == int(focused)
-    return str(browser.run("table.rows[current()][0]"))
+    focused = tab.evaluate("document.activeElement.closest('.cell')?.dataset.number")
+    assert tab.evaluate("current()") == int(focused)
+    return str(tab.evaluate("table.rows[current()][0]"))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlencode
 
 import pytest
+from browser import visit
 from doc_blocks import PAGES, ROOT, all_commands, inline_code
+from playwright.sync_api import Page, expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OTHER_OPTIONS = {"--no-deps", "--head", "--address", "--strict"}
 """Options of other programs that the pages name: of pip, ray and mkdocs."""
 WRITTEN = {page.stem: page.read_text("utf-8") for page in PAGES}
@@ -65,19 +64,10 @@ def test_nothing_of_the_markers_is_left(site: Path, build: ModuleType) -> None:
         assert not re.search(r"<!-- (make|run|output|file|start)", page.read_text("utf-8")), page
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-def test_the_search_works_on_files(site: Path, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    address = f"{(site / 'index.html').as_uri()}?{urlencode({'q': 'householder reflection'})}"
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-    done = subprocess.run(
-        [*command, "--virtual-time-budget=10000", "--dump-dom", address],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert re.search(r'href="[^"]*methods\.html[^"]*" class="md-search-result__link"', done.stdout)
+def test_the_search_works_on_files(site: Path, tab: Page) -> None:
+    visit(tab, site / "index.html", "?q=householder+reflection")
+    found = tab.locator("a.md-search-result__link[href*='methods.html']")
+    expect(found.first).to_be_visible()
 
 
 def commands() -> dict[str, set[str]]:

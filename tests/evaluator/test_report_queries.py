@@ -3,78 +3,37 @@
 from __future__ import annotations
 
 import copy
-import html.parser
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from browser import complaints, visit
+from playwright.sync_api import Page, expect
 
 from clay_eval.evaluator.report import browse, neighbours, pages
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '</script><script>document.title="hacked"</script><img src=x onerror=alert(1)>\u202e"\'&amp;'
 
-Page = Callable[..., "Shown"]
-
-
-class Shown(html.parser.HTMLParser):
-    """The page as the browser has it after the script ran: tags with attributes, and texts by the class they stand in."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.page = page
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[tuple[str, str]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input", "img", "link", "br"):
-            self.open.append((tag, dict(attrs).get("class") or dict(attrs).get("id") or ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open.pop()[0] != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and self.open:
-            self.texts.append((" ".join(c or t for t, c in self.open), data))
-
-    def within(self, words: str) -> list[str]:
-        return [text for place, text in self.texts if place.endswith(words)]
-
-    @property
-    def keys(self) -> list[str]:
-        return self.within("code")
+Shown = Callable[..., Page]
 
 
 @pytest.fixture
-def shown(tmp_path: Path) -> Page:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
+def shown(tab: Page) -> Shown:
+    """Open the page of a report's folder with `state` in its address."""
 
-    def page(folder: Path, **state: Any) -> Shown:
-        address = (folder / "queries.html").as_uri() + "#" + urlencode(state, doseq=True)
-        command = [
-            *(
-                CHROMIUM,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                f"--user-data-dir={tmp_path / 'profile'}",
-            ),
-            *("--virtual-time-budget=2000", "--dump-dom", address),
-        ]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
-        return Shown(done.stdout.decode())
+    def page(folder: Path, **state: Any) -> Page:
+        visit(tab, folder / "queries.html", "#" + urlencode(state, doseq=True))
+        return tab
 
     return page
+
+
+def keys(page: Page) -> list[str]:
+    """The keys of the queries shown, in the order of the page."""
+    return page.locator("#list code").all_text_contents()
 
 
 def queries(folder: Path, report: dict[str, Any], entity: str, conditions: list[str]) -> list[dict[str, Any]]:
@@ -94,26 +53,24 @@ def queries(folder: Path, report: dict[str, Any], entity: str, conditions: list[
 
 
 def test_the_first_view_has_signs_pictures_and_the_reference_worst_first(
-    made_report: tuple[dict[str, Any], Path], shown: Page
+    made_report: tuple[dict[str, Any], Path], shown: Shown
 ) -> None:
     report, folder = made_report
     page = shown(folder)
     mine = queries(folder, report, "demo-object", ["category"])
     ordered = sorted(mine, key=lambda q: (q["clay"], q["key"]))
-    assert page.keys == [q["key"] for q in ordered][:24]
-    cards = [attrs for tag, attrs in page.tags if attrs.get("class") == "pic"]
-    assert len(cards) == len(page.keys) * (1 + 4 * 5)
-    assert all(
-        "pictures/0000.jpg" in (attrs["style"] or "") or "pictures/000" in (attrs["style"] or "")
-        for attrs in cards
-    )
-    signs = page.within("sign")
+    first = keys(page)
+    assert first == [q["key"] for q in ordered][:24]
+    pictures = page.locator(".pic").evaluate_all("nodes => nodes.map(node => node.style.backgroundImage)")
+    assert len(pictures) == len(first) * (1 + 4 * 5)
+    assert all(re.fullmatch(r'url\("pictures/000\d\.jpg"\)', picture) for picture in pictures)
+    signs = page.locator(".sign").all_text_contents()
     record = neighbours.read_neighbours(folder, report["neighbours"])
     assert record is not None
     found = record["entities"]["demo-object"]
     (one,) = (s for s in found["sets"] if s["conditions"] == ["category"])
     codes = found["labels"]["category"]["codes"]
-    places = [[found["keys"][image] for image in one["queries"]].index(key) for key in page.keys]
+    places = [[found["keys"][image] for image in one["queries"]].index(key) for key in first]
     expected = [
         "✓" if codes[image] == codes[one["queries"][place]] else "✗"
         for place in places
@@ -122,7 +79,8 @@ def test_the_first_view_has_signs_pictures_and_the_reference_worst_first(
         for image in one["methods"][name]["neighbours"][place]
     ]
     assert signs == expected
-    assert f"All {len(mine)} queries of category" in page.within("sample")[0]
+    expect(page.locator("#sample")).to_contain_text(f"All {len(mine)} queries of category")
+    assert complaints(page) == []
 
 
 @pytest.mark.parametrize(
@@ -136,7 +94,7 @@ def test_the_first_view_has_signs_pictures_and_the_reference_worst_first(
     ],
 )
 def test_queries_are_ordered_and_filtered_as_asked(
-    made_report: tuple[dict[str, Any], Path], shown: Page, order: str, value: Callable[[Any], float]
+    made_report: tuple[dict[str, Any], Path], shown: Shown, order: str, value: Callable[[Any], float]
 ) -> None:
     report, folder = made_report
     asked = ["age", "background"]
@@ -148,16 +106,16 @@ def test_queries_are_ordered_and_filtered_as_asked(
         scored, rest = mine, []
     expected = [q["key"] for q in sorted(scored, key=lambda q: (round(value(q), 9), q["key"]))]
     expected += sorted(q["key"] for q in rest)
-    assert shown(folder, **state).keys == expected[:24]
+    assert keys(shown(folder, **state)) == expected[:24]
     only = [key for key in expected if next(q for q in mine if q["key"] == key)["labels"]["age"] == "child"]
     page = shown(folder, **state, label=["age", "child"])
-    assert page.keys == only[:24]
+    assert keys(page) == only[:24]
     mean = [q["clay"] for q in mine if q["key"] in only and q["clay"] is not None]
-    assert f"{100 * sum(mean) / len(mean):.1f}" in page.within("status b")
+    assert f"{100 * sum(mean) / len(mean):.1f}" in page.locator("#status b").all_text_contents()
 
 
 def test_an_unknown_address_shows_the_first_view(
-    made_report: tuple[dict[str, Any], Path], shown: Page
+    made_report: tuple[dict[str, Any], Path], shown: Shown
 ) -> None:
     folder = made_report[1]
     wrong = {
@@ -168,7 +126,7 @@ def test_an_unknown_address_shows_the_first_view(
         "first": "q",
         "second": "__proto__",
     }
-    assert shown(folder, **wrong).keys == shown(folder).keys
+    assert keys(shown(folder, **wrong)) == keys(shown(folder))
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:
@@ -180,7 +138,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 
 def test_names_cannot_break_out_and_missing_pictures_are_placeholders(
-    made_report: tuple[dict[str, Any], Path], tmp_path: Path, shown: Page
+    made_report: tuple[dict[str, Any], Path], tmp_path: Path, shown: Shown
 ) -> None:
     report, folder = made_report
     names = {
@@ -194,14 +152,15 @@ def test_names_cannot_break_out_and_missing_pictures_are_placeholders(
     bad.update(retrievals=[], maps=[], results=[], comparisons=[])
     pages.write_pages(bad, tmp_path)
     page = shown(tmp_path, entity=names["demo-human"], condition=names["age"].replace("\u202e", " "))
-    scripts = [attrs for tag, attrs in page.tags if tag == "script"]
-    assert len(scripts) == 2
-    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe")]
-    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
-    assert "<title>hacked" not in page.page
-    assert "\u202e" not in page.page
-    assert "no picture" in page.within("none")
-    assert any(HOSTILE.replace("\u202e", " ") in text for text in page.within("h4"))
+    expect(page.locator("script")).to_have_count(2)
+    expect(page.locator("img, iframe")).to_have_count(0)
+    attributes = page.locator("*").evaluate_all("nodes => nodes.flatMap(node => node.getAttributeNames())")
+    assert not [name for name in attributes if name.startswith("on")]
+    assert "hacked</title" not in page.content()
+    assert "\u202e" not in page.content()
+    expect(page.locator(".none").first).to_have_text("no picture")
+    expect(page.locator("h4").filter(has_text=HOSTILE.replace("\u202e", " "))).not_to_have_count(0)
+    assert complaints(page) == []
 
 
 def test_the_page_fetches_nothing_but_pictures_beside_it(made_report: tuple[dict[str, Any], Path]) -> None:

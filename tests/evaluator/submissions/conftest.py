@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from headless import Browser, one_browser
 from submission_world import Pictures, Vectors, evaluation_of
 
 from clay_eval.evaluator.method_specs import Method
@@ -56,9 +55,3 @@ def score() -> Callable[..., dict[str, Any]]:
         return score_submission(folder, source or Pictures(), **options)
 
     return scored
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """The browser, one for all tests."""
-    yield from one_browser(tmp_path_factory.mktemp("browser"))

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import complaints, new_tab, visit
+from playwright.sync_api import Browser, Page, expect
 from submission_world import Pictures
 
 from clay_eval.evaluator.submissions.board import build_board
@@ -183,69 +185,74 @@ def test_durations() -> None:
     assert [duration(s) for s in (0.04, 12.31, 90, 7300)] == ["0.04 s", "12 s", "1.5 min", "2.0 h"]
 
 
-@pytest.fixture
-def opened(browser: Any, boarded: tuple[Path, dict[str, Any]], tmp_path: Path) -> Any:
-    """The page in a browser."""
-    path = tmp_path / "leaderboard.html"
+@pytest.fixture(scope="module")
+def board_page(boarded: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `boarded`."""
+    path = tmp_path_factory.mktemp("board") / "leaderboard.html"
     path.write_text(render_html(boarded[1]))
-    browser.open(path)
-    return browser
+    return path
 
 
-def column(browser: Any, place: int) -> list[str]:
-    found = browser.run(
-        f"[...document.querySelector('table').tBodies[0].rows].map(row => row.cells[{place}].dataset.v)"
-    )
-    return list(found)
+@pytest.fixture
+def opened(tab: Page, board_page: Path) -> Page:
+    """The page in a browser."""
+    visit(tab, board_page)
+    return tab
 
 
-def test_columns_sort_in_a_browser(opened: Any, boarded: tuple[Path, dict[str, Any]]) -> None:
+def column(tab: Page, place: int) -> list[str]:
+    cells = tab.locator("table").first.locator(f"tbody tr > :nth-child({place + 1})")
+    return [str(text) for text in cells.evaluate_all("cells => cells.map(cell => cell.dataset.v)")]
+
+
+def sort_by(tab: Page, place: int, order: str) -> None:
+    """Click on the head of a column; it then says, alone and aloud, how it is sorted."""
+    table = tab.locator("table").first
+    head = table.locator("thead th").nth(place)
+    head.get_by_role("button").click()
+    expect(head).to_have_attribute("aria-sort", order)
+    expect(table.locator("[aria-sort]")).to_have_count(1)
+    expect(tab.get_by_role("status")).to_have_text(f"Sorted by {head.inner_text()}, {order}.")
+
+
+def test_columns_sort_in_a_browser(opened: Page, boarded: tuple[Path, dict[str, Any]]) -> None:
     table = boarded[1]["tables"][0]
-    heads = opened.run(
-        "[...document.querySelectorAll('table')[0].tHead.rows[0].cells].map(c => c.textContent)"
-    )
-    assert heads[:6] == ["method", "rank", "mean of all", *table["columns"]]
-    assert opened.run("document.querySelector('[aria-sort]').textContent") == "rank"
+    heads = opened.locator("table").first.locator("thead th")
+    assert heads.all_inner_texts()[:6] == ["method", "rank", "mean of all", *table["columns"]]
+    expect(opened.locator("[aria-sort]").first).to_have_text("rank")
     before = column(opened, 0)
-    opened.click("table thead button", 3)
+    sort_by(opened, 3, "descending")
     numbers = [float(v) for v in column(opened, 3)]
     assert numbers == sorted(numbers, reverse=True)
     assert numbers != [row["cells"][0]["value"] for row in table["rows"]]
-    assert opened.run("document.getElementById('status').textContent") == f"Sorted by {heads[3]}, descending."
-    opened.click("table thead button", 3)
+    sort_by(opened, 3, "ascending")
     assert [float(v) for v in column(opened, 3)] == numbers[::-1]
-    sorts = opened.run(
-        "[...document.querySelectorAll('table')[0].tHead.rows[0].cells].map(c => c.getAttribute('aria-sort'))"
-    )
-    assert [(place, sort) for place, sort in enumerate(sorts) if sort] == [(3, "ascending")]
-    opened.click("table thead button", 2)
+    sort_by(opened, 2, "descending")
     assert column(opened, 2)[-1] == ""
-    opened.click("table thead button", 2)
+    sort_by(opened, 2, "ascending")
     assert column(opened, 2)[-1] == ""
-    opened.click("table thead button", 0)
+    sort_by(opened, 0, "ascending")
     names = [name.lower() for name in column(opened, 0)]
     assert names.index("clay 1.0 (clay)") < names.index("crl 1.0") < names.index("raw 1.0")
-    opened.click("table thead button", 1)
+    sort_by(opened, 1, "ascending")
     assert column(opened, 0) == before
-    opened.run("document.querySelectorAll('table thead button')[5].focus()")
-    opened.press("Enter")
-    assert opened.run("document.querySelectorAll('th')[5].getAttribute('aria-sort')") == "descending"
-    assert opened.complaints() == []
+    heads.nth(5).get_by_role("button").press("Enter")
+    expect(heads.nth(5)).to_have_attribute("aria-sort", "descending")
+    assert complaints(opened) == []
 
 
-def test_nothing_of_a_stranger_runs_and_nothing_is_fetched(opened: Any) -> None:
-    assert opened.complaints() == []
-    assert opened.run("document.images.length + document.querySelectorAll('[onerror]').length") == 0
-    assert opened.run("performance.getEntriesByType('resource').length") == 0
-    opened.run("document.body.insertAdjacentHTML('beforeend', '<img src=https://example.org/x.png>')")
-    opened.until("true")
-    assert any("Content Security Policy" in text for text in opened.complaints())
+def test_nothing_of_a_stranger_runs_and_nothing_is_fetched(opened: Page) -> None:
+    assert complaints(opened) == []
+    expect(opened.locator("img, [onerror]")).to_have_count(0)
+    assert opened.evaluate("performance.getEntriesByType('resource').length") == 0
+    with opened.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        opened.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<img src=https://example.org/x.png>')"
+        )
 
 
-def test_a_phone_shows_the_page_without_scrolling_it_sideways(opened: Any) -> None:
-    opened.send("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
-    try:
-        assert opened.run("document.documentElement.scrollWidth") <= 390
-        assert opened.run("document.querySelector('.scroll').scrollWidth") > 390
-    finally:
-        opened.send("Emulation.clearDeviceMetricsOverride")
+def test_a_phone_shows_the_page_without_scrolling_it_sideways(browser: Browser, board_page: Path) -> None:
+    with new_tab(browser, viewport={"width": 390, "height": 844}, is_mobile=True) as phone:
+        visit(phone, board_page)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+        assert phone.locator(".scroll").first.evaluate("node => node.scrollWidth") > 390

@@ -1,28 +1,21 @@
-"""A browser, and run folders to review."""
+"""Contact sheets in a browser, and run folders to review."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from browser import visit
 from decided_runs import render
-from headless import Browser, one_browser
 from PIL import Image
+from playwright.sync_api import Page
 from review_page import table
 
 from clay_eval.generator.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.review.sheets import render_page
 from clay_eval.schemas.entity import load_entity
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """The browser, one for all tests."""
-    yield from one_browser(tmp_path_factory.mktemp("browser"))
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +30,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(browser: Any, page: Path) -> Any:
+def opened(tab: Page, page: Path) -> Page:
     """The page as a new reviewer sees it."""
-    if browser.run("location.href") != page.as_uri():
-        browser.open(page)
-    browser.events.clear()
-    browser.run("document.querySelectorAll('dialog').forEach(dialog => dialog.close())")
-    browser.run("localStorage.clear(); review.storage = localStorage; review.restore(); openGrouping(null)")
-    return browser
+    visit(tab, page)
+    return tab
 
 
 @pytest.fixture(scope="module")
