@@ -3,7 +3,7 @@
     run     query Q0 document rank score tag        rank, Q0 and tag mean nothing: the score decides
     qrels   query iteration document grade          a grade is a whole number
 
-Columns are separated by blanks or tabs. A byte order mark is skipped, and names that differ in their Unicode form only are one.
+Columns are separated by blanks or tabs. Byte order marks are skipped; names that differ in Unicode form only are one.
 A file whose name ends in .gz is unpacked on the way, up to a bound.
 """
 
