@@ -88,3 +88,9 @@ class StorageError(ClayEvalError):
     """The disk is full, or a file cannot be written."""
 
     exit_code = 6
+
+
+class ResourceError(ClayEvalError):
+    """Memory or threads ran out."""
+
+    exit_code = 6

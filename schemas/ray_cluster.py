@@ -15,7 +15,9 @@ import importlib
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -141,6 +143,7 @@ def connected() -> Iterator[Any]:
     address = os.environ.get("RAY_ADDRESS") or "auto"
     if address != "auto":
         _knock(address)
+    on_term = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
@@ -150,6 +153,10 @@ def connected() -> Iterator[Any]:
             found=address if address != "auto" else "RAY_ADDRESS is not set, and no Ray runs on this machine",
             hint=_START,
         ) from error
+    if threading.current_thread() is threading.main_thread() and on_term is not None:
+        signal.signal(
+            signal.SIGTERM, on_term
+        )  # Ray's own would end with the signal's number, and without a word
     try:
         yield ray
     finally:

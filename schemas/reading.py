@@ -13,7 +13,10 @@ from typing import IO
 
 from .errors import InputError
 
+UTF8_MARK = b"\xef\xbb\xbf"
+"""The byte order mark that some editors and spreadsheets put before UTF-8 text."""
 _PIECE = 1 << 20
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe (FIFO)",
@@ -61,3 +64,18 @@ def read_bytes(path: Path, limit: int, what: str = "file") -> bytes:
             f"{what} too large", where=path, expected=f"at most {limit} bytes", found=max(size, len(data))
         )
     return bytes(data)
+
+
+def refuse_wide_text(start: bytes, where: str | Path) -> None:
+    """Raise InputError where text that begins with `start` is UTF-16 or UTF-32, as spreadsheets' "Unicode text" is.
+
+    Such text has a mark of its own, or a zero byte beside its first character.
+    """
+    if start.startswith(_WIDE_MARKS) or b"\0" in start[:4]:
+        raise InputError(
+            "not UTF-8 text",
+            where=where,
+            expected="UTF-8",
+            found="UTF-16 or UTF-32",
+            hint="save it as UTF-8, or convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW",
+        )

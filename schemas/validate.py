@@ -16,7 +16,7 @@ import jsonschema
 
 from .errors import InputError, IntegrityError
 from .fingerprint import is_sealed
-from .reading import read_bytes
+from .reading import read_bytes, refuse_wide_text
 
 MAX_JSON_BYTES = 256 << 20
 MAX_DEPTH = 64
@@ -83,6 +83,7 @@ def parse_json(text: str | bytes, where: str | Path) -> Any:
     """
     try:
         if isinstance(text, bytes):
+            refuse_wide_text(text, where)
             text = text.decode("utf-8").removeprefix(BOM)
         value = json.loads(
             text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
@@ -138,8 +139,10 @@ def _no_constant(name: str) -> float:
 
 def read_text(path: Path, *, limit: int = MAX_JSON_BYTES) -> str:
     """A text file's content, a byte order mark skipped; InputError as `read_bytes`, and for what is not UTF-8."""
+    data = read_bytes(path, limit)
+    refuse_wide_text(data, path)
     try:
-        return read_bytes(path, limit).decode("utf-8").removeprefix(BOM)
+        return data.decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8 text", where=path, found=error.reason) from error
 

@@ -76,6 +76,8 @@ def exit_codes() -> str:
     rows += [(str(code), f"`{name}`", about) for code, name, about in error_kinds()]
     rows += [
         ("130", "", "interrupted (Ctrl-C); the same command continues"),
+        ("129", "", "interrupted by SIGHUP, as when a terminal closes; ignored under `nohup`"),
+        ("143", "", "interrupted by SIGTERM, as batch systems and `kill` send it"),
         ("141", "", "nobody reads the output"),
     ]
     return _table(("code", "class", "what"), sorted(rows, key=lambda row: int(row[0])))

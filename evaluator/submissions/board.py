@@ -1,23 +1,28 @@
-"""The leaderboard of a folder of scored submissions: a table for each data set, settings and entity, never mixed."""
+"""The leaderboard of a folder of submissions: a table for each data set, settings and entity, never mixed.
+
+Only scores that were computed here from the data are compared and ranked; claimed ones are listed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import check
 
+from ..sources import ImageSource
 from ..statistics.scoreboard import Pooled
-from .layout import METHOD, Record, shown
+from .gathering import COMPUTED, SAID, claimed, computed, nothing_to_show
+from .layout import METHOD, Record
 from .means import Sets, mean_of, rows_of
 from .ranks import Clusters, Ranked, shared_ranks, signs_beside
-from .record import ALL, COMBINATIONS, of_kind, read_score
+from .record import ALL, COMBINATIONS, of_kind
 
-SCHEMA = "clay-eval/leaderboard/1"
+SCHEMA = "clay-eval/leaderboard/2"
 ALPHA = 0.05
 RANDOMISATIONS = 10_000
 _CELL = ("value", "ci_low", "ci_high")
@@ -26,56 +31,60 @@ Conditions = tuple[str, ...]
 
 
 def build_board(
-    folder: Path, *, alpha: float = ALPHA, randomisations: int = RANDOMISATIONS
+    folder: Path,
+    sources: Sequence[ImageSource] = (),
+    *,
+    split: Path | None = None,
+    alpha: float = ALPHA,
+    randomisations: int = RANDOMISATIONS,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Return the leaderboard of the submissions in `folder`: the folders in it that have a method.json, by name.
 
-    One that is not scored, or whose record is damaged or of another method.json, is excluded, with the reason. Raises
-    InputError where there is no scored submission.
+    sources: the data that submissions are for; every one is scored on them anew. Without any, the score records beside the
+    submissions are taken on trust: no ranks, no comparisons. split: the file of a given split.
+
+    A submission that cannot be scored, or whose claims do not hold together, is excluded, with the reason. Raises InputError
+    where nothing is left.
     """
-    records: dict[str, Record] = {}
-    excluded: list[dict[str, str]] = []
-    for place in _submissions(folder):
-        try:
-            records[place.name] = read_score(place)
-        except ClayEvalError as error:
-            excluded.append({"submission": place.name, "reason": error.what[:2000]})
-    if not records:
-        raise InputError(
-            "no scored submission here",
-            where=folder,
-            expected=f"folders with {METHOD} and score.json",
-            found="; ".join(f"{shown(one['submission'])}: {one['reason']}" for one in excluded[:3]) or "none",
-            hint="score some: clay-eval score SUBMISSION --out RUN",
-        )
+    places = _submissions(folder)
+    found = computed(places, sources, split=split, progress=progress) if sources else claimed(places)
+    if not found.records:
+        raise nothing_to_show(folder, found)
+    records, ranked = found.records, found.scores == COMPUTED
     alike: dict[tuple[str, str], dict[str, Record]] = {}
     for name, record in records.items():
         for entity in record["data"]["entities"]:
             alike.setdefault((record["fingerprint"], entity), {})[name] = record
     tables = [
-        _table(entity, found, alpha, randomisations)
-        for (_, entity), found in sorted(
+        _table(entity, some, alpha, randomisations, ranked)
+        for (_, entity), some in sorted(
             alike.items(),
             key=lambda item: (-_most(alike, item[0][0]), item[0][0], _place(item[1], item[0][1])),
         )
     ]
     board = {
         "schema": SCHEMA,
+        "scores": found.scores,
+        "said": SAID[found.scores],
         "alpha": alpha,
         "randomisations": randomisations,
         "tables": tables,
-        "excluded": excluded,
+        "excluded": found.excluded,
+        "notes": found.notes,
     }
     check(board, "leaderboard", folder)
     return board
 
 
-def _submissions(folder: Path) -> Iterator[Path]:
+def _submissions(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError("there is no such folder", where=folder)
-    for place in sorted(folder.iterdir()):
-        if place.is_dir() and not place.is_symlink() and (place / METHOD).is_file():
-            yield place
+    return [
+        place
+        for place in sorted(folder.iterdir())
+        if place.is_dir() and not place.is_symlink() and (place / METHOD).is_file()
+    ]
 
 
 def _most(alike: Mapping[tuple[str, str], Mapping[str, Record]], fingerprint: str) -> int:
@@ -86,16 +95,21 @@ def _place(records: Mapping[str, Record], entity: str) -> int:
     return list(next(iter(records.values()))["data"]["entities"]).index(entity)
 
 
-def _table(entity: str, records: Mapping[str, Record], alpha: float, draws: int) -> dict[str, Any]:
+def _table(
+    entity: str, records: Mapping[str, Record], alpha: float, draws: int, ranked: bool
+) -> dict[str, Any]:
     first = next(iter(records.values()))
     facts, measure = first["data"]["entities"][entity], first["settings"]["measures"][0]
-    queries = {name: _Queries(entity, record) for name, record in records.items()}
     columns: list[Conditions] = [(condition,) for condition in facts["conditions"]]
-    ranks = _ranks(entity, records, queries, alpha, draws)
-    signs = _signs(records, queries, columns, ranks, alpha, draws)
+    ranks: Mapping[str, Ranked] = {}
+    signs: Mapping[tuple[str, int], str] = {}
+    if ranked:
+        queries = {name: _Queries(entity, record) for name, record in records.items()}
+        ranks = _ranks(entity, records, queries, alpha, draws)
+        signs = _signs(records, queries, columns, ranks, alpha, draws)
     rows = []
     for name, record in records.items():
-        ranked = ranks.get(name)
+        place = ranks.get(name)
         results = {
             tuple(row["conditions"]): row
             for row in record["results"]
@@ -104,9 +118,9 @@ def _table(entity: str, records: Mapping[str, Record], alpha: float, draws: int)
         row = {
             "submission": name,
             "method": dict(record["method"]),
-            "rank": ranked.rank if ranked else None,
-            "tied": bool(ranked and ranked.tied),
-            "p": ranked.p if ranked else None,
+            "rank": place.rank if place else None,
+            "tied": bool(place and place.tied),
+            "p": place.p if place else None,
             "all": _cell(_mean(record, entity, ALL), signs.get((name, len(columns) + 1), "")),
             "combinations": _cell(_mean(record, entity, COMBINATIONS), signs.get((name, len(columns)), "")),
             "cells": [_cell(results.get(c), signs.get((name, i), "")) for i, c in enumerate(columns)],
@@ -126,7 +140,7 @@ def _table(entity: str, records: Mapping[str, Record], alpha: float, draws: int)
         "measure": measure,
         "columns": list(facts["conditions"]),
         "combinations": max(_mean(record, entity, COMBINATIONS)["sets"] for record in records.values()),
-        "queries": max(len(one.rows) for one in queries.values()),
+        "queries": max(len(_per_query(entity, record)["queries"]) for record in records.values()),
         "chance": {
             "all": _mean(whole, entity, ALL)["chance"],
             "combinations": _mean(whole, entity, COMBINATIONS)["chance"],
@@ -140,7 +154,7 @@ class _Queries:
     """The scores of every query of one entity, from a record."""
 
     def __init__(self, entity: str, record: Record) -> None:
-        found = next(one for one in record["per_query"] if one["entity"] == entity)
+        found = _per_query(entity, record)
         self.rows = np.array(found["queries"], np.intp)
         self._clusters = None if found["clusters"] is None else np.array(found["clusters"], np.int64)
         self.sets: dict[Conditions, list[Pooled]] = {
@@ -215,6 +229,11 @@ def _signs(
     )
 
 
+def _per_query(entity: str, record: Record) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(one for one in record["per_query"] if one["entity"] == entity)
+    return found
+
+
 def _mean(record: Record, entity: str, over: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = next(
         row for row in record["means"] if (row["entity"], row["over"]) == (entity, over)
@@ -228,6 +247,6 @@ def _cell(row: Mapping[str, Any] | None, sign: str) -> dict[str, Any]:
 
 
 def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Ranked ones first, the highest mean first; then those that are told labels, then those with gaps."""
-    value = row["all"]["value"]
-    return row["rank"] is None, value is None, row["rank"] or 0, -(value or 0), row["submission"]
+    """Ranked ones first, the highest mean first; then those with gaps and those that are told labels."""
+    value, told = row["all"]["value"], row["method"]["privileged"]
+    return row["rank"] is None, value is None, row["rank"] or 0, told, -(value or 0), row["submission"]

@@ -18,6 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from ..report.escaping import markdown, visible
 from ..report.pages import template as report_template
 from ..report.roles import measure_title
+from .gathering import COMPUTED
 
 _ABSENT = "–"
 _SPLITS = {
@@ -54,6 +55,7 @@ def render_markdown(board: Mapping[str, Any]) -> str:
 def _context(board: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "board": board,
+        "ranked": board["scores"] == COMPUTED,
         "tables": [_table(table) for table in board["tables"]],
         "percent": percent,
         "signs": {"better": "▲", "worse": "▼", "": ""},

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.files import locked, write_sealed
 from clay_eval.schemas.fingerprint import sealed_text
 from clay_eval.schemas.software import versions
@@ -18,7 +18,7 @@ from ..report.build import plain
 from ..sources import ImageSource
 from ..splits import combination_codes
 from ..statistics.scoreboard import Pooled, number, pooled
-from .layout import METHOD, SCORE, Record, protocol_fingerprint, protocol_record, read_method
+from .layout import METHOD, SCORE, Record, protocol_fingerprint, protocol_record, read_method, settings_of
 from .means import interval_of, mean_of, rows_of
 from .scoring import Scored, identity, score_parts
 
@@ -40,29 +40,65 @@ def score_submission(
 
     Raises as `score_parts` does; then nothing is written.
     """
-    record = read_method(folder)
+    read_method(folder)  # a lock would make a folder that is not there
     with locked(folder if to is None else to.parent):
-        scored = score_parts(record, folder, source, split=split, progress=progress)
-        made = score_record(record, scored, source.fingerprint)
+        made = scored_record(folder, source, split=split, progress=progress)
         path = to or folder / SCORE
-        text = sealed_text(made)
-        check(parse_json(text, path), "score", path)
         write_sealed(path, made)
         return read_sealed(path, "score")
+
+
+def scored_record(
+    folder: Path,
+    source: ImageSource,
+    *,
+    split: Path | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Return the record of the submission in `folder`, computed from the data and checked; nothing is written.
+
+    Raises as `score_parts` does.
+    """
+    record = read_method(folder)
+    scored = score_parts(record, folder, source, split=split, progress=progress)
+    made = score_record(record, scored, source.fingerprint)
+    check(parse_json(sealed_text(made), folder / SCORE), "score", folder / SCORE)
+    return made
 
 
 def read_score(folder: Path) -> dict[str, Any]:
     """Return the score record in `folder`.
 
-    Raises InputError where there is none, and IntegrityError where it was changed, or method.json was since.
+    Raises InputError where there is none, and IntegrityError where it was changed, method.json was since, or the record
+    contradicts itself. That it was computed from the data it does not show.
     """
     path = folder / SCORE
     if not path.is_file():
         raise InputError("not scored yet", where=folder, hint=f"clay-eval score {folder} --out RUN")
     found = read_sealed(path, "score")
-    if found["submission"] != identity(read_method(folder)):
+    _require_whole(found, path)
+    method = read_method(folder)
+    if found["submission"] != identity(method) or found["method"] != plain(_said(method)):
         raise IntegrityError(f"{METHOD} is not the one that was scored", where=folder, hint="score it again")
     return found
+
+
+def _require_whole(found: Record, path: Path) -> None:
+    """Raise IntegrityError unless a record's settings, fingerprint, entities, means and queries belong together."""
+    try:
+        settings = protocol_record(settings_of(found))
+    except (ClayEvalError, TypeError, ValueError):
+        settings = {}
+    entities = list(found["data"]["entities"])
+    means = {(row["entity"], row["over"]) for row in found["means"]}
+    whole = (
+        settings == found["settings"]
+        and found["fingerprint"] == protocol_fingerprint(found["data"]["fingerprint"], settings)
+        and means == {(entity, over) for entity in entities for over in (SINGLE, COMBINATIONS, ALL)}
+        and [one["entity"] for one in found["per_query"]] == entities
+    )
+    if not whole:
+        raise IntegrityError("the score record contradicts itself", where=path, hint="score it again")
 
 
 def score_record(record: Record, scored: Scored, data: str) -> dict[str, Any]:
@@ -73,13 +109,7 @@ def score_record(record: Record, scored: Scored, data: str) -> dict[str, Any]:
             "schema": SCHEMA,
             "software": versions("numpy", "scipy"),
             "submission": identity(record),
-            "method": {
-                "name": record["name"],
-                **{name: record.get(name, _DEFAULTS.get(name)) for name in _SAID},
-                "encoder": (record.get("encoder") or {}).get("name"),
-                "format": record["format"],
-                "depth": record.get("depth"),
-            },
+            "method": _said(record),
             "data": {
                 "fingerprint": data,
                 "entities": {
@@ -96,6 +126,17 @@ def score_record(record: Record, scored: Scored, data: str) -> dict[str, Any]:
         }
     )
     return made
+
+
+def _said(record: Record) -> dict[str, Any]:
+    """What method.json says of the method."""
+    return {
+        "name": record["name"],
+        **{name: record.get(name, _DEFAULTS.get(name)) for name in _SAID},
+        "encoder": (record.get("encoder") or {}).get("name"),
+        "format": record["format"],
+        "depth": record.get("depth"),
+    }
 
 
 def of_kind(conditions: Sequence[str], kind: str) -> bool:

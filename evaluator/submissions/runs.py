@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.words import nfc
 
 from ..arrays import Float64Array
 from ..engine import Settings
@@ -45,7 +46,7 @@ def score_run_part(
     Raises InputError for lines that cannot be read, unknown or missing queries and pictures, pictures that stand twice, and
     queries with fewer than `depth` (0: all) pictures.
     """
-    names = [encoded_name(key) for key in keys]
+    names = [nfc(encoded_name(key)) for key in keys]
     queries = {names[row]: place for place, row in enumerate(group.queries.tolist())}
     documents: Documents = {names[row].encode(): place for place, row in enumerate(group.database.tolist())}
     before = len(documents)

@@ -3,7 +3,8 @@
     run     query Q0 document rank score tag        rank, Q0 and tag mean nothing: the score decides
     qrels   query iteration document grade          a grade is a whole number
 
-Columns are separated by blanks or tabs. A file whose name ends in .gz is unpacked on the way, up to a bound.
+Columns are separated by blanks or tabs. Byte order marks are skipped; names that differ in Unicode form only are one.
+A file whose name ends in .gz is unpacked on the way, up to a bound.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.reading import UTF8_MARK, open_regular, refuse_wide_text
+from clay_eval.schemas.words import nfc
 
 from ..arrays import Float64Array
 
@@ -87,7 +90,7 @@ def _read(
     found: dict[bytes, _Column] = {}
     tag = b""
     for number, line in _lines(path, limits):
-        cells = line.split()
+        cells = (line if line.isascii() else _composed(line)).split()
         if len(cells) != width:
             if not cells:
                 continue
@@ -173,7 +176,7 @@ def _lines(path: Path, limits: Limits) -> Iterator[tuple[int, bytes]]:
     total = number = 0
     with ExitStack() as stack:
         try:
-            stream = stack.enter_context(_opened(path))
+            stream = _opened(path, stack)
             while line := stream.readline(limits.line + 1):
                 number += 1
                 total += len(line)
@@ -185,11 +188,10 @@ def _lines(path: Path, limits: Limits) -> Iterator[tuple[int, bytes]]:
                     )
                 if number > limits.lines:
                     raise _beyond("the file is too long", path, number, f"at most {limits.lines} lines")
-                yield number, line
-        except FileNotFoundError as error:
-            raise InputError("file not found", where=path) from error
-        except IsADirectoryError as error:
-            raise InputError("expected a file, found a folder", where=path) from error
+                if number == 1:
+                    refuse_wide_text(line, path)
+                # Files put together with `cat` have marks within, too.
+                yield number, line.removeprefix(UTF8_MARK)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise IntegrityError(
                 "not a whole gzip file", where=f"{path} after line {number}", found=str(error)
@@ -198,14 +200,24 @@ def _lines(path: Path, limits: Limits) -> Iterator[tuple[int, bytes]]:
             raise InputError("cannot read this file", where=path, found=error.strerror) from error
 
 
-def _opened(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return io.BufferedReader(cast("io.RawIOBase", gzip.open(path, "rb")), 1 << 16)
-    return path.open("rb")
+def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
+    stream = stack.enter_context(open_regular(path))
+    if path.suffix != ".gz":
+        return stream
+    unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))
+    return io.BufferedReader(cast("io.RawIOBase", unpacked), 1 << 16)
 
 
 def _beyond(what: str, path: Path, number: int, expected: str) -> InputError:
     return InputError(what, where=f"{path} line {number}", expected=expected, found="more")
+
+
+def _composed(line: bytes) -> bytes:
+    """A line in Unicode's composed form; one that is not UTF-8 stays as it is."""
+    try:
+        return nfc(line.decode("utf-8")).encode()
+    except UnicodeDecodeError:
+        return line
 
 
 def _text(path: Path, name: bytes) -> str:

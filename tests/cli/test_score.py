@@ -56,6 +56,24 @@ def test_one_run(cli: Cli, folder: Path) -> None:
     assert "40 queries, 1 with nothing relevant left out" in shown.out
 
 
+def test_a_byte_order_mark_changes_no_number(cli: Cli, tmp_path: Path) -> None:
+    run = "q1 Q0 d1 1 0.9 t\nq1 Q0 d2 2 0.8 t\nq1 Q0 d3 3 0.7 t\nq2 Q0 d1 1 0.9 t\nq2 Q0 d2 2 0.8 t\n"
+    qrels = "q1 0 d3 1\nq2 0 d2 1\n"
+    for name, text in (("run", run), ("qrels", qrels)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / f"{name}.marked").write_text("\ufeff" + text, "utf-8")
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(("\ufeff" + text).encode()))
+    found = set()
+    for ending in ("", ".marked", ".gz"):
+        for other in ("", ".marked", ".gz"):
+            outcome = cli("score", tmp_path / f"run{ending}", "--qrels", tmp_path / f"qrels{other}", "--json")
+            assert outcome.code == 0, outcome.err
+            record = json.loads(outcome.out)
+            assert record["warnings"] == []
+            found.add(tuple(row["value"] for row in record["results"]))
+    assert found == {((1 / 3 + 1 / 2) / 2, 0.0, 0.1)}
+
+
 def test_two_runs_are_compared_with_the_first(cli: Cli, folder: Path) -> None:
     (folder / "b.run.gz").write_bytes(gzip.compress((folder / "b.run").read_bytes()))
     table = folder / "out" / "scores.csv"

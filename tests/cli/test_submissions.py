@@ -100,15 +100,38 @@ def test_from_submissions_to_a_page(
     for name in ("clay", "rrf"):
         assert cli("score", folder / name, "--out", object_run).code == 0
     page, table = tmp_path / "board.html", tmp_path / "board.md"
-    outcome = cli("leaderboard", folder, "--to", page, "--markdown", table, "--json")
-    assert outcome.code == 0, outcome.err
-    board = json.loads(outcome.out)
-    assert {row["method"]["name"] for row in board["tables"][0]["rows"]} == {"CLAY", "RRF"}
-    assert "RRF" in page.read_text()
-    assert "| CLAY 1 |" in table.read_text()
-    listed = cli("leaderboard", folder, "--to", page)
-    assert "demo-object, data" in listed.out
+    for options, scores in (((), "claimed"), (("--out", object_run), "computed")):
+        outcome = cli("leaderboard", folder, "--to", page, "--markdown", table, "--json", *options)
+        assert outcome.code == 0, outcome.err
+        board = json.loads(outcome.out)
+        assert board["scores"] == scores
+        rows = board["tables"][0]["rows"]
+        assert {row["method"]["name"] for row in rows} == {"CLAY", "RRF"}
+        assert [row["rank"] is None for row in rows] == [scores == "claimed"] * 2
+        assert "RRF" in page.read_text()
+        assert "| CLAY 1 |" in table.read_text()
+        listed = cli("leaderboard", folder, "--to", page, *options)
+        assert "demo-object, data" in listed.out
+        assert listed.out.startswith(board["said"])
     assert cli("leaderboard", folder, "--to", page, "--alpha", "2").code == 2
+    cli("leaderboard", folder, "--to", page, "--entity", "demo-object").refused(2, "--out RUN or --data DIR")
+    cli("leaderboard", folder, "--to", page, "--out", tmp_path / "nowhere").refused(2)
+
+
+def test_submissions_of_one_entity_are_found_in_a_run_of_two(
+    cli: Cli, finished: Path, run_options: list[str], tmp_path: Path
+) -> None:
+    for entity in ("demo-object", "demo-human"):
+        packed = cli(
+            *("submit", "--out", finished, "--entity", entity, "--method", "raw", "--name", entity),
+            *("--to", tmp_path / "s" / entity, "--seed", "3", *run_options[-2:]),
+        )
+        assert packed.code == 0, packed.err
+    outcome = cli("leaderboard", tmp_path / "s", "--out", finished, "--to", tmp_path / "x.html", "--json")
+    assert outcome.code == 0, outcome.err
+    tables = json.loads(outcome.out)["tables"]
+    assert {table["entity"] for table in tables} == {"demo-object", "demo-human"}
+    assert [row["rank"] for table in tables for row in table["rows"]] == [1, 1]
 
 
 def test_refusals(cli: Cli, object_run: Path, run_options: list[str], packed: Path, tmp_path: Path) -> None:

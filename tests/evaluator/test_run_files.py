@@ -1,6 +1,7 @@
 """TREC files of strangers: what is read, and what is refused with file and line."""
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,37 @@ def test_a_run_is_read_query_by_query(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(run.queries["q1"].documents, [0, 1])
     np.testing.assert_array_equal(run.queries["q1"].values, [0.5, 2.25])
     np.testing.assert_array_equal(run.queries["q2"].values, [-0.03])
+
+
+@pytest.mark.parametrize("name", ["a.run", "a.run.gz"])
+def test_byte_order_marks_are_no_part_of_a_name(tmp_path: Path, name: str) -> None:
+    documents: Documents = {}
+    mark = b"\xef\xbb\xbf"
+    together = mark + b"q1 Q0 a 1 0.5 t\n" + mark + b"q1 Q0 b 2 0.4 t\n" + mark + b"q2 Q0 a 1 0.5 t\n"
+    run = read_run(written(tmp_path / name, together), documents)
+    qrels = read_qrels(written(tmp_path / f"q.{name}", mark + b"q1 0 b 1\n"), documents)
+    assert (list(run.queries), list(qrels.queries), list(documents)) == (["q1", "q2"], ["q1"], [b"a", b"b"])
+    np.testing.assert_array_equal(run.queries["q1"].documents, [0, 1])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("name", ["a.run", "a.run.gz"])
+def test_wide_text_is_named(tmp_path: Path, encoding: str, name: str) -> None:
+    path = written(tmp_path / name, RUN.decode().encode(encoding))
+    with pytest.raises(InputError, match="not UTF-8 text") as caught:
+        read_run(path, {})
+    assert "UTF-16" in str(caught.value)
+    assert "iconv" in str(caught.value)
+
+
+def test_one_unicode_form_of_a_name(tmp_path: Path) -> None:
+    documents: Documents = {}
+    run = read_run(written(tmp_path / "a.run", "caf\u00e9 Q0 re\u0301d 1 0.5 t\n".encode()), documents)
+    qrels = read_qrels(written(tmp_path / "q.txt", "cafe\u0301 0 r\u00e9d 1\n".encode()), documents)
+    assert list(run.queries) == list(qrels.queries)
+    assert len(documents) == 1
+    latin = read_run(written(tmp_path / "b.run", b"q Q0 d\xe9 1 0.5 t\n"), {})
+    assert list(latin.queries) == ["q"]
 
 
 def test_qrels_share_the_documents(tmp_path: Path) -> None:
@@ -112,6 +144,11 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     for path, said in ((tmp_path / "none", "not found"), (tmp_path, "folder")):
         with pytest.raises(InputError, match=said):
             read_run(path, {})
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "pipe.gz").symlink_to("pipe")
+    for name in ("pipe", "pipe.gz"):
+        with pytest.raises(InputError, match="named pipe"):
+            read_run(tmp_path / name, {})
     with pytest.raises(InputError, match="lists nothing"):
         read_run(written(tmp_path / "empty", b"\n\n"), {})
 

@@ -58,6 +58,17 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     assert parse_json((tmp_path / "marked").read_bytes(), "marked") == {"a": 1}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_wide_text_is_named(tmp_path: Path, encoding: str) -> None:
+    data = '{"a": 1}'.encode(encoding)
+    (tmp_path / "wide").write_bytes(data)
+    for read in (lambda: read_text(tmp_path / "wide"), lambda: parse_json(data, tmp_path / "wide")):
+        with pytest.raises(InputError, match="not UTF-8 text") as caught:
+            read()
+        assert "UTF-16" in str(caught.value)
+        assert "iconv" in str(caught.value)
+
+
 def test_a_repeated_key_is_named_in_one_pass() -> None:
     many = ", ".join(f'"k{i}": 0' for i in range(100_000))
     with pytest.raises(InputError, match="'k99999' stands twice"):
