@@ -109,11 +109,12 @@ def _source(text: str) -> str | dict[str, Any]:
 @contextmanager
 def _server(llm: LlmOptions) -> Iterator[Server]:
     """The server that `--llm` names."""
-    from urllib.parse import urlsplit, urlunsplit
+    from urllib.parse import urlsplit
 
     from clay_eval.generator.llm.client import Server
     from clay_eval.generator.llm.local import local_server
     from clay_eval.schemas.errors import InputError
+    from clay_eval.schemas.secrets import known_secrets, of_key, of_url, without_userinfo
     from clay_eval.schemas.validate import read_text
 
     if llm.llm == "local":
@@ -122,24 +123,25 @@ def _server(llm: LlmOptions) -> Iterator[Server]:
         with local_server() as server:
             yield server
         return
-    url = (os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL) if llm.llm == "env" else llm.llm
+    url = (os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).strip() if llm.llm == "env" else llm.llm
     try:
         parts = urlsplit(url)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         sound = False
+    key = (
+        read_text(llm.key_file, limit=1 << 16) if llm.key_file else os.environ.get("OPENAI_API_KEY", "")
+    ).strip()
+    secrets = known_secrets(*of_key("the key", key), *of_url("--llm", url))
     if not sound:
         raise InputError(
-            "not a server", where="--llm", expected="local, env, or an http(s) URL", found=llm.llm
+            "not a server",
+            where="OPENAI_BASE_URL" if llm.llm == "env" else "--llm",
+            expected="local, env, or an http(s) URL",
+            found=secrets.masked(without_userinfo(url)),
         )
     model = llm.model or os.environ.get("OPENAI_MODEL")
     if not model:
         raise InputError("no model is named", where="--model", expected="a model that the server knows")
-    key = (
-        read_text(llm.key_file, limit=1 << 16).strip()
-        if llm.key_file
-        else os.environ.get("OPENAI_API_KEY", "")
-    )
     # Passwords and tokens in a URL must not get into records.
-    label = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    yield Server(url, model, label, key)
+    yield Server(url, model, secrets.masked(without_userinfo(url)), key)

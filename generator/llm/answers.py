@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,46 +14,71 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import parse_json
 
 MAX_TEXT = 1 << 20
-_MOST_STARTS = 64
+_MOST_STARTS = 4096
+_MOST_WORK = 16 * MAX_TEXT
+_MOST_FITTED = 64
 _MOST_PROBLEMS = 8
+_END_OF_THOUGHTS = re.compile(
+    r"</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>",
+    re.I,
+)
+_THOUGHTS = re.compile(r"\s*(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷)", re.I)
 
 
-def extract_object(text: str) -> dict[str, Any]:
-    """The first JSON object in `text`, whatever stands around it; InputError if there is none.
+def extract_object(text: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON object that a model's text comes to, whatever stands around it; InputError if there is none.
 
-    An object inside a broken one does not count: a cut answer is no answer.
+    What a model thinks aloud, up to the last "</think>" or its like, is no answer: drafts in it are JSON too. Of what
+    follows, the last object that fits `schema`; the first, if none fits or there is no schema. An object inside a broken
+    one does not count: a cut answer is no answer.
     """
     where = "the answer"
     if len(text) > MAX_TEXT:
         raise InputError("the answer is too long", where=where, expected=f"at most {MAX_TEXT} characters")
+    ends = [found.end() for found in _END_OF_THOUGHTS.finditer(text)]
+    if not ends and _THOUGHTS.match(text):
+        raise InputError("the answer ends within the model's thoughts", where=where)
+    first: dict[str, Any] | None = None
+    last: deque[dict[str, Any]] = deque(maxlen=_MOST_FITTED)
+    for value in _objects(text[ends[-1] if ends else 0 :], where):
+        first = value if first is None else first
+        if schema is None:
+            return first
+        last.append(value)
+    if first is None or schema is None:
+        raise InputError("there is no JSON object in the answer", where=where)
+    return next((value for value in reversed(last) if not schema_problems(value, schema)), first)
+
+
+def _objects(text: str, where: str) -> Iterator[dict[str, Any]]:
+    """The outermost JSON objects in a text; InputError if there are broken ones alone, or one that is cut off."""
     failed: InputError | None = None
-    for start in _starts(text):
+    found = False
+    start, work = text.find("{"), 0
+    for _ in range(_MOST_STARTS):
+        if start < 0 or work > _MOST_WORK:
+            break
+        end = start + 1
         try:
-            _, end = json.JSONDecoder().raw_decode(text, start)
-            value = parse_json(text[start:end], where)
+            _, after = json.JSONDecoder().raw_decode(text, start)
+            value = parse_json(text[start:after], where)
         except RecursionError as error:
             raise InputError("the answer is nested too deeply", where=where) from error
         except InputError as error:
             failed = failed or error
+            end = after
         except ValueError as error:
             # From an opening brace to the end of the text: cut. Prose in braces fails at once.
             if isinstance(error, json.JSONDecodeError) and error.pos >= len(text.rstrip()) - 1:
                 raise InputError("the JSON in the answer is cut off or broken", where=where) from error
             failed = failed or InputError("the JSON in the answer is broken", where=where, found=str(error))
+            work += getattr(error, "pos", len(text)) - start
         else:
-            if isinstance(value, dict):
-                return value
-    raise failed or InputError("there is no JSON object in the answer", where=where)
-
-
-def _starts(text: str) -> Iterator[int]:
-    """Where an object may begin: opening braces, outermost first, a bounded number of them."""
-    start = text.find("{")
-    for _ in range(_MOST_STARTS):
-        if start < 0:
-            return
-        yield start
-        start = text.find("{", start + 1)
+            found, end = True, after
+            yield value
+        start = text.find("{", end)
+    if failed and not found:
+        raise failed
 
 
 def schema_problems(value: Any, schema: Mapping[str, Any]) -> list[str]:

@@ -21,9 +21,10 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 
 from .answers import extract_object, schema_problems
-from .client import ChatClient, Reply
+from .client import ChatClient
 from .errors import AnswerError, FormatRejectedError, ServerError
 from .meter import Usage
+from .replies import Reply
 from .store import CallStore
 
 RUNGS = ("json_schema", "json_object", "text")
@@ -167,7 +168,12 @@ class Asker:
             raise
         record |= {
             "rung": rung,
-            "reply": {"text": reply.text, "refusal": reply.refusal, "finish": reply.finish},
+            "reply": {
+                "text": reply.text,
+                "refusal": reply.refusal,
+                "finish": reply.finish,
+                "thought": reply.thought,
+            },
             "raw": reply.raw,
             "usage": asdict(reply.usage),
         }
@@ -199,9 +205,11 @@ class Asker:
 def _judge(reply: Mapping[str, str], question: Question) -> tuple[dict[str, Any] | None, list[str]]:
     """What was made of a reply (None: nothing), and its problems."""
     try:
-        value = extract_object(reply["text"])
+        value = extract_object(reply["text"], question.schema)
     except InputError as error:
         cut = " (the answer reached the limit on its length: be brief)" if reply["finish"] == "length" else ""
+        if thought := reply.get("thought"):
+            return None, [f"the answer is empty: there is nothing but {thought}, the model's thoughts{cut}"]
         found = f": {error.found}" if error.found else ""
         return None, [f"{error.what}{found}{cut}"]
     problems = schema_problems(value, question.schema)

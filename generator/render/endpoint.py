@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -21,10 +22,17 @@ from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec
+from clay_eval.schemas.secrets import known_secrets, of_key, of_url, without_userinfo
+from clay_eval.schemas.validate import parse_json
+
+from ..refusals import complaint, retry_after
 
 URL_VARIABLE = "OPENAI_BASE_URL"
 KEY_VARIABLE = "OPENAI_API_KEY"
 _SHOWN = 200
+_ENVELOPE = 1 << 20
+_BYTES_A_PIXEL = 8
+"""What an answer may have at most: more than raw pixels with alpha take in base64."""
 _ALWAYS_BASE64 = "gpt-image"
 
 
@@ -63,25 +71,30 @@ class EndpointRenderer:
     """Asks a server for each picture; a failed request names its sample. Close it to close its connections."""
 
     def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
-        from openai import OpenAI
+        # openai's library takes long to load.
+        from ..exchange import open_client
 
         options = options or EndpointOptions()
-        url = options.base_url or os.environ.get(URL_VARIABLE)
-        if not url or not url.startswith(("http://", "https://")):
+        url = (options.base_url or os.environ.get(URL_VARIABLE) or "").strip()
+        if not url.startswith(("http://", "https://")):
             raise InputError(
                 "where is the images endpoint?",
                 where=f"--base-url, or {URL_VARIABLE}",
                 expected="a URL such as http://localhost:8000/v1",
-                found=url and url.partition("@")[2],
+                found=known_secrets().masked(without_userinfo(url)) or None,
             )
         self._options = options
         self._model = model
-        self._key = options.api_key or os.environ.get(KEY_VARIABLE)
-        self._client = OpenAI(
-            base_url=url,
-            api_key=self._key or "none",
+        key = (options.api_key or os.environ.get(KEY_VARIABLE) or "").strip()
+        self._secrets = known_secrets(*of_key(KEY_VARIABLE, key), *of_url("--base-url", url))
+        self._client = open_client(
+            url,
+            key,
             timeout=options.timeout,
-            max_retries=options.retries,
+            largest=_BYTES_A_PIXEL * options.size**2 + _ENVELOPE,
+            retries=options.retries,
+            where="--base-url" if options.base_url else URL_VARIABLE,
+            key_where=KEY_VARIABLE,
         )
         self._early: dict[tuple[str, int], Any] = {}
         self.identity: dict[str, Any] = {
@@ -142,12 +155,24 @@ class EndpointRenderer:
 
     def _bytes(self, sample: SampleSpec) -> bytes:
         """The encoded picture that the server sends for a sample."""
-        answer = self._ask(sample)
-        data = getattr(answer, "data", None)
-        first = data[0] if isinstance(data, list) and data else None
-        encoded, url = getattr(first, "b64_json", None), getattr(first, "url", None)
+        body = self._ask(sample)
+        try:
+            answer = parse_json(body, "the answer")
+        except InputError as error:
+            streamed = body.lstrip().startswith(("data:", "event:"))
+            page = body.lstrip().startswith("<")
+            raise ClayEvalError(
+                f"the server's answer {'holds no picture' if page else 'cannot be read'}",
+                where=sample.key,
+                expected="JSON as of OpenAI's images endpoint",
+                found="a stream of events" if streamed else self._shown(body) or "nothing",
+                hint=f"{_WAY_TO_THE_API}; the answer is {error.what}",
+            ) from error
+        data = answer.get("data") if isinstance(answer, dict) else None
+        first = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
+        encoded, url = first.get("b64_json"), first.get("url")
         if encoded is None and isinstance(url, str) and url.startswith("data:"):
-            encoded = url.partition(",")[2]
+            encoded = url
         if encoded is None and url:
             raise ClayEvalError(
                 "the server sent a link instead of a picture, and links are not followed",
@@ -160,21 +185,24 @@ class EndpointRenderer:
                 "the server's answer holds no picture",
                 where=sample.key,
                 expected="data[0].b64_json",
-                found=self._shown(_text(answer)),
-                hint="--base-url must lead to an OpenAI-style API, usually ending in /v1",
+                found=self._shown(complaint(body) or body),
+                hint=_WAY_TO_THE_API,
             )
         try:
-            return base64.b64decode(encoded, validate=True)
-        except binascii.Error as error:
+            return picture_bytes(encoded)
+        except (binascii.Error, ValueError) as error:
             raise ClayEvalError(
                 "the server's picture is not base64", where=sample.key, found=self._shown(encoded)
             ) from error
 
-    def _ask(self, sample: SampleSpec) -> Any:
-        from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, OpenAIError
+    def _ask(self, sample: SampleSpec) -> str:
+        """The body of the server's answer, without keys."""
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        from ..exchange import TooLargeError
 
         try:
-            return self._client.images.generate(**self._request(sample))
+            answer = self._client.images.with_raw_response.generate(**self._request(sample))
         except APITimeoutError as error:
             raise ClayEvalError(
                 "the server did not answer in time",
@@ -182,27 +210,39 @@ class EndpointRenderer:
                 expected=f"within {self._options.timeout:g} s, {self._options.retries + 1} times",
                 hint="a longer --timeout, or a lower --concurrency",
             ) from error
-        except APIConnectionError as error:
+        except (APIConnectionError, TooLargeError) as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, TooLargeError):
+                raise ClayEvalError(
+                    "the server's answer is too large for a picture", where=sample.key, found=cause
+                ) from error
             raise ClayEvalError(
                 "the server cannot be reached",
                 where=sample.key,
-                found=self._shown(f"{error.__cause__ or error}"),
+                found=self._shown(str(cause)),
                 hint="see that it runs, and --base-url",
             ) from error
         except APIStatusError as error:
-            raise ClayEvalError(
-                "the server refuses this request" if error.status_code < 500 else "the server keeps failing",
-                where=sample.key,
-                found=self._shown(f"HTTP {error.status_code}: {error.message}"),
-                hint=_WAYS_OUT.get(error.status_code, "run the same command again to go on from here"),
-            ) from error
-        except (APIError, OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ClayEvalError(
-                "the server's answer cannot be read",
-                where=sample.key,
-                expected="JSON as of OpenAI's images endpoint",
-                found=self._shown(str(error)),
-            ) from error
+            raise self._refused(error.status_code, error.response, sample) from error
+        return self._secrets.masked(answer.http_response.content.decode("utf-8", "replace"))
+
+    def _refused(self, status: int, response: Any, sample: SampleSpec) -> ClayEvalError:
+        """What to say of an HTTP error."""
+        words = complaint(self._secrets.masked(response.content.decode("utf-8", "replace")))
+        what = "the server refuses this request" if status < 500 else "the server keeps failing"
+        hint = _WAYS_OUT.get(status, "run the same command again to go on from here")
+        if 300 <= status < 400:
+            what = "the server sends its callers elsewhere, and the key does not go there by itself"
+            words = without_userinfo(response.headers.get("location", "")) or words
+            hint = "name the right address: --base-url URL"
+        elif (wait := retry_after(response.headers)) is not None:
+            words = f"{words} (it asks to wait {min(wait, 1e9):.0f} s)"
+        return ClayEvalError(
+            what,
+            where=sample.key,
+            found=self._shown(f"HTTP {status}: {words or response.reason_phrase}"),
+            hint=hint,
+        )
 
     def _request(self, sample: SampleSpec) -> dict[str, Any]:
         options = self._options
@@ -226,11 +266,21 @@ class EndpointRenderer:
 
     def _shown(self, text: str) -> str:
         """The beginning of what a server said, on one line, without the key."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        return " ".join(text.split())[:_SHOWN]
+        return " ".join(self._secrets.masked(text).split())[:_SHOWN]
 
 
+def picture_bytes(text: str) -> bytes:
+    """What base64 stands for, as servers write it: with "data:...," before it, broken into lines, in the alphabet for URLs,
+    without padding. ValueError for anything else.
+    """
+    if text.startswith("data:"):
+        text = unquote(text.partition(",")[2])
+    text = re.sub(r"\s+", "", text).rstrip("=").translate(_FOR_URLS)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
+_FOR_URLS = str.maketrans("-_", "+/")
+_WAY_TO_THE_API = "--base-url must lead to an OpenAI-style API, usually ending in /v1"
 _WAYS_OUT: Mapping[int, str] = {
     400: "a server that knows no seed or negative prompt needs --no-extras; a refused prompt needs other words",
     401: f"set {KEY_VARIABLE}",
@@ -239,7 +289,3 @@ _WAYS_OUT: Mapping[int, str] = {
     422: "a server that knows no seed or negative prompt needs --no-extras",
     429: "a lower --concurrency; run the same command again to go on from here",
 }
-
-
-def _text(answer: object) -> str:
-    return answer if isinstance(answer, str) else repr(answer)
