@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.reading import open_regular
 
 from ..arrays import Float64Array
 
@@ -173,7 +174,10 @@ def _lines(path: Path, limits: Limits) -> Iterator[tuple[int, bytes]]:
     total = number = 0
     with ExitStack() as stack:
         try:
-            stream = stack.enter_context(_opened(path))
+            stream = stack.enter_context(open_regular(path))
+            if path.suffix == ".gz":
+                unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))
+                stream = io.BufferedReader(cast("io.RawIOBase", unpacked), 1 << 16)
             while line := stream.readline(limits.line + 1):
                 number += 1
                 total += len(line)
@@ -186,22 +190,12 @@ def _lines(path: Path, limits: Limits) -> Iterator[tuple[int, bytes]]:
                 if number > limits.lines:
                     raise _beyond("the file is too long", path, number, f"at most {limits.lines} lines")
                 yield number, line
-        except FileNotFoundError as error:
-            raise InputError("file not found", where=path) from error
-        except IsADirectoryError as error:
-            raise InputError("expected a file, found a folder", where=path) from error
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise IntegrityError(
                 "not a whole gzip file", where=f"{path} after line {number}", found=str(error)
             ) from error
         except OSError as error:
             raise InputError("cannot read this file", where=path, found=error.strerror) from error
-
-
-def _opened(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return io.BufferedReader(cast("io.RawIOBase", gzip.open(path, "rb")), 1 << 16)
-    return path.open("rb")
 
 
 def _beyond(what: str, path: Path, number: int, expected: str) -> InputError:
