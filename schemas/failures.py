@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .errors import InputError, IntegrityError
 from .files import remove_file, write_text
-from .validate import parse_json
+from .reading import read_bytes
+from .validate import MAX_JSON_BYTES, parse_json
 
 
 def failures_name(shard: str) -> str:
@@ -30,7 +31,7 @@ def read_failures(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     failures: dict[str, str] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_bytes(path, MAX_JSON_BYTES).splitlines(), start=1):
         where = f"{path} line {number}"
         try:
             record = parse_json(line, where)

@@ -17,6 +17,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .reading import open_regular
+
 SEAL = "seal"
 _BLOCK = 1 << 20
 
@@ -32,9 +34,9 @@ def fingerprint(value: Any) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes, read in blocks of 1 MiB."""
+    """Hexadecimal sha256 of a regular file's bytes, read in blocks of 1 MiB; InputError as `open_regular`."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -47,6 +47,19 @@ def open_regular(path: Path, what: str = "file", hint: str | None = None) -> IO[
     return os.fdopen(handle, "rb")
 
 
+def check_regular(path: Path, what: str = "file", hint: str | None = None) -> None:
+    """Raise InputError as `open_regular` does: for files that a library opens by their path."""
+    open_regular(path, what, hint).close()
+
+
+def check_regular_below(folder: Path) -> None:
+    """Raise InputError for a pipe, socket or device in a folder or its subfolders, also behind a link: libraries that load
+    models read what they find."""
+    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
+        if path.exists() and not path.is_dir() and not path.is_file():
+            check_regular(path)
+
+
 def read_bytes(path: Path, limit: int, what: str = "file") -> bytes:
     """A regular file's content; InputError as `open_regular`, and for more than `limit` bytes."""
     with open_regular(path, what) as stream:

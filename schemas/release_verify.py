@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from .entity import load_entity
-from .errors import ClayEvalError, IntegrityError
+from .errors import ClayEvalError, InputError, IntegrityError
 from .fingerprint import file_sha256, fingerprint
 from .manifest import LABELS, MANIFEST, label_row, read_manifest
+from .reading import read_bytes
 from .release import (
     CROISSANT,
     DATA,
@@ -127,8 +128,8 @@ def _check_files(
 def _noted_reading(place: Path, findings: Findings) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        findings.faults.append(f"{place}: cannot be read: {error.strerror}")
+    except InputError as error:
+        findings.faults.append(f"{place}: cannot be read: {error.found or error.what}")
 
 
 def _is_shard(path: str) -> bool:
@@ -153,7 +154,7 @@ def _check_sums(folder: Path, listed: Mapping[str, Mapping[str, Any]], findings:
         findings.faults.append(f"{place}: missing, or not a plain file")
         return
     with _noted_reading(place, findings):
-        if place.stat().st_size != len(wanted) or place.read_bytes() != wanted:
+        if place.stat().st_size != len(wanted) or read_bytes(place, len(wanted)) != wanted:
             findings.faults.append(f"{place}: does not say what {RELEASE} says")
     findings.files += 2
 

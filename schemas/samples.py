@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .errors import InputError
 from .fingerprint import canonical_json
+from .reading import open_regular
 from .validate import check, parse_json
 
 MAX_LINE_BYTES = 1 << 20
@@ -39,13 +40,7 @@ class SampleSpec:
 def read_plan(path: Path) -> Iterator[SampleSpec]:
     """Stream the sample specs of a plan.jsonl; the first bad line or repeated key raises InputError with its number."""
     seen: set[str] = set()
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError as error:
-        raise InputError("no plan here", where=path, hint="make one with: clay-eval plan") from error
-    except OSError as error:
-        raise InputError("cannot read the plan", where=path, found=error.strerror) from error
-    with stream:
+    with open_regular(path, "plan", hint="make one with: clay-eval plan") as stream:
         for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), start=1):
             record = parse_json(line, f"{path} line {number}")
             check(record, "sample-spec", f"{path} line {number}")

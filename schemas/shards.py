@@ -16,6 +16,7 @@ from typing import Any
 from .errors import InputError, IntegrityError
 from .files import atomic_file
 from .fingerprint import canonical_json
+from .reading import open_regular
 from .tars import HashedFile, closing, member_header, padding, parse_plain
 from .validate import parse_json
 
@@ -165,13 +166,7 @@ def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits)
 
 def _members(path: Path, strict: bool, limits: Limits, images: bool) -> Iterator[tuple[str, str, bytes]]:
     """(key, extension, bytes) of the image and JSON members; checks lengths and the end of the archive."""
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError as error:
-        raise InputError("shard not found", where=path) from error
-    except OSError as error:
-        raise InputError("cannot read this shard", where=path, found=error.strerror) from error
-    with stream:
+    with open_regular(path, "shard") as stream:
         end = 0
         try:
             with tarfile.open(fileobj=stream, mode="r:", tarinfo=_CheckedHeader) as tar:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import ClayEvalError
+from .errors import ClayEvalError, InputError
 from .failures import failures_name, read_failures
 from .fingerprint import file_sha256, fingerprint
 from .manifest import (
@@ -160,8 +160,8 @@ def _check_file(path: Path, entry: dict[str, Any], findings: Findings) -> bool:
     findings.bytes += size
     try:
         sha256 = file_sha256(path)
-    except OSError as error:
-        findings.faults.append(f"{path}: cannot be read: {error.strerror}")
+    except InputError as error:
+        findings.faults.append(f"{path}: cannot be read: {error.found or error.what}")
         return False
     if size != entry["bytes"]:
         findings.faults.append(f"{path}: {entry['bytes']} bytes expected, {size} found")

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.reading import read_bytes
 from clay_eval.schemas.validate import parse_json, read_text
 
 from .benchmark import Benchmark, Picture
@@ -55,10 +56,7 @@ def load_mat(path: Path, name: str, benchmark: Benchmark) -> list[Any]:
     """The variable `name` of a MATLAB 5 file, as `read_mat`; InputError where file or variable is missing or broken."""
     if not path.is_file():
         benchmark.missing(path.name, path)
-    size = path.stat().st_size
-    if size > MAX_MAT_BYTES:
-        raise InputError("file too large", where=path, expected=f"at most {MAX_MAT_BYTES} bytes", found=size)
-    found = read_mat(path.read_bytes(), name, path)
+    found = read_mat(read_bytes(path, MAX_MAT_BYTES), name, path)
     if not isinstance(found, list):
         benchmark.wrong(f"{name} is no list", path, "numbers, texts or structs", str(found)[:100])
     return found

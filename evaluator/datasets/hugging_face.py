@@ -11,7 +11,6 @@ columns of class labels, texts, whole numbers or booleans.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.reading import check_regular
+from clay_eval.schemas.validate import parse_json
 
 from ..sources import UNIT_IMAGES, Labels, Unit
 from ..sources.images import MAX_BYTES
@@ -192,7 +193,10 @@ def _files(folder: Path) -> list[Path]:
         )
     parquet = [*folder.glob("*.parquet"), *folder.glob("*/*.parquet")]
     arrow = [*folder.glob("data-*.arrow"), *folder.glob("*/data-*.arrow")]
-    return sorted(parquet or arrow)
+    files = sorted(parquet or arrow)
+    for file in files:
+        check_regular(file)
+    return files
 
 
 def _split(file: Path) -> str:
@@ -218,8 +222,8 @@ def _class_names(schema: Any, file: Path) -> dict[str, list[str]]:
     """Column -> the names of its classes, from the metadata that datasets writes into the schema."""
     raw = (schema.metadata or {}).get(b"huggingface", b"{}")
     try:
-        features = json.loads(raw).get("info", {}).get("features", {})
-    except (ValueError, AttributeError) as error:
+        features = parse_json(raw, file).get("info", {}).get("features", {})
+    except (InputError, AttributeError) as error:
         raise InputError("metadata that cannot be read", where=file, found=error) from error
     found = {}
     for name, feature in features.items() if isinstance(features, dict) else ():

@@ -15,7 +15,8 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-MAX_BYTES = 256 << 20
+MAX_BYTES = 32 << 20
+"""Of a file, and of what its compressed variables unpack to; a byte becomes a Python number of some ten."""
 _MAX_DEPTH = 8
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -37,11 +38,12 @@ def read_mat(data: bytes, name: str, where: object) -> Any:
     try:
         order = _byte_order(data)
         reader = _Reader(memoryview(data), order, _HEADER)
-        names = []
+        names, left = [], MAX_BYTES
         while reader.left >= 8:
             kind, content = reader.element()
             if kind == _COMPRESSED:
-                kind, content = _Reader(_inflated(content), order).element()
+                kind, content = _Reader(inflated := _inflated(content, left), order).element()
+                left -= len(inflated)
             if kind != _MATRIX:
                 continue
             matrix = _matrix_head(_Reader(content, order))
@@ -175,10 +177,10 @@ def _byte_order(data: bytes) -> str:
     return "<" if mark == b"IM" else ">"
 
 
-def _inflated(content: memoryview) -> memoryview:
+def _inflated(content: memoryview, limit: int) -> memoryview:
     inflater = zlib.decompressobj()
-    data = inflater.decompress(content, MAX_BYTES)
-    if inflater.unconsumed_tail:
+    data = inflater.decompress(content, limit + 1)
+    if len(data) > limit:
         raise MatError(f"more than {MAX_BYTES} bytes when unpacked")
     if not inflater.eof:
         raise MatError("compressed data that end early")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.reading import read_bytes
 
 from ..sources import UNIT_IMAGES, Labels, Unit
 from ..sources.images import MAX_BYTES, decode_image
@@ -167,7 +168,4 @@ def cropped(data: bytes, box: Box, where: str | Path) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise InputError("a picture has too many bytes", where=path, expected=MAX_BYTES, found=size)
-    return path.read_bytes()
+    return read_bytes(path, MAX_BYTES, "picture")

@@ -38,6 +38,7 @@ __all__ = [
     "PRECISIONS",
     "Encoder",
     "OpenClipEncoder",
+    "Preparing",
     "choose_device",
     "load_encoder",
     "normalise_rows",
@@ -74,6 +75,22 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n texts."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """An encoder that can prepare pictures a few at a time, so that a batch never lies in memory at its full size.
+
+    encode_images(images) is encode_prepared(prepare(images)), and so it is where `prepare` is called with some of them.
+    """
+
+    def prepare(self, images: Sequence[Image]) -> list[Any]:
+        """What `encode_prepared` takes, one a picture."""
+        ...
+
+    def encode_prepared(self, prepared: Sequence[Any]) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for n prepared pictures."""
         ...
 
 

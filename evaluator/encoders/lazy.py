@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features import FeatureStore, refuse_another
-from . import Encoder, load_encoder
+from . import Encoder, Preparing, load_encoder
 from .names import request
 from .rows import UNKNOWN_LOGIT_SCALE
 
@@ -44,6 +44,18 @@ class LazyEncoder:
     def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n RGB pictures."""
         return self._encoder().encode_images(images)
+
+    def prepare(self, images: Sequence[Image]) -> list[Any]:
+        """As the encoder's own; the pictures as they are where it has none."""
+        encoder = self._encoder()
+        return encoder.prepare(images) if isinstance(encoder, Preparing) else list(images)
+
+    def encode_prepared(self, prepared: Sequence[Any]) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for n prepared pictures."""
+        encoder = self._encoder()
+        if isinstance(encoder, Preparing):
+            return encoder.encode_prepared(prepared)
+        return encoder.encode_images(prepared)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n texts."""

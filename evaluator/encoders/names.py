@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256
+from clay_eval.schemas.reading import check_regular_below
 from clay_eval.schemas.validate import parse_json, read_text
 
 EMBEDDED = "embedded"
@@ -157,6 +158,7 @@ def _embedded() -> EncoderName:
 
 
 def _folder(folder: Path) -> EncoderName:
+    check_regular_below(folder)
     config = folder / CONFIG
     if not config.is_file():
         raise InputError("not an open_clip model folder", where=folder, expected=f"a file {CONFIG} in it")

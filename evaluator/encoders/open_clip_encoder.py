@@ -58,17 +58,24 @@ class OpenClipEncoder:
 
     def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n RGB pictures."""
+        return self.encode_prepared(self.prepare(images))
+
+    def prepare(self, images: Sequence[Image]) -> list[torch.Tensor]:
+        """Pixels (3, side, side) of every picture."""
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return list(threads.map(self._preprocess, images))
+
+    def encode_prepared(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for n pictures' pixels."""
         import open_clip
         import torch
 
         dtype = open_clip.get_input_dtype(self.identity["precision"]) or torch.float32
-        with ThreadPoolExecutor(_THREADS) as threads:
-
-            def encode(batch: Sequence[Image]) -> torch.Tensor:
-                pixels = torch.stack(list(threads.map(self._preprocess, batch)))
-                return self._call("encode_image", pixels.to(self.device, dtype))
-
-            return encode_rows(encode, images, **self._options())
+        return encode_rows(
+            lambda batch: self._call("encode_image", torch.stack(list(batch)).to(self.device, dtype)),
+            prepared,
+            **self._options(),
+        )
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n texts; a warning names the first text that is longer than the model reads."""

@@ -76,7 +76,20 @@ class TransformersEncoder:
 
     def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n RGB pictures."""
-        return encode_rows(self._image_rows, images, **self._options())
+        return self.encode_prepared(self.prepare(images))
+
+    def prepare(self, images: Sequence[Image]) -> list[dict[str, torch.Tensor]]:
+        """What the model reads of every picture: tensors by name, each of one row."""
+        if not images:
+            return []
+        inputs = self._processor(images=[readable(image) for image in images], return_tensors="pt")
+        return [
+            {name: values[row : row + 1] for name, values in inputs.items()} for row in range(len(images))
+        ]
+
+    def encode_prepared(self, prepared: Sequence[dict[str, torch.Tensor]]) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows for n prepared pictures."""
+        return encode_rows(self._image_rows, prepared, **self._options())
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n texts; a warning names the first text that is longer than the model reads."""
@@ -94,9 +107,12 @@ class TransformersEncoder:
             "precision": self.identity["precision"],
         }
 
-    def _image_rows(self, images: Sequence[Image]) -> torch.Tensor:
-        inputs = self._processor(images=[readable(image) for image in images], return_tensors="pt")
-        return pooled(self._model.get_image_features(**inputs.to(self.device, self._model.dtype)))
+    def _image_rows(self, prepared: Sequence[dict[str, torch.Tensor]]) -> torch.Tensor:
+        import torch
+
+        inputs = {name: torch.cat([one[name] for one in prepared]).to(self.device) for name in prepared[0]}
+        cast = {n: v.to(self._model.dtype) if v.is_floating_point() else v for n, v in inputs.items()}
+        return pooled(self._model.get_image_features(**cast))
 
     def _text_rows(self, texts: Sequence[str]) -> torch.Tensor:
         tokens = self._tokenizer(
@@ -170,7 +186,7 @@ def _common_width(encoder: TransformersEncoder, folder: Any) -> int:
 
     with torch.inference_mode(), loading_errors(folder):
         shapes = [
-            tuple(encoder._image_rows([Image.new("RGB", (32, 32), "grey")]).shape),
+            tuple(encoder._image_rows(encoder.prepare([Image.new("RGB", (32, 32), "grey")])).shape),
             tuple(encoder._text_rows(["a photo"]).shape),
         ]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.reading import check_regular_below, open_regular
 
 from .devices import choose_device
 
@@ -73,6 +74,7 @@ def check_folder(folder: Path) -> None:
     """Raise unless `folder` holds a config and whole safetensors weights: InputError, IntegrityError for damage."""
     from safetensors import SafetensorError, safe_open
 
+    check_regular_below(folder)
     if not (folder / CONFIG).is_file():
         raise InputError(
             "this folder is not a model of transformers", where=folder, expected=f"a file {CONFIG} in it"
@@ -197,7 +199,7 @@ def _digests(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> tuple[tu
             rest[path.relative_to(folder).as_posix()] = file_sha256(path)
             continue
         weights.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             while block := stream.read(_BLOCK):
                 weights.update(block)
     return (("weights_sha256", weights.hexdigest()), ("configuration_sha256", fingerprint(rest)))

@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,10 +32,10 @@ from clay_eval.schemas.fingerprint import SEAL, fingerprint, is_sealed
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
-from ..encoders import Encoder, slug
+from ..encoders import Encoder, Preparing, slug
 from ..encoders.rows import UNKNOWN_LOGIT_SCALE
 from ..sources import ImageSource, Unit
-from ..sources.images import decode_image
+from ..sources.images import by_pixels, decode_image
 from .files import DamagedFeaturesError, FeatureFile, read_features, write_features
 
 log = logging.getLogger(__name__)
@@ -264,9 +264,7 @@ def _embed_unit(
     rows = [np.empty((0, encoder.dimension), dtype=np.float32)]
     with ThreadPoolExecutor(_THREADS) as threads:
         for batch in _batches(source.images(unit), batch_size):
-            names = [key for key, _ in batch]
-            images = list(threads.map(lambda item: decode_image(item[1], f"{unit.name}: {item[0]}"), batch))
-            features = encoder.encode_images(images)
+            names, features = _encode(encoder, batch, unit, threads)
             _check_contract(features, names, encoder, unit.name)
             rows.append(features)
             keys += names
@@ -282,11 +280,34 @@ def _embed_unit(
     return np.concatenate(rows)
 
 
-def _batches(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
+def _encode(
+    encoder: Encoder, batch: Iterable[tuple[str, bytes]], unit: Unit, threads: ThreadPoolExecutor
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Keys and rows of a batch, of which few pictures are in memory at their full size.
+
+    An encoder that cannot prepare pictures gets them in more than one piece where they are large.
+    """
+    names: list[str] = []
+    prepared: list[Any] = []
+    rows = [np.empty((0, encoder.dimension), dtype=np.float32)]
+    for group in by_pixels(batch):
+        names += [key for key, _ in group]
+        images = list(threads.map(lambda item: decode_image(item[1], f"{unit.name}: {item[0]}"), group))
+        if isinstance(encoder, Preparing):
+            prepared += encoder.prepare(images)
+        else:
+            rows.append(encoder.encode_images(images))
+    if isinstance(encoder, Preparing):
+        return names, encoder.encode_prepared(prepared)
+    return names, rows[1] if len(rows) == 2 else np.concatenate(rows)
+
+
+def _batches(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[Iterator[tuple[str, bytes]]]:
+    """Batches of `size` items, each read as it is asked for: the one before must have been read to its end."""
     if size < 1:
         raise InputError("a batch holds at least one item", where="--batch-size", expected=">= 1", found=size)
-    while batch := list(islice(items, size)):
-        yield batch
+    for first in items:
+        yield chain([first], islice(items, size - 1))
 
 
 def _check_contract(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.files import atomic_file, differences
 from clay_eval.schemas.fingerprint import canonical_json
+from clay_eval.schemas.validate import parse_json
 
 FEATURES_SCHEMA = "clay-eval/features/1"
 
@@ -115,8 +116,8 @@ def _check_encoder(path: Path, metadata: Mapping[str, str], identity: Mapping[st
     if metadata.get("encoder") == canonical_json(dict(identity)):
         return
     try:
-        found = json.loads(metadata.get("encoder", ""))
-    except ValueError:
+        found = parse_json(metadata.get("encoder", ""), path)
+    except InputError:
         found = None
     changed = (
         differences(dict(identity), found) if isinstance(found, dict) else ["its header names no encoder"]

@@ -11,25 +11,31 @@ Numbers are float16, float32 or float64. Nothing is unpickled, and sizes are che
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.validate import read_text
+from clay_eval.schemas.validate import parse_json, read_text
 
 from ..arrays import FloatArray
 from .files import FEATURES_SCHEMA, DamagedFeaturesError, split_keys
+from .parquet_bounds import check_texts, rows_at_once
 
 KEYS_SUFFIX = ".keys.txt"
 MAX_BYTES = 64 << 30
 """The most that is read into memory; .npy files are mapped, and may be larger."""
 _FLOATS = ("float16", "float32", "float64")
 _VECTORS = ("feature", "embedding", "features")
+
+_NPY_FAULTS = (
+    *(ValueError, OSError, EOFError, SyntaxError, TypeError, KeyError),
+    *(OverflowError, RecursionError, MemoryError, TokenError),  # of shapes and types that no file can hold
+)
 
 Table = tuple[tuple[str, ...], FloatArray]
 
@@ -38,7 +44,7 @@ def read_npy(path: Path) -> Table:
     """Keys and the array of a .npy file, mapped into memory, not read."""
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError, KeyError) as error:
+    except _NPY_FAULTS as error:
         raise _unreadable(path, error) from error
     if not isinstance(array, np.ndarray):
         raise _unreadable(path, "an archive of arrays")
@@ -90,7 +96,7 @@ def read_parquet(path: Path) -> Table:
     import pyarrow.parquet as parquet
 
     try:
-        with parquet.ParquetFile(path, memory_map=True) as file:
+        with parquet.ParquetFile(path, memory_map=True, read_dictionary=["key"]) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
             column = next((name for name in _VECTORS if name in schema.names), None)
             if "key" not in schema.names or column is None:
@@ -104,9 +110,14 @@ def read_parquet(path: Path) -> Table:
             if not hasattr(kind, "value_type"):
                 raise _not_floats(path, kind)
             number = _float_name(str(kind.value_type))
+            if number not in _FLOATS:
+                raise _not_floats(path, number)
+            at_once = rows_at_once(path, file.metadata, column, np.dtype(number).itemsize)
             keys: list[str] = []
+            length = 0
             matrix: FloatArray | None = None
-            for batch in file.iter_batches(4096, columns=["key", column], use_threads=False):
+            for batch in file.iter_batches(at_once, columns=["key", column], use_threads=False):
+                length = check_texts(path, batch.column("key"), length)
                 block = _block(path, batch.column(column), keys)
                 if matrix is None:
                     _check_array(path, (rows, block.shape[1]), number, in_memory=True)
@@ -114,7 +125,7 @@ def read_parquet(path: Path) -> Table:
                 _require_width(path, block, matrix.shape[1], len(keys))
                 matrix[len(keys) : len(keys) + len(block)] = block
                 keys += _texts(path, batch.column("key"), len(keys))
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise _unreadable(path, error) from error
     if matrix is None:
         raise InputError("no features in this file", where=path, found="no rows")
@@ -173,8 +184,8 @@ def _keys_of(path: Path, metadata: dict[str, str], raw: NDArray[Any] | None) -> 
         except (UnicodeDecodeError, DamagedFeaturesError) as error:
             raise InputError("the tensor 'keys' is not text", where=path, found=error) from error
     try:
-        keys = json.loads(metadata.get("keys", ""))
-    except ValueError:
+        keys = parse_json(metadata.get("keys", ""), path)
+    except InputError:
         keys = None
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise InputError(

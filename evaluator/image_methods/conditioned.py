@@ -46,6 +46,9 @@ class ConditionedEncoder:
         self._step = "encode_queries" if role == "queries" else "encode"
         if not callable(getattr(method, self._step, None)):
             raise InputError(f"{type(method).__name__} has no {self._step}")
+        self._shrink: Any = getattr(method, "shrink", None)
+        if callable(self._shrink):
+            self.prepare, self.encode_prepared = self._prepare, self.encode_images
         own = dict(method.identity)
         if not own or not all(isinstance(key, str) and check_fact(value) for key, value in own.items()):
             raise InputError(
@@ -86,6 +89,9 @@ class ConditionedEncoder:
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Raises InputError: an image method has no vectors of texts."""
         raise InputError("an image method encodes no texts", where=str(self._facts["name"]))
+
+    def _prepare(self, images: Sequence[Image]) -> list[Image]:
+        return [self._shrink(image) for image in images]
 
     def _rows(self, images: Sequence[Image]) -> NDArray[np.floating[Any]]:
         name = f"{type(self._method).__name__}.{self._step}"

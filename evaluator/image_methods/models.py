@@ -79,6 +79,10 @@ class ModelOptions:
     def _options(self) -> dict[str, Any]:
         return {"batch_size": self.batch_size, "precision": self.precision}
 
+    def shrink(self, image: Image) -> Image:
+        """`image`, shrunk where it is too large."""
+        return shrunk(image, self.max_side)
+
     def _fitting(self, images: Sequence[Image]) -> list[Image]:
         """The pictures, shrunk where they are too large; none is altered."""
         return [readable(shrunk(image, self.max_side)) for image in images]

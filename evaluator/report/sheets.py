@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from clay_eval.schemas.files import atomic_file
 
 from ..sources import ImageSource
-from ..sources.images import decode_image
+from ..sources.images import by_pixels, decode_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +22,6 @@ SIDE = 96
 COLUMNS = 8
 _PAPER = (222, 222, 222)
 _WORKERS = 4
-_BATCH = 128
 
 
 def sheet_path(number: int) -> str:
@@ -46,7 +45,7 @@ def small_pictures(
         if key in wanted
     )
     with ThreadPoolExecutor(_WORKERS) as pool:
-        while batch := list(islice(encoded, _BATCH)):
+        for batch in by_pixels(encoded):
             yield from pool.map(lambda item: (item[0], _small(item[1], item[0], side)), batch)
 
 

@@ -16,9 +16,11 @@ from typing import Any, Protocol, runtime_checkable
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.manifest import LABELS, MANIFEST, check_record, read_manifest
+from clay_eval.schemas.reading import read_bytes
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.validate import parse_json, read_text
 
+from .images import MAX_BYTES
 from .label_tables import LabelTable, entity_name, read_label_table, unique_keys
 
 UNIT_IMAGES = 512
@@ -276,7 +278,7 @@ class ImageFolder(_OwnData):
         """Stream (key, encoded picture); a file that changed since the folder was opened raises IntegrityError."""
         for key in unit.keys:
             path, expected = self._hashes[key]
-            data = path.read_bytes()
+            data = read_bytes(path, MAX_BYTES, "picture")
             if hashlib.sha256(data).hexdigest() != expected:
                 raise IntegrityError("a picture changed while it was in use", where=path, hint="run again")
             yield key, data

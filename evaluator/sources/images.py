@@ -1,14 +1,17 @@
-"""Decoding pictures that strangers made: three formats, capped bytes and pixels, upright RGB out."""
+"""Decoding pictures that strangers made: three formats, capped bytes, pixels, sides and work; upright RGB out."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clay_eval.schemas.errors import InputError, IntegrityError
+
+from .headers import MAX_EXIF, picture_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535
+MAX_RATIO = 100
+"""Longer side by shorter: encoders enlarge a picture until its shorter side has some hundred pixels."""
+GROUP_PIXELS = 64_000_000
+"""Pixels of the pictures that are decoded at a time; a larger picture is alone."""
+_ENLARGED = 384**2
 
 # What Pillow's parsers are known to raise on damaged bytes.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError)
@@ -27,8 +36,8 @@ def decode_image(
 ) -> Image:
     """Decode JPEG, PNG or WebP bytes into an upright RGB picture.
 
-    The size in the header is checked before any pixel is decoded. EXIF orientation is applied, transparency is laid
-    over white, grey and palette pictures become RGB, 16-bit grey is scaled to 8 bits; of an animation the first frame.
+    Size and structure are checked in the bytes before any pixel is decoded. EXIF orientation is applied, transparency is
+    laid over white, grey and palette pictures become RGB, 16-bit grey is scaled to 8 bits; of an animation the first frame.
 
     Parameters
     ----------
@@ -37,7 +46,8 @@ def decode_image(
 
     Raises
     ------
-    InputError: more than `max_bytes` bytes or `max_pixels` pixels.
+    InputError: more than `max_bytes` bytes or `max_pixels` pixels, a side over MAX_SIDE or MAX_RATIO times the other, a
+        structure that would take too long to decode.
     IntegrityError: another format, or damaged or truncated bytes.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -46,13 +56,15 @@ def decode_image(
         raise InputError(
             "a picture has too many bytes", where=where, expected=f"at most {max_bytes}", found=len(data)
         )
+    if promised := picture_size(data, where):
+        _check_size(promised, where, max_pixels)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            width, height = opened.size
-            if width * height > max_pixels:
-                raise _too_large(where, f"{width} x {height}", max_pixels)
+            _check_size(opened.size, where, max_pixels)
             opened.load()
-            return _to_rgb(ImageOps.exif_transpose(opened))
+            _check_exif(opened, where)
+            ImageOps.exif_transpose(opened, in_place=True)
+            return _to_rgb(opened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(where, error, max_pixels) from error
     except UnidentifiedImageError as error:
@@ -63,6 +75,62 @@ def decode_image(
         raise IntegrityError(
             "a picture is damaged or cut short", where=where, found=f"{type(error).__name__}: {error}"
         ) from error
+
+
+def by_pixels(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """(name, encoded picture) in groups that may be decoded, and prepared for an encoder, at the same time.
+
+    A group has GROUP_PIXELS at most, or one picture; a byte counts as a pixel, and a small picture or a long strip as what
+    an encoder enlarges it to. What `decode_image` refuses is not refused here.
+    """
+    group: list[tuple[str, bytes]] = []
+    total = 0
+    for name, data in items:
+        pixels = _cost(data, name)
+        if group and total + pixels > GROUP_PIXELS:
+            yield group
+            group, total = [], 0
+        group.append((name, data))
+        total += pixels
+    if group:
+        yield group
+
+
+def _cost(data: bytes, name: str) -> int:
+    try:
+        width, height = picture_size(data, name) or (0, 0)
+    except InputError:
+        return GROUP_PIXELS
+    shorter, longer = sorted((width, height))
+    return max(len(data), width * height, _ENLARGED * longer // max(1, shorter))
+
+
+def _check_size(size: tuple[int, int], where: str | Path, max_pixels: int) -> None:
+    width, height = size
+    shorter, longer = sorted(size)
+    if width * height > max_pixels:
+        raise _too_large(where, f"{width} x {height}", max_pixels)
+    if longer > MAX_SIDE or longer > MAX_RATIO * max(1, shorter):
+        raise InputError(
+            "a picture is too long and thin",
+            where=where,
+            expected=f"sides of at most {MAX_SIDE} pixels, the longer at most {MAX_RATIO} times the shorter",
+            found=f"{width} x {height}",
+            hint="cut it into parts",
+        )
+
+
+def _check_exif(image: Image, where: str | Path) -> None:
+    # As a text it is hexadecimal, in lines.
+    found = max(len(image.info.get("exif", b"")), len(image.info.get("Raw profile type exif", "")) // 2)
+    if found > MAX_EXIF + 1024:
+        raise InputError(
+            "a picture has too much EXIF",
+            where=where,
+            expected=f"at most {MAX_EXIF} bytes",
+            found=found,
+            hint="remove the metadata, or save it anew",
+        )
 
 
 def _too_large(where: str | Path, found: object, max_pixels: int) -> InputError:
@@ -87,7 +155,7 @@ def _to_rgb(image: Image) -> Image:
         grey = image.convert("I").point(lambda value: value * (1 / 257) + 0.5)
         return grey.convert("L").convert("RGB")
     if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = ImageModule.new("RGBA", layered.size, (255, 255, 255, 255))
-        return ImageModule.alpha_composite(white, layered).convert("RGB")
+        white = ImageModule.new("RGBA", image.size, (255, 255, 255, 255))
+        image = ImageModule.alpha_composite(white, image if image.mode == "RGBA" else image.convert("RGBA"))
+        del white
     return image.convert("RGB")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import logging
 import re
 import warnings
@@ -17,6 +16,8 @@ from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.reading import check_regular_below, open_regular
+from clay_eval.schemas.validate import parse_json, read_text
 
 INDEX = "model_index.json"
 DTYPES: Mapping[str, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -119,9 +120,10 @@ def check_folder(folder: Path, trust_remote_code: bool = False) -> dict[str, Any
     Raises InputError for a folder that is no pipeline, that needs code of its own (unless that is trusted), or that has
     weights in another format than safetensors; IntegrityError for weights that are cut or damaged.
     """
+    check_regular_below(folder)
     try:
-        index = json.loads((folder / INDEX).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        index = parse_json(read_text(folder / INDEX), folder / INDEX)
+    except InputError as error:
         raise InputError(
             "this folder is not a diffusers pipeline",
             where=folder / INDEX,
@@ -230,7 +232,7 @@ def folder_digests(folder: Path, index: Mapping[str, Any]) -> dict[str, str]:
     for path in files:
         if path.suffix == ".safetensors":
             weights.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 while block := stream.read(_BLOCK):
                     weights.update(block)
     rest = {

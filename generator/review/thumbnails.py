@@ -6,18 +6,16 @@ import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clay_eval.evaluator.sources.images import decode_image
+from clay_eval.evaluator.sources.images import by_pixels, decode_image
 from clay_eval.schemas.errors import ClayEvalError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _A_FOLDER = 1000
-_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,13 @@ def write_pictures(images: Iterable[tuple[str, bytes]], folder: Path, sides: Sid
     Sizes are checked before any pixel is decoded. The larger file is left out where the small one holds all pixels.
     """
     with ThreadPoolExecutor() as pool:
-        numbered = enumerate(images)
-        while chunk := list(islice(numbered, _AT_ONCE)):
-            for number, _ in chunk:
+        first = 0
+        for group in by_pixels(images):
+            numbers = range(first, first + len(group))
+            for number in numbers:
                 (folder / small_path(number)).parent.mkdir(parents=True, exist_ok=True)
-            yield from pool.map(lambda item: _write(item[0], item[1], folder, sides), chunk)
+            yield from pool.map(lambda number, item: _write(number, item, folder, sides), numbers, group)
+            first += len(group)
 
 
 def _write(number: int, named: tuple[str, bytes], folder: Path, sides: Sides) -> Shown:
