@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
+from .common import Json, Out, RunFolder, emit, note, progress_bar
 from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
 from .scoring import (
     Backend,
@@ -15,6 +15,7 @@ from .scoring import (
     EntityOption,
     FeaturesOption,
     Inputs,
+    LargestSetOption,
     ParentOption,
     Split,
     TemplateOption,
@@ -75,6 +76,7 @@ def evaluate(
     condition: ConditionOption = None,
     parent: ParentOption = None,
     entity: EntityOption = None,
+    largest_set: LargestSetOption = None,
     n_components: Annotated[
         int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
     ] = 50,
@@ -148,6 +150,7 @@ def evaluate(
         bootstrap_draws=draws,
         resample="combinations" if by_combination else "queries",
         template=template,
+        largest_set=largest_set,
     )
     inputs = Inputs(
         RunFolder(out),
@@ -178,7 +181,12 @@ def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> in
     from clay_eval.evaluator.features.given import write_needed_texts
 
     evaluation = prepare(
-        inputs.source, settings, texts=inputs.texts, plan=inputs.plan, methods=inputs.methods(settings)
+        inputs.source,
+        settings,
+        texts=inputs.texts,
+        plan=inputs.plan,
+        methods=inputs.methods(settings),
+        chosen=bool(inputs.conditions),
     )
     texts = evaluation.needed_texts()
     write_needed_texts(path, texts)
@@ -197,9 +205,11 @@ def score(
 
     All that can be refused is refused before anything is computed or written.
     """
-    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
+    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare, settings_before
 
     folder = inputs.folder
+    if not replace:
+        settings = settings_before(settings, folder.report, inputs.source)
     evaluation = prepare(
         inputs.source,
         settings,
@@ -207,7 +217,9 @@ def score(
         plan=inputs.plan,
         split=split_file,
         methods=inputs.methods(settings),
+        chosen=bool(inputs.conditions),
     )
+    note(evaluation.size)
     if (folder.report / REPORT).exists() and not replace:
         evaluation.finished(folder.report, inputs.identity())
     with inputs.supply() as supply, progress_bar("evaluate", evaluation.results) as advance:

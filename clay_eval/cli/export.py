@@ -193,6 +193,7 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
     """The settings that the report records."""
     from dataclasses import fields
 
+    from clay_eval.evaluator.condition_sets import EVERY_SIZE
     from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
@@ -206,7 +207,7 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
         for field in fields(EvaluationSettings)
         if field.name in found
     }
-    return EvaluationSettings(**values)
+    return EvaluationSettings(**{"largest_set": EVERY_SIZE, **values})
 
 
 def _chosen(report: dict[str, Any], method: list[str] | None) -> set[str]:

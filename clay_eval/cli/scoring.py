@@ -63,6 +63,14 @@ ParentOption = Annotated[
 EntityOption = Annotated[
     str | None, typer.Option("--entity", help="One entity of the data only, or a name for your own data.")
 ]
+LargestSetOption = Annotated[
+    int | None,
+    typer.Option(
+        "--largest-set",
+        min=1,
+        help="The most conditions that are asked for together. Default: all combinations of up to 4 conditions, pairs of more.",
+    ),
+]
 FeaturesOption = Annotated[
     Path | None,
     typer.Option(
