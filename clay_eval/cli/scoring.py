@@ -68,7 +68,7 @@ LargestSetOption = Annotated[
     typer.Option(
         "--largest-set",
         min=1,
-        help="The most conditions that are asked for together. Default: all combinations of up to 4 conditions, pairs of more.",
+        help="The most conditions asked for together. Default: all combinations of up to 4 conditions, pairs of more.",
     ),
 ]
 FeaturesOption = Annotated[

@@ -5,6 +5,7 @@ Every axis changes one thing and leaves the rest at its default. Scores are of t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -263,5 +264,4 @@ def _rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
 
 def _largest(items: Sequence[ConditionText]) -> int:
     """The most texts that a parent's value has."""
-    parents = [item.parent for item in items]
-    return max(parents.count(parent) for parent in set(parents))
+    return max(Counter(item.parent for item in items).values())

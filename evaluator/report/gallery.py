@@ -90,10 +90,13 @@ def show_entity(
     texts = {name: texts.get(name, none) for name in labelled.labels}
     shown = [m.name for m in methods if m.name in SHOWN] or [m.name for m in methods[:2]]
     browsed = browsed_methods(methods, outcomes, measure, reference)
-    sets = list(dict.fromkeys(outcome.conditions for outcome in outcomes))
+    sets: dict[tuple[str, ...], dict[str, Outcome]] = {}
+    for outcome in outcomes:
+        scored = sets.setdefault(outcome.conditions, {})
+        if outcome.groups:
+            scored[outcome.method] = outcome
     limit = sample_size(len(labelled.keys), len(sets))
-    for conditions in sets:
-        found = {o.method: o for o in outcomes if o.conditions == conditions and o.groups}
+    for conditions, found in sets.items():
         present = [m for m in methods if m.name in found and m.name in (*shown, *browsed)]
         task = make_task(labelled, conditions, split.is_query, split.is_database)
         gallery.relevant[conditions] = np.concatenate([task.relevant_counts(group) for group in task.groups])
