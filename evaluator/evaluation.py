@@ -8,7 +8,6 @@ report/report.html, report.md, queries.html, thumbnails/, pictures/
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +28,7 @@ from .methods.generic import generic_texts
 from .per_query import PER_QUERY, write_per_query
 from .protocol import Labelled
 from .report.build import build_report, entity_record
-from .report.gallery import Gallery, show_entity, write_pictures, write_queries
+from .report.gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
 from .report.inputs import coverage, inputs_record, methods_record, title
 from .report.judged import judged_by_itself
 from .report.pages import write_pages
@@ -43,8 +42,6 @@ from .spaces import TextFeatures
 from .splits import Split, combination_codes, read_split
 from .statistics.scoreboard import comparisons_of, results_of
 from .supply import FeatureSupply, condition_features, condition_name, extras
-
-log = logging.getLogger(__name__)
 
 REPORT = "report.json"
 
@@ -162,8 +159,6 @@ def prepare(
             require_several_texts(texts_of[name], source.entities[name], tasks)
     if (bounded := bounded_note(counts, settings.largest_set or 0)) is not None:
         notes.insert(0, bounded)
-    for note in notes:
-        log.warning("%s", note)
     return Evaluation(source, settings, prepared, texts_of, plan, given, sets, notes)
 
 
@@ -265,6 +260,11 @@ def _score(
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
             *evaluation.notes,
+            *(
+                f"{name}: retrievals are shown of the first {PICTURED_SETS} of {len(sets)} sets of conditions"
+                for name, sets in evaluation.sets.items()
+                if len(sets) > PICTURED_SETS
+            ),
             *judged_by_itself(judge, supply.identity),
             *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),

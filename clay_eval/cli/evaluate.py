@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, note, progress_bar
+from .common import Json, Out, RunFolder, emit, progress_bar
 from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
 from .scoring import (
     Backend,
@@ -22,6 +22,7 @@ from .scoring import (
     TextFeaturesOption,
     TextsOption,
     Ties,
+    announce,
     weights_of,
 )
 
@@ -188,6 +189,7 @@ def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> in
         methods=inputs.methods(settings),
         chosen=bool(inputs.conditions),
     )
+    announce(evaluation)
     texts = evaluation.needed_texts()
     write_needed_texts(path, texts)
     return len(texts)
@@ -219,7 +221,7 @@ def score(
         methods=inputs.methods(settings),
         chosen=bool(inputs.conditions),
     )
-    note(evaluation.size)
+    announce(evaluation)
     if (folder.report / REPORT).exists() and not replace:
         evaluation.finished(folder.report, inputs.identity())
     with inputs.supply() as supply, progress_bar("evaluate", evaluation.results) as advance:

@@ -19,6 +19,7 @@ from .scoring import (
     ParentOption,
     TextFeaturesOption,
     TextsOption,
+    announce,
 )
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _runs(
     evaluation = prepare(
         inputs.source, settings, texts=inputs.texts, plan=inputs.plan, split=split_file, methods=methods
     )
+    announce(evaluation)
     evaluation.finished(inputs.folder.report, inputs.identity())
     evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
     failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import RunFolder
+from .common import RunFolder, note
 from .embed import embed_source, open_data
 
 if TYPE_CHECKING:
+    from clay_eval.evaluator.evaluation import Evaluation
     from clay_eval.evaluator.method_specs import Method
     from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.evaluator.sources import ImageSource
@@ -178,6 +179,12 @@ class Inputs:
             "batch_size": self.batch_size,
             "threads": torch.get_num_threads(),
         }
+
+
+def announce(evaluation: Evaluation) -> None:
+    """Say what was left out, and how much there is to do, before it is done."""
+    for line in (*evaluation.notes, evaluation.size):
+        note(line)
 
 
 def parents_of(pairs: list[str]) -> dict[str, str] | None:

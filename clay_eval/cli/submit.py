@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, note, progress_bar
+from .common import Json, Out, RunFolder, emit, progress_bar
 from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
 from .scoring import (
     ConditionOption,
@@ -22,6 +22,7 @@ from .scoring import (
     TextFeaturesOption,
     TextsOption,
     Ties,
+    announce,
     weights_of,
 )
 
@@ -174,7 +175,7 @@ def submit(
         methods=inputs.methods(settings),
         chosen=bool(inputs.conditions),
     )
-    note(evaluation.size)
+    announce(evaluation)
     with inputs.supply() as supply, progress_bar("submit", None) as advance:
         record = pack_submission(
             evaluation, supply, to, about, form, split=split_file, replace=replace, progress=advance
