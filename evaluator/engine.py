@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.errors import InputError
 
 from .arrays import Float64Array, FloatArray, as_features, require_distinct
+from .condition_sets import Conditions, condition_sets, default_largest, require_relevant
 from .method_specs import Method, uses_texts
 from .methods.protocol import NotApplicableError
-from .protocol import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, condition_sets, make_task
+from .protocol import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, make_task
 from .results import Failure, GroupScores, Outcome
 from .scoring import Ties, retrieval_scores
 from .scoring.chance import retrieval_chance
@@ -45,25 +47,53 @@ class Settings:
     backend: str = "numpy"
 
 
-def plan_tasks(
-    labelled: Labelled, split: Split, conditions: Sequence[Sequence[str]] | None = None
-) -> list[RetrievalTask]:
-    """Return the task of each set of `conditions`; by default all attributes, one by one and in all combinations.
+class Tasks(Sequence[RetrievalTask]):
+    """The task of each of `sets`, made anew whenever it is asked for: together they would hold (sets, N) row numbers."""
 
-    Raises InputError where no query has a relevant database image: for a single condition, or for all sets.
+    def __init__(self, labelled: Labelled, split: Split, sets: Sequence[Conditions]) -> None:
+        self.sets = tuple(sets)
+        self._labelled, self._split = labelled, split
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    @overload
+    def __getitem__(self, number: int) -> RetrievalTask: ...
+    @overload
+    def __getitem__(self, number: slice) -> Tasks: ...
+    def __getitem__(self, number: int | slice) -> RetrievalTask | Tasks:
+        if isinstance(number, slice):
+            return Tasks(self._labelled, self._split, self.sets[number])
+        split = self._split
+        return make_task(self._labelled, self.sets[number], split.is_query, split.is_database)
+
+    @property
+    def conditions(self) -> set[str]:
+        """All conditions of the sets."""
+        return {name for conditions in self.sets for name in conditions}
+
+
+def plan_tasks(labelled: Labelled, split: Split, conditions: Sequence[Sequence[str]] | None = None) -> Tasks:
+    """Return the task of each set of `conditions`; by default all attributes, in sets of at most `default_largest`.
+
+    Raises InputError where no query has a relevant database image: for a single condition, or for all sets; and as
+    `condition_sets` and `make_task`.
     """
-    wanted = condition_sets(labelled.labels) if conditions is None else conditions
-    tasks = [make_task(labelled, names, split.is_query, split.is_database) for names in wanted]
-    barren = [task for task in tasks if not any(task.relevant_counts(group).any() for group in task.groups)]
-    for task in barren:
-        if len(task.conditions) == 1 or len(barren) == len(tasks):
-            raise InputError(
-                f"no query has a relevant image in the database for {' + '.join(task.conditions)}",
-                where="data",
-                expected="images that share their values",
-                found=f"{sum(len(group.queries) for group in task.groups)} queries, all without a match",
-                hint="add images, or leave this condition out",
-            )
+    if conditions is None:
+        conditions = condition_sets(labelled.labels, default_largest(len(labelled.labels)))
+    tasks = Tasks(labelled, split, [tuple(names) for names in conditions])
+    first: InputError | None = None
+    barren = 0
+    for task in tasks:
+        try:
+            require_relevant(task)
+        except InputError as error:
+            if len(task.conditions) == 1:
+                raise
+            first = first or error
+            barren += 1
+    if first is not None and barren == len(tasks):
+        raise first
     return tasks
 
 
@@ -100,18 +130,52 @@ def evaluate_features(
     conditions without texts (unless no method uses texts), and where no query has a relevant image; and what a method
     raised if all methods failed.
     """
+    outcomes, failures, faults = score_methods(
+        features,
+        labelled,
+        texts,
+        methods,
+        entity=entity,
+        encoder=encoder,
+        settings=settings,
+        conditions=conditions,
+        split=split,
+        extras=extras,
+        on_outcome=on_outcome,
+    )
+    if faults and not any(outcome.groups for outcome in outcomes):
+        raise faults[0]
+    return outcomes, failures
+
+
+def score_methods(
+    features: npt.ArrayLike,
+    labelled: Labelled,
+    texts: Mapping[str, TextFeatures],
+    methods: Sequence[Method],
+    *,
+    entity: str,
+    encoder: str,
+    settings: Settings | None = None,
+    conditions: Sequence[Sequence[str]] | None = None,
+    split: Split | None = None,
+    extras: Extras | None = None,
+    on_outcome: Callable[[Outcome | Failure], None] | None = None,
+) -> tuple[list[Outcome], list[Failure], list[InputError]]:
+    """As `evaluate_features`, but what the methods raised is returned, the error of each failure, even if all failed."""
     settings = settings or Settings()
     array = checked_features(features, labelled)
     splits = seeded_splits(labelled, settings, split)
     tasks = {seed: plan_tasks(labelled, chosen, conditions) for seed, chosen in splits.items()}
     one = next(iter(tasks.values()))
-    asked = {name for task in one for name in task.conditions}
-    checked = check_texts(texts if uses_texts(methods) else None, asked, array.shape[1])
+    checked = check_texts(texts if uses_texts(methods) else None, one.conditions, array.shape[1])
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
-    first: ClayEvalError | None = None
-    for number, task in enumerate(one):
-        parts = _parts({seed: planned[number] for seed, planned in tasks.items()}, settings)
+    faults: list[InputError] = []
+    for number in range(len(one)):
+        planned = {seed: of_seed[number] for seed, of_seed in tasks.items()}
+        task = next(iter(planned.values()))
+        parts = _parts(planned, settings)
         for method in methods:
             try:
                 groups, warnings = _score(method, array, checked, parts, settings, extras)
@@ -123,14 +187,12 @@ def evaluate_features(
                 outcomes.append(Outcome(entity, method.name, encoder, task.conditions, (), (note,)))
                 done = outcomes[-1]
             except InputError as error:
-                first = first or error
+                faults.append(error)
                 done = Failure(entity, method.name, task.conditions, str(error))
                 failures.append(done)
             if on_outcome is not None:
                 on_outcome(done)
-    if first is not None and not any(outcome.groups for outcome in outcomes):
-        raise first
-    return outcomes, failures
+    return outcomes, failures, faults
 
 
 def checked_features(features: npt.ArrayLike, labelled: Labelled) -> FloatArray:

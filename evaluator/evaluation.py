@@ -8,9 +8,9 @@ report/report.html, report.md, queries.html, thumbnails/, pictures/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import read_sealed
 
+from .condition_sets import EVERY_SIZE, Conditions, askable, bounded_note, entity_named, largest_for
 from .condition_texts import require_several_texts, texts_by_entity
-from .engine import evaluate_features, plan_tasks, seeded_splits
+from .engine import plan_tasks, score_methods, seeded_splits
 from .method_specs import Method, uses_texts
 from .methods.generic import generic_texts
 from .per_query import PER_QUERY, write_per_query
 from .protocol import Labelled
 from .report.build import build_report, entity_record
-from .report.gallery import Gallery, show_entity, write_pictures, write_queries
+from .report.gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
 from .report.inputs import coverage, inputs_record, methods_record, title
 from .report.judged import judged_by_itself
 from .report.pages import write_pages
@@ -49,8 +50,9 @@ REPORT = "report.json"
 class Evaluation:
     """What is to be scored: checked as far as it can be before a picture is embedded. Made by `prepare`.
 
-    plan: a run's plan folder, for titles and coverage. given: entity -> a split from a file. results: how many
-    outcomes there will be.
+    plan: a run's plan folder, for titles and coverage. given: entity -> a split from a file. sets: entity -> the sets of
+    conditions that are asked; an entity without any is left out. notes: what was left out, and why. `settings` say what
+    `largest_set` is for these data.
     """
 
     source: ImageSource
@@ -59,7 +61,24 @@ class Evaluation:
     texts: Mapping[str, ConditionTexts]
     plan: Path | None
     given: Mapping[str, Split]
-    results: int
+    sets: Mapping[str, Sequence[Conditions]]
+    notes: Sequence[str] = ()
+
+    @property
+    def entities(self) -> dict[str, Labels]:
+        """Labels of the entities that are scored."""
+        return {name: labels for name, labels in self.source.entities.items() if name in self.sets}
+
+    @property
+    def results(self) -> int:
+        """How many outcomes there will be."""
+        return sum(map(len, self.sets.values())) * len(self.methods)
+
+    @property
+    def size(self) -> str:
+        """How much there is to do, in words."""
+        sets = sum(map(len, self.sets.values()))
+        return f"{sets:,} sets of conditions x {len(self.methods)} methods = {self.results:,} results"
 
     def identity(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
         """The `inputs` and `settings` of a report on features of the encoder of this identity."""
@@ -73,15 +92,13 @@ class Evaluation:
         asked = {name for method in self.methods for name in method.asks}
         found = [
             item.text
-            for name, labels in self.source.entities.items()
+            for name, labels in self.entities.items()
             for condition in labels.labels
             for item in self.texts[name].condition(condition)
         ]
         if "condition_features" in asked:
             found += [
-                condition_name(condition)
-                for labels in self.source.entities.values()
-                for condition in labels.labels
+                condition_name(condition) for labels in self.entities.values() for condition in labels.labels
             ]
         return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
 
@@ -107,17 +124,19 @@ def prepare(
     plan: Path | None = None,
     split: Path | None = None,
     methods: Sequence[Method] | None = None,
+    chosen: bool = False,
 ) -> Evaluation:
-    """Find methods and texts, and check that there is something to retrieve.
+    """Find methods and texts, settle which sets of conditions are asked, and say what is left out.
 
     texts: files of condition texts; plan: a run's plan folder, for its texts and coverage; split: a file as
     `read_split` takes it, of the one entity there is; methods: those of `settings`, prepared, where that has been
-    done. Raises InputError, among others, for methods that cannot be found, conditions with less than two texts, and
-    queries without any relevant image.
+    done; chosen: the user named the conditions. Conditions and entities that cannot be scored are left out (see
+    `askable`). Raises InputError, among others, for methods that cannot be found, too many sets of conditions,
+    conditions with less than two texts, and where nothing is left.
     """
     prepared = list(methods) if methods is not None else settings.prepared()
     settings.compared_with(prepared)
-    chosen = texts_by_entity(source.entities, texts, plan, settings.template)
+    texts_of = texts_by_entity(source.entities, texts, plan, settings.template)
     known = {condition for labels in source.entities.values() for condition in labels.labels}
     if unknown := sorted(set(settings.weights) - known):
         raise InputError(
@@ -128,15 +147,38 @@ def prepare(
     )
     if split is not None:
         settings = replace(settings, split="given", split_sha256=file_sha256(split))
-    results = 0
-    for name, labels in source.entities.items():
-        with _entity_named(name):
-            splits = seeded_splits(_labelled(labels), settings.engine(), given.get(name))
-            plans = [plan_tasks(_labelled(labels), one) for one in splits.values()]
-            if uses_texts(prepared):
-                require_several_texts(chosen[name], labels, plans[0])
-            results += len(plans[0]) * len(prepared)
-    return Evaluation(source, settings, prepared, chosen, plan, given, results)
+    counts = {name: len(labels.labels) for name, labels in source.entities.items()}
+    settings = replace(settings, largest_set=largest_for(counts.values(), settings.largest_set))
+    labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
+    splits = partial(_splits, labelled, settings, given)
+    sets, notes = askable(labelled, splits, settings.largest_set, chosen=chosen)
+    for name in sets if uses_texts(prepared) else ():
+        with entity_named(name):
+            alone = [conditions for conditions in sets[name] if len(conditions) == 1]
+            tasks = plan_tasks(labelled[name], splits(name)[0], alone)
+            require_several_texts(texts_of[name], source.entities[name], tasks)
+    if (bounded := bounded_note(counts, settings.largest_set or 0)) is not None:
+        notes.insert(0, bounded)
+    return Evaluation(source, settings, prepared, texts_of, plan, given, sets, notes)
+
+
+def settings_before(settings: EvaluationSettings, folder: Path, source: ImageSource) -> EvaluationSettings:
+    """`settings`, with the largest set of a report of the same data in `folder` where they name none.
+
+    So the same command continues what an earlier version began, which knew no bound.
+    """
+    if settings.largest_set is not None or not (folder / REPORT).exists():
+        return settings
+    before = read_report(folder)
+    if before["inputs"]["data"]["fingerprint"] != source.fingerprint:
+        return settings
+    return replace(settings, largest_set=before["settings"].get("largest_set", EVERY_SIZE))
+
+
+def _splits(
+    labelled: Mapping[str, Labelled], settings: EvaluationSettings, given: Mapping[str, Split], entity: str
+) -> list[Split]:
+    return list(seeded_splits(labelled[entity], settings.engine(), given.get(entity)).values())
 
 
 def evaluate_source(
@@ -180,6 +222,7 @@ class _Found:
     comparisons: list[Compared]
     entities: dict[str, Any]
     galleries: dict[str, Gallery]
+    faults: list[InputError]
 
 
 def _score(
@@ -193,11 +236,13 @@ def _score(
     """The report's record; of the folder, thumbnails and the per-query file are written."""
     source = evaluation.source
     features = supply.images(source)
-    found = _Found([], [], [], [], {}, {})
-    for name, labels in source.entities.items():
-        with _entity_named(name):
+    found = _Found([], [], [], [], {}, {}, [])
+    for name, labels in evaluation.entities.items():
+        with entity_named(name):
             _score_entity(evaluation, supply, labels, features[name].matrix, found, progress, backend)
-    keys = {name: labels.keys for name, labels in source.entities.items()}
+    if found.faults and not any(outcome.groups for outcome in found.outcomes):
+        raise found.faults[0]
+    keys = {name: labels.keys for name, labels in evaluation.entities.items()}
     judge = source.judge if isinstance(source, ClayShards) else None
     return build_report(
         title="Conditional image similarity",
@@ -214,6 +259,12 @@ def _score(
         retrievals=[item for gallery in found.galleries.values() for item in gallery.retrievals],
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
+            *evaluation.notes,
+            *(
+                f"{name}: retrievals are shown of the first {PICTURED_SETS} of {len(sets)} sets of conditions"
+                for name, sets in evaluation.sets.items()
+                if len(sets) > PICTURED_SETS
+            ),
             *judged_by_itself(judge, supply.identity),
             *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),
@@ -258,7 +309,7 @@ def _score_entity(
     asked = extras(supply, settings.weights)
     given = evaluation.given.get(name)
     methods = [method.of_entity(name) for method in evaluation.methods]
-    outcomes, failures = evaluate_features(
+    outcomes, failures, faults = score_methods(
         matrix,
         labelled,
         texts,
@@ -266,6 +317,7 @@ def _score_entity(
         entity=name,
         encoder=str(supply.identity["name"]),
         settings=engine,
+        conditions=evaluation.sets[name],
         split=given,
         extras=asked,
         on_outcome=lambda _: progress(1),
@@ -302,6 +354,7 @@ def _score_entity(
     )
     found.outcomes += outcomes
     found.failures += failures
+    found.faults += faults
 
 
 def encoded_texts(evaluation: Evaluation, labels: Labels, supply: FeatureSupply) -> dict[str, TextFeatures]:
@@ -325,18 +378,6 @@ def _only(source: ImageSource) -> str:
             hint="choose one with --entity",
         )
     return next(iter(source.entities))
-
-
-@contextmanager
-def _entity_named(entity: str) -> Iterator[None]:
-    """Say in an InputError which entity it is about."""
-    try:
-        yield
-    except InputError as error:
-        where = entity if error.where is None else f"{entity}: {error.where}"
-        raise InputError(
-            error.what, where=where, expected=error.expected, found=error.found, hint=error.hint
-        ) from error
 
 
 def _remove_strays(folder: Path, report: Mapping[str, Any]) -> None:

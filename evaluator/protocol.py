@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -70,15 +69,24 @@ class Labelled:
 
     def ancestors(self, attribute: str) -> list[str]:
         """The parent of `attribute`, the parent's parent, and so on."""
-        chain = [attribute]
-        while chain[-1] in self.parents:
-            parent = self.parents[chain[-1]]
+        chain = {attribute: None}
+        parent = self.parents.get(attribute)
+        while parent is not None:
             if parent in chain:
                 raise InputError(
                     "attributes depend on each other in a circle", where="parents", found=[*chain, parent]
                 )
-            chain.append(parent)
-        return chain[1:]
+            chain[parent] = None
+            parent = self.parents.get(parent)
+        return list(chain)[1:]
+
+    @cached_property
+    def codes(self) -> Mapping[str, Codes]:
+        """Attribute -> integers (N,) that are equal for two images exactly where its values are."""
+        return {
+            name: np.unique(np.asarray(values), return_inverse=True)[1].astype(np.int64)
+            for name, values in self.labels.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,18 +137,11 @@ class RetrievalTask:
         return found - (group.own >= 0)
 
 
-def condition_sets(attributes: Iterable[str], largest: int | None = None) -> list[tuple[str, ...]]:
-    """All non-empty subsets of `attributes`, each in their order: singles first, then pairs, up to `largest`."""
-    names = tuple(attributes)
-    sizes = range(1, (len(names) if largest is None else min(largest, len(names))) + 1)
-    return [subset for size in sizes for subset in combinations(names, size)]
-
-
 def relevance_codes(labelled: Labelled, conditions: Sequence[str]) -> Codes:
     """Return integers (N,) that are equal for two images exactly where all labels of `conditions` are."""
     codes = np.zeros(len(labelled.keys), np.int64)
     for name in conditions:
-        _, values = np.unique(np.asarray(labelled.labels[name]), return_inverse=True)
+        values = labelled.codes[name]
         _, codes = np.unique(codes * (values.max(initial=0) + 1) + values, return_inverse=True)
     return codes.astype(np.int64)
 
@@ -214,8 +215,8 @@ def _groups(
     sides: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
 ) -> Iterable[RetrievalGroup]:
     codes = relevance_codes(labelled, divided_by)
-    for code in range(int(codes.max()) + 1):
-        members = np.flatnonzero(codes == code)
+    by_code = np.argsort(codes, kind="stable")
+    for members in np.split(by_code, np.flatnonzero(np.diff(codes[by_code])) + 1):
         here = {name: labelled.labels[name][int(members[0])] for name in divided_by}
         yield RetrievalGroup(
             name=", ".join(f"{name}={value}" for name, value in here.items()) or None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
+from .condition_sets import EVERY_SIZE
 from .engine import Settings
 from .fusion import UNWEIGHTED
 from .method_specs import Method, MethodSpec, parse_spec, prepare_methods
@@ -27,7 +28,8 @@ _NEED_FILES = ("genecis-combiner",)
 class EvaluationSettings:
     """All options that move a number.
 
-    methods: specs as `parse_spec` reads them, or "all"; n_components: CLAY's k where a spec does not say; measures:
+    methods: specs as `parse_spec` reads them, or "all"; largest_set: the most conditions of a set, None for what suits their
+    number (`condition_sets.default_largest`); n_components: CLAY's k where a spec does not say; measures:
     names, the first is the one that tables and comparisons show; split_sha256: of the file of a given split; weights:
     condition -> weight; reference: the method that others are compared with, None for "clay" if it is there, else the
     first; resample: what is drawn anew, "queries" or "combinations"; template: makes texts of label values where no
@@ -51,8 +53,11 @@ class EvaluationSettings:
     randomisations: int = 10_000
     alpha: float = 0.05
     template: str = "a photo of {c}"
+    largest_set: int | None = None
 
     def __post_init__(self) -> None:
+        if self.largest_set is not None and self.largest_set < 1:
+            raise InputError("a set has one condition or more", where="--largest-set", found=self.largest_set)
         parse_measures(self.measures)
         if self.split not in SPLITS:
             raise _unknown("split", SPLITS, self.split)
@@ -111,6 +116,10 @@ class EvaluationSettings:
             specs, {name: {"n_components": self.n_components} for name in _WITH_COMPONENTS}, images
         )
 
+    def bound(self) -> dict[str, int]:
+        """largest_set as records have it: without it, all sets were scored."""
+        return {} if self.largest_set in (None, EVERY_SIZE) else {"largest_set": int(self.largest_set or 0)}
+
     def compared_with(self, methods: list[Method]) -> str | None:
         """The name of the reference among `methods`; None where nothing can be compared."""
         names = [method.name for method in methods]
@@ -127,9 +136,10 @@ class EvaluationSettings:
         return None if len(names) < 2 else "clay" if "clay" in names else names[0]
 
     def record(self, methods: list[Method]) -> dict[str, Any]:
-        """As it stands in a report, with the methods' canonical names."""
+        """As it stands in a report, with the methods' canonical names; largest_set only where it leaves sets out."""
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name != "largest_set"},
+            **self.bound(),
             "methods": [method.name for method in methods],
             "identities": {method.name: dict(method.identity) for method in methods if method.identity},
             "measures": list(self.measures),

@@ -60,6 +60,7 @@ def combinations(spec: EntitySpec) -> Combinations:
     """Enumerate the combinations of `spec`; raise InputError if its exclusions leave none."""
     attributes = spec.ordered()
     column = {a.name: i for i, a in enumerate(attributes)}
+    place = {a.name: {value: i for i, value in enumerate(a.values)} for a in attributes}
     codes = np.zeros((1, 0), np.uint16)
     for attribute in attributes:
         if len(attribute.values) > MAX_VALUES:
@@ -74,8 +75,7 @@ def combinations(spec: EntitySpec) -> Combinations:
     for exclusion in spec.exclusions:
         hit = np.ones(len(codes), bool)
         for name, values in exclusion.when.items():
-            known = attributes[column[name]].values
-            hit &= np.isin(codes[:, column[name]], [known.index(v) for v in values])
+            hit &= np.isin(codes[:, column[name]], [place[name][v] for v in values])
         matches.append(hit)
     kept = ~np.any(matches, axis=0) if matches else np.ones(len(codes), bool)
     if not kept.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -97,8 +98,8 @@ def _values(items: list[Any], where: str) -> tuple[Value, ...]:
         Value(item, item) if isinstance(item, str) else Value(item["name"], item.get("phrase", item["name"]))
         for item in items
     )
-    names = [value.name for value in values]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    times = Counter(value.name for value in values)
+    twice = next((name for name, count in times.items() if count > 1), None)
     if twice is not None:
         raise InputError(
             "a value stands twice in one list", where=where, expected="every value once", found=repr(twice)
@@ -148,11 +149,13 @@ def parse_entity(record: dict[str, Any], where: str | Path) -> EntitySpec:
 def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
     """The ways in which a spec that fits the schema still makes no sense, in order of how basic they are."""
     names = [a.name for a in (*spec.attributes, *spec.diversity)]
+    times = Counter(names)
     core = {a.name: a for a in spec.attributes}
+    known = {a.name: frozenset(a.values) for a in spec.attributes}
     for field_name, attributes in (("attributes", spec.attributes), ("diversity", spec.diversity)):
         for i, attribute in enumerate(attributes):
             at = f"{where} at $.{field_name}[{i}].name"
-            if names.count(attribute.name) > 1:
+            if times[attribute.name] > 1:
                 yield InputError(
                     "two attributes have the same name",
                     where=at,
@@ -196,7 +199,7 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
             continue
         at = f"{where} at $.attributes[{spec.attributes.index(attribute)}]"
         for value in attribute.choices:
-            if value not in core[attribute.parent].values:
+            if value not in known[attribute.parent]:
                 yield InputError(
                     f"{attribute.name!r} lists values for an unknown value of its parent",
                     where=f"{at}.values_by_parent",
@@ -221,7 +224,7 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
                     expected=f"one of {sorted(core)}",
                     found=repr(name),
                 )
-            elif unknown := sorted(values - set(core[name].values)):
+            elif unknown := sorted(values - known[name]):
                 yield InputError(
                     f"an exclusion names values that {name!r} does not have",
                     where=f"{at}.{name}",

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .reading import read_bytes, refuse_wide_text
 
 MAX_JSON_BYTES = 256 << 20
 MAX_DEPTH = 64
+MOST_ERRORS = 50
 BOM = "\ufeff"
 """The byte order mark that some editors and spreadsheets put before a text."""
 
@@ -45,9 +47,43 @@ def _is_whole(_: Any, instance: Any) -> bool:
     return isinstance(instance, int) and not isinstance(instance, bool)
 
 
+def _unique_items(
+    _: Any, wanted: bool, instance: Any, schema: dict[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    """The keyword "uniqueItems", in time that grows with the items: the library compares all pairs of mixed ones."""
+    if wanted and isinstance(instance, list) and len(set(map(_identity, instance))) < len(instance):
+        yield jsonschema.ValidationError(f"{_short(instance)} has non-unique elements")
+
+
+def _identity(item: Any) -> tuple[bool, Any]:
+    """What is equal for two items exactly where JSON Schema calls them equal: 1 and 1.0 are, 1 and true are not."""
+    nested = isinstance(item, (dict, list))
+    return isinstance(item, bool), json.dumps(item, sort_keys=True) if nested else item
+
+
+def _few(keyword: str) -> Any:
+    """The library's `keyword`, which stops at MOST_ERRORS: a million items of a wrong kind need no million errors."""
+    whole = jsonschema.Draft202012Validator.VALIDATORS[keyword]
+
+    def some(
+        validator: Any, value: Any, instance: Any, schema: dict[str, Any]
+    ) -> Iterator[jsonschema.ValidationError]:
+        too_many = isinstance(instance, list) and len(instance) > schema.get("maxItems", len(instance))
+        return islice(() if too_many else whole(validator, value, instance, schema), MOST_ERRORS)
+
+    return some
+
+
 _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator,
-    {"pattern": _whole_pattern},
+    {
+        "pattern": _whole_pattern,
+        "uniqueItems": _unique_items,
+        **{
+            keyword: _few(keyword)
+            for keyword in ("items", "properties", "additionalProperties", "propertyNames")
+        },
+    },
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
 )
 """Draft 2020-12, but 3.0 is no integer: it would not print, hash or count as one."""
@@ -56,6 +92,11 @@ _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 @cache
 def _validator(name: str) -> Any:
     return _Validator(schema(name))
+
+
+def schema_errors(record: Any, schema: dict[str, Any], most: int) -> list[jsonschema.ValidationError]:
+    """The first `most` errors of `record` against a JSON Schema that is none of the shipped ones."""
+    return list(islice(_Validator(schema).iter_errors(record), most))
 
 
 def _short(value: object, limit: int = 120) -> str:

@@ -63,6 +63,12 @@ def emit(as_json: bool, record: Mapping[str, Any], *lines: str) -> None:
     sys.stdout.flush()
 
 
+def note(line: str) -> None:
+    """Say something on standard error, where results of a pipe are not."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on standard error that is advanced by the function it yields; where that is no terminal, one line."""

@@ -15,12 +15,14 @@ from .scoring import (
     EntityOption,
     FeaturesOption,
     Inputs,
+    LargestSetOption,
     ParentOption,
     Split,
     TemplateOption,
     TextFeaturesOption,
     TextsOption,
     Ties,
+    announce,
     weights_of,
 )
 
@@ -75,6 +77,7 @@ def evaluate(
     condition: ConditionOption = None,
     parent: ParentOption = None,
     entity: EntityOption = None,
+    largest_set: LargestSetOption = None,
     n_components: Annotated[
         int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
     ] = 50,
@@ -148,6 +151,7 @@ def evaluate(
         bootstrap_draws=draws,
         resample="combinations" if by_combination else "queries",
         template=template,
+        largest_set=largest_set,
     )
     inputs = Inputs(
         RunFolder(out),
@@ -178,8 +182,14 @@ def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> in
     from clay_eval.evaluator.features.given import write_needed_texts
 
     evaluation = prepare(
-        inputs.source, settings, texts=inputs.texts, plan=inputs.plan, methods=inputs.methods(settings)
+        inputs.source,
+        settings,
+        texts=inputs.texts,
+        plan=inputs.plan,
+        methods=inputs.methods(settings),
+        chosen=bool(inputs.conditions),
     )
+    announce(evaluation)
     texts = evaluation.needed_texts()
     write_needed_texts(path, texts)
     return len(texts)
@@ -197,9 +207,11 @@ def score(
 
     All that can be refused is refused before anything is computed or written.
     """
-    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
+    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare, settings_before
 
     folder = inputs.folder
+    if not replace:
+        settings = settings_before(settings, folder.report, inputs.source)
     evaluation = prepare(
         inputs.source,
         settings,
@@ -207,7 +219,9 @@ def score(
         plan=inputs.plan,
         split=split_file,
         methods=inputs.methods(settings),
+        chosen=bool(inputs.conditions),
     )
+    announce(evaluation)
     if (folder.report / REPORT).exists() and not replace:
         evaluation.finished(folder.report, inputs.identity())
     with inputs.supply() as supply, progress_bar("evaluate", evaluation.results) as advance:

@@ -19,6 +19,7 @@ from .scoring import (
     ParentOption,
     TextFeaturesOption,
     TextsOption,
+    announce,
 )
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _runs(
     evaluation = prepare(
         inputs.source, settings, texts=inputs.texts, plan=inputs.plan, split=split_file, methods=methods
     )
+    announce(evaluation)
     evaluation.finished(inputs.folder.report, inputs.identity())
     evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
     failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}
@@ -193,6 +195,7 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
     """The settings that the report records."""
     from dataclasses import fields
 
+    from clay_eval.evaluator.condition_sets import EVERY_SIZE
     from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
@@ -206,7 +209,7 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
         for field in fields(EvaluationSettings)
         if field.name in found
     }
-    return EvaluationSettings(**values)
+    return EvaluationSettings(**{"largest_set": EVERY_SIZE, **values})
 
 
 def _chosen(report: dict[str, Any], method: list[str] | None) -> set[str]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import RunFolder
+from .common import RunFolder, note
 from .embed import embed_source, open_data
 
 if TYPE_CHECKING:
+    from clay_eval.evaluator.evaluation import Evaluation
     from clay_eval.evaluator.method_specs import Method
     from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.evaluator.sources import ImageSource
@@ -62,6 +63,14 @@ ParentOption = Annotated[
 ]
 EntityOption = Annotated[
     str | None, typer.Option("--entity", help="One entity of the data only, or a name for your own data.")
+]
+LargestSetOption = Annotated[
+    int | None,
+    typer.Option(
+        "--largest-set",
+        min=1,
+        help="The most conditions asked for together. Default: all combinations of up to 4 conditions, pairs of more.",
+    ),
 ]
 FeaturesOption = Annotated[
     Path | None,
@@ -170,6 +179,12 @@ class Inputs:
             "batch_size": self.batch_size,
             "threads": torch.get_num_threads(),
         }
+
+
+def announce(evaluation: Evaluation) -> None:
+    """Say what was left out, and how much there is to do, before it is done."""
+    for line in (*evaluation.notes, evaluation.size):
+        note(line)
 
 
 def parents_of(pairs: list[str]) -> dict[str, str] | None:

@@ -15,12 +15,14 @@ from .scoring import (
     EntityOption,
     FeaturesOption,
     Inputs,
+    LargestSetOption,
     ParentOption,
     Split,
     TemplateOption,
     TextFeaturesOption,
     TextsOption,
     Ties,
+    announce,
     weights_of,
 )
 
@@ -89,6 +91,7 @@ def submit(
     condition: ConditionOption = None,
     parent: ParentOption = None,
     entity: EntityOption = None,
+    largest_set: LargestSetOption = None,
     n_components: Annotated[
         int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
     ] = 50,
@@ -145,6 +148,7 @@ def submit(
         bootstrap_draws=draws,
         resample="combinations" if by_combination else "queries",
         template=template,
+        largest_set=largest_set,
     )
     inputs = Inputs(
         RunFolder(out),
@@ -169,7 +173,9 @@ def submit(
         plan=inputs.plan,
         split=split_file,
         methods=inputs.methods(settings),
+        chosen=bool(inputs.conditions),
     )
+    announce(evaluation)
     with inputs.supply() as supply, progress_bar("submit", None) as advance:
         record = pack_submission(
             evaluation, supply, to, about, form, split=split_file, replace=replace, progress=advance

@@ -5,6 +5,7 @@ Every axis changes one thing and leaves the rest at its default. Scores are of t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -12,14 +13,14 @@ from typing import Any
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText
 
-from ..engine import Settings
+from ..engine import Settings, seeded_splits
 from ..method_specs import MethodSpec, parse_spec, prepare_methods
 from ..scoring import Ties
 from ..scoring.measures import parse_measure
 from ..settings import EvaluationSettings
 from ..spaces import TextFeatures
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
-from .study import Study, score_conditions
+from .study import Study, answerable, score_conditions
 
 AXES = ("k", "alignment", "log-map", "mean", "texts", "composition", "database")
 DRAWN = ("texts", "composition")
@@ -134,7 +135,11 @@ def sweep(
     Raises InputError as `evaluate_features` does.
     """
     found = Sweep()
-    for study in studies:
+    engine = settings.engine()
+    asked, found.notes = answerable(
+        studies, lambda study: list(seeded_splits(study.labelled, engine).values())
+    )
+    for study in asked:
         for run in _runs(study, settings, found.notes):
             _score(run, study, settings, found)
             progress(1)
@@ -263,5 +268,4 @@ def _rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
 
 def _largest(items: Sequence[ConditionText]) -> int:
     """The most texts that a parent's value has."""
-    parents = [item.parent for item in items]
-    return max(parents.count(parent) for parent in set(parents))
+    return max(Counter(item.parent for item in items).values())

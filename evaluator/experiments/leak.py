@@ -33,7 +33,7 @@ from ..scoring.measures import parse_measure
 from ..settings import EvaluationSettings
 from ..spaces import make_space
 from ..splits import Split, draw_split
-from .study import Study, whole_task
+from .study import Study, telling, whole_task
 
 LEAK_SPLITS = ("combination", "image")
 
@@ -88,8 +88,8 @@ def find_leaks(
     Raises InputError for entities with a single attribute only, and where no method can be measured.
     """
     found: list[Leak] = []
-    notes: list[str] = []
-    several = [study for study in studies if len(study.conditions) > 1]
+    asked, notes = telling(studies)
+    several = [study for study in asked if len(study.conditions) > 1]
     if not several:
         raise InputError(
             "a leak needs two attributes",

@@ -15,16 +15,16 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.texts import ConditionTexts
 
+from ..condition_sets import Conditions, condition_sets
 from ..engine import Settings
 from ..galleries import GalleryQuery
 from ..method_specs import Method, parse_spec, reencodes
-from ..protocol import Labelled, condition_sets
+from ..protocol import Labelled
 from ..sources import ClayShards, ImageSource, Labels
 from ..supply import FeatureSupply, condition_features, extras
 from .reproduce_cells import CONFIDENCE, DRAWS, Bench, Measured, measure_cell, read_cell, write_cell
 from .reproduce_paper import MODELS, clay, paper_cells, paper_model
 
-Conditions = tuple[str, ...]
 Key = tuple[str, Conditions, str, str]
 """Entity, conditions, model (or the encoder's name, where it is none of the paper's), method."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
 from ..arrays import Float64Array, FloatArray
+from ..condition_sets import askable
 from ..engine import Settings, evaluate_features
 from ..method_specs import Method
 from ..methods.inputs import checked_database
@@ -18,6 +19,7 @@ from ..results import GroupScores
 from ..scoring import mean_over_groups
 from ..sources import ImageSource
 from ..spaces import Extras, TextFeatures
+from ..splits import Split
 from ..supply import FeatureSupply, condition_features, extras
 
 
@@ -36,11 +38,12 @@ class Study:
     texts: Mapping[str, TextFeatures]
     encode: Callable[[Sequence[str]], FloatArray]
     extras: Extras
+    asked: tuple[str, ...] | None = None
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """All attributes of the entity."""
-        return tuple(self.labelled.labels)
+        """The attributes of the entity that are asked for: all of them, unless some were left out."""
+        return tuple(self.labelled.labels) if self.asked is None else self.asked
 
     def encoded(self, items: Mapping[str, Sequence[ConditionText]]) -> dict[str, TextFeatures]:
         """Condition -> its texts, encoded; texts that stand under several conditions are encoded once."""
@@ -82,6 +85,34 @@ def studies(
             )
         )
     return found
+
+
+def answerable(
+    studies: Sequence[Study], splits: Callable[[Study], Sequence[Split]]
+) -> tuple[list[Study], list[str]]:
+    """Return the studies with the conditions that their data can answer under `splits`, and what was left out.
+
+    Raises InputError where nothing is left of any study.
+    """
+    by_name = {study.entity: study for study in studies}
+    labelled = {name: study.labelled for name, study in by_name.items()}
+    sets, notes = askable(labelled, lambda name: splits(by_name[name]), 1)
+    asked = {name: tuple(name for (name,) in found) for name, found in sets.items()}
+    return [replace(by_name[name], asked=conditions) for name, conditions in asked.items()], notes
+
+
+def telling(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
+    """Return the studies without conditions of one value, and what was left out."""
+    found, notes = [], []
+    for study in studies:
+        asked = tuple(name for name in study.conditions if study.labelled.codes[name].any())
+        found.append(replace(study, asked=asked))
+        notes += [
+            f"{study.entity}: {name} left out, all images have the same"
+            for name in study.conditions
+            if name not in asked
+        ]
+    return found, notes
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def evaluation_rankings(
     from ..evaluation import encoded_texts
 
     features = supply.images(evaluation.source)
-    for name, labels in evaluation.source.entities.items():
+    for name, labels in evaluation.entities.items():
         yield from feature_rankings(
             features[name].matrix,
             Labelled(labels.keys, labels.labels, labels.parents),
@@ -39,6 +39,7 @@ def evaluation_rankings(
             [method.of_entity(name) for method in evaluation.methods],
             entity=name,
             settings=evaluation.settings.engine(),
+            conditions=evaluation.sets[name],
             split=evaluation.given.get(name),
             extras=extras(supply, evaluation.settings.weights),
             failed=failed,
@@ -65,8 +66,7 @@ def feature_rankings(
     array = checked_features(features, labelled)
     for seed, chosen in seeded_splits(labelled, settings, split).items():
         tasks = plan_tasks(labelled, chosen, conditions)
-        asked = {name for task in tasks for name in task.conditions}
-        checked = check_texts(texts if uses_texts(methods) else None, asked, array.shape[1])
+        checked = check_texts(texts if uses_texts(methods) else None, tasks.conditions, array.shape[1])
         for task in tasks:
             present = [m for m in methods if (entity, m.name, task.conditions) not in failed]
             for group in task.groups:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 SHOWN = (RAW, CLAY)
 BROWSED = 4
+PICTURED_SETS = 64
+"""Retrievals are shown of so many sets of conditions of an entity, the smallest first: a page is looked at by people."""
 
 
 @dataclass
@@ -90,10 +92,13 @@ def show_entity(
     texts = {name: texts.get(name, none) for name in labelled.labels}
     shown = [m.name for m in methods if m.name in SHOWN] or [m.name for m in methods[:2]]
     browsed = browsed_methods(methods, outcomes, measure, reference)
-    sets = list(dict.fromkeys(outcome.conditions for outcome in outcomes))
+    sets: dict[tuple[str, ...], dict[str, Outcome]] = {}
+    for outcome in outcomes:
+        scored = sets.setdefault(outcome.conditions, {})
+        if outcome.groups:
+            scored[outcome.method] = outcome
     limit = sample_size(len(labelled.keys), len(sets))
-    for conditions in sets:
-        found = {o.method: o for o in outcomes if o.conditions == conditions and o.groups}
+    for number, (conditions, found) in enumerate(sets.items()):
         present = [m for m in methods if m.name in found and m.name in (*shown, *browsed)]
         task = make_task(labelled, conditions, split.is_query, split.is_database)
         gallery.relevant[conditions] = np.concatenate([task.relevant_counts(group) for group in task.groups])
@@ -110,7 +115,8 @@ def show_entity(
         ]
         values = {m.name: _values(found[m.name], seed, measure) for m in present}
         some = {name: values[name] for name in shown if name in values} or dict([next(iter(values.items()))])
-        gallery.retrievals += _retrievals(entity, conditions, labelled, task.groups, spaces, some)
+        if number < PICTURED_SETS:
+            gallery.retrievals += _retrievals(entity, conditions, labelled, task.groups, spaces, some)
         if len(conditions) == 1:
             gallery.maps += _maps(entity, conditions[0], labelled, task.groups, spaces, list(some), seed)
         if asked := {name: values[name] for name in browsed if name in values}:

@@ -189,13 +189,13 @@ def _coded(values: Sequence[str]) -> dict[str, Any]:
 
 
 def _set(one: QuerySet, place: Mapping[int, int]) -> dict[str, Any]:
-    groups = list(dict.fromkeys(one.groups))
+    groups = {name: number for number, name in enumerate(dict.fromkeys(one.groups))}
     return {
         "conditions": list(one.conditions),
         "of": one.of,
         "queries": [place[row] for row in one.queries],
-        "groups": groups,
-        "group": [groups.index(name) for name in one.groups],
+        "groups": list(groups),
+        "group": [groups[name] for name in one.groups],
         "methods": {
             method: {
                 "scores": [round(float(s), 5) if np.isfinite(s) else None for s in ranked.scores],

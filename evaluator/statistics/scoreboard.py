@@ -141,8 +141,10 @@ class Pooled:
 def pooled(outcome: Outcome, measure: str) -> list[Pooled]:
     """Return the scores of every group that has any, seeds joined: the same image twice is not two witnesses."""
     found = []
-    for name in dict.fromkeys(group.name for group in outcome.groups):
-        parts = [group for group in outcome.groups if group.name == name]
+    by_name: dict[str | None, list[GroupScores]] = {}
+    for group in outcome.groups:
+        by_name.setdefault(group.name, []).append(group)
+    for parts in by_name.values():
         rows = np.concatenate([group.rows for group in parts])
         values = np.concatenate([group.values[measure] for group in parts])
         kept = ~np.isnan(values)
@@ -191,10 +193,10 @@ def _result(outcome: Outcome, measure: str, interval: Float64Array | None) -> Re
 
 def _seed_means(groups: Sequence[GroupScores], values: Callable[[GroupScores], Float64Array]) -> list[float]:
     """The mean over groups under each seed, without NaN."""
-    means = [
-        mean_over_groups([values(group) for group in groups if group.seed == seed])
-        for seed in dict.fromkeys(group.seed for group in groups)
-    ]
+    by_seed: dict[int, list[Float64Array]] = {}
+    for group in groups:
+        by_seed.setdefault(group.seed, []).append(values(group))
+    means = [mean_over_groups(found) for found in by_seed.values()]
     return [mean for mean in means if not np.isnan(mean)]
 
 

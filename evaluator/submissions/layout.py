@@ -34,6 +34,7 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import SEAL, file_sha256, fingerprint, is_sealed
 from clay_eval.schemas.validate import check, parse_json, read_text
 
+from ..condition_sets import EVERY_SIZE, Conditions
 from ..protocol import Labelled
 from ..settings import EvaluationSettings
 
@@ -48,7 +49,6 @@ _NAME = re.compile(r"[A-Za-z0-9_=,()+-][A-Za-z0-9._=,()+-]*")
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".npz", ".ckpt", ".joblib")
 
 Record = Mapping[str, Any]
-Conditions = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def settings_of(record: Record) -> EvaluationSettings:
         for key, value in said.items()
         if value is not None
     }
-    return EvaluationSettings(methods=(), **values)
+    return EvaluationSettings(methods=(), **{"largest_set": EVERY_SIZE, **values})
 
 
 def protocol_record(settings: EvaluationSettings) -> dict[str, Any]:
@@ -192,6 +192,7 @@ def protocol_record(settings: EvaluationSettings) -> dict[str, Any]:
         "resample": settings.resample,
         "bootstrap_draws": settings.bootstrap_draws,
         "confidence": settings.confidence,
+        **settings.bound(),
     }
 
 

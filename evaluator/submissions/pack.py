@@ -88,7 +88,7 @@ def pack_submission(
     with locked(folder):
         _make_room(folder, replace)
         found = _Found()
-        for name in evaluation.source.entities:
+        for name in evaluation.sets:
             _write_entity(evaluation, supply, name, folder, form, found, progress)
         record = _record(evaluation, supply, method, about, form, found)
         check(record, "submission", folder / METHOD)
@@ -135,7 +135,7 @@ def _write_entity(
     features = checked_features(supply.images(evaluation.source)[entity].matrix, labelled)
     method = evaluation.methods[0].of_entity(entity)
     splits = seeded_splits(labelled, settings.engine(), evaluation.given.get(entity))
-    tasks = {seed: plan_tasks(labelled, one) for seed, one in splits.items()}
+    tasks = {seed: plan_tasks(labelled, one, evaluation.sets[entity]) for seed, one in splits.items()}
     texts = check_texts(
         encoded_texts(evaluation, labels, supply) if uses_texts([method]) else None,
         set(labelled.labels),

@@ -13,6 +13,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 
 from ..arrays import unit_rows
+from ..condition_sets import askable
 from ..engine import plan_tasks, score_group, seeded_splits
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
 from ..results import GroupScores, Outcome
@@ -87,10 +88,12 @@ def score_parts(
     }
     reader = _Reader(record, folder, labelled, parts)
     outcomes: dict[str, list[Outcome]] = {}
-    for entity, labels in labelled.items():
+    splits = {entity: seeded_splits(labels, settings.engine(), given) for entity, labels in labelled.items()}
+    sets, _ = askable(labelled, lambda entity: list(splits[entity].values()), settings.largest_set)
+    labelled = {entity: labelled[entity] for entity in sets}
+    for entity, asked in sets.items():
         outcomes[entity] = []
-        splits = seeded_splits(labels, settings.engine(), given)
-        planned = {seed: plan_tasks(labels, one) for seed, one in splits.items()}
+        planned = {seed: plan_tasks(labelled[entity], one, asked) for seed, one in splits[entity].items()}
         for number, first in enumerate(next(iter(planned.values()))):
             tasks = {seed: found[number] for seed, found in planned.items()}
             if (entity, first.conditions) in left_out:

@@ -8,16 +8,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema
-
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.validate import parse_json
+from clay_eval.schemas.validate import parse_json, schema_errors
 
 MAX_TEXT = 1 << 20
 _MOST_STARTS = 4096
 _MOST_WORK = 16 * MAX_TEXT
 _MOST_FITTED = 64
 _MOST_PROBLEMS = 8
+_MOST_ERRORS = 1000
 _END_OF_THOUGHTS = re.compile(
     r"</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>",
     re.I,
@@ -83,9 +82,7 @@ def _objects(text: str, where: str) -> Iterator[dict[str, Any]]:
 
 def schema_problems(value: Any, schema: Mapping[str, Any]) -> list[str]:
     """Where `value` breaks `schema`, a line each, for the model to read; empty if it fits."""
-    errors = sorted(
-        jsonschema.Draft202012Validator(dict(schema)).iter_errors(value), key=lambda e: e.json_path
-    )
+    errors = sorted(schema_errors(value, dict(schema), _MOST_ERRORS), key=lambda e: e.json_path)
     return [f"{error.json_path}: {error.message[:200]}" for error in errors[:_MOST_PROBLEMS]]
 
 

@@ -76,6 +76,6 @@ def pair_problems(
     """Values that would be left with no partner: then the value contradicts itself, which is no answer."""
     gone = {(f["first"], f["second"]) for f in found}
     left = [pair for pair in product(first, second) if pair not in gone]
-    lost = [v for v in first if v not in {a for a, _ in left}]
-    lost += [v for v in second if v not in {b for _, b in left}]
+    kept, met = {a for a, _ in left}, {b for _, b in left}
+    lost = [v for v in first if v not in kept] + [v for v in second if v not in met]
     return [f"{value!r} would be impossible with every value of the other attribute" for value in lost]

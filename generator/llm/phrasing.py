@@ -8,6 +8,7 @@ n * n phrasings, dealt evenly over the combinations like any diversity, and reco
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -99,8 +100,8 @@ def draft_diversity(
     """Attributes that vary pictures and are no conditions; none, with a note, if the model fails."""
 
     def problems(answer: Mapping[str, Any]) -> list[str]:
-        found = [a["name"] for a in answer["attributes"]]
-        wrong = [f"the name {name!r} is taken" for name in found if name in taken or found.count(name) > 1]
+        found = Counter(a["name"] for a in answer["attributes"])
+        wrong = [f"the name {name!r} is taken" for name, times in found.items() if name in taken or times > 1]
         for attribute in answer["attributes"]:
             phrases = distinct(attribute["phrases"])
             if len(phrases) < 2:

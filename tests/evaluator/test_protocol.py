@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clay_eval.evaluator.protocol import Labelled, condition_sets, make_task, relevance_codes
+from clay_eval.evaluator.condition_sets import condition_sets
+from clay_eval.evaluator.protocol import Labelled, make_task, relevance_codes
 from clay_eval.evaluator.splits import split_queries
 from clay_eval.schemas.errors import InputError
 
