@@ -85,7 +85,9 @@ class AgainstPlan:
     def _count(self) -> None:
         balance = self._manifest["balance"]
         said = {
-            of: {name: {value: counts[0] for value, counts in values.items()} for name, values in all_.items()}
+            of: {
+                name: {value: counts[0] for value, counts in values.items()} for name, values in all_.items()
+            }
             for of, all_ in balance.items()
         }
         if said != self._planned.counts or self._manifest["filter"]["planned"] != self._planned.samples:

@@ -29,6 +29,7 @@ CROISSANT = "croissant.json"
 CARD = "README.md"
 REPORT_FILE = "baselines/report.json"
 PER_QUERY = "baselines/per_query.csv"
+RESULTS = "baselines/results.csv"
 SPLIT = "test"
 MAX_RECORD = 64 << 20
 """Records are read whole, so one of more bytes is not read at all."""

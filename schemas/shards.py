@@ -143,9 +143,7 @@ def read_shard(
         yield _finish(path, pending, seen, limits, strict)
 
 
-def _finish(
-    path: Path, pending: dict[str, Any], seen: set[str], limits: Limits, strict: bool
-) -> ShardSample:
+def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits, strict: bool) -> ShardSample:
     key = pending["key"]
     where = f"{path}: {key}"
     if key in seen:

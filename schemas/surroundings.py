@@ -29,7 +29,7 @@ def is_hub_link(path: Path) -> bool:
     """Whether `path` is a link in a snapshot of the Hub's cache to a regular file in the `blobs` of the same cache."""
     if not looks_like_hub_link(path):
         return False
-    blob = Path(os.path.normpath(path.parent.absolute() / os.readlink(path)))
+    blob = Path(os.path.normpath(path.parent.absolute() / path.readlink()))
     cache = blob.parent.parent
     snapshot = cache / _SNAPSHOTS
     inside = snapshot in path.absolute().parents
@@ -40,7 +40,7 @@ def is_hub_link(path: Path) -> bool:
 
 def looks_like_hub_link(path: Path) -> bool:
     """Whether `path` is a link as the Hub's cache has them, be its blob there or not."""
-    return path.is_symlink() and _HUB_TARGET.fullmatch(Path(os.readlink(path)).as_posix()) is not None
+    return path.is_symlink() and _HUB_TARGET.fullmatch(path.readlink().as_posix()) is not None
 
 
 def is_litter(entry: os.DirEntry[str] | Path) -> bool:
