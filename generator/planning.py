@@ -25,7 +25,8 @@ from clay_eval.schemas.files import (
     write_sealed,
     write_text,
 )
-from clay_eval.schemas.fingerprint import canonical_json, file_sha256, fingerprint
+from clay_eval.schemas.fingerprint import canonical_json, file_sha256
+from clay_eval.schemas.planned import PLAN_LINES, plan_fingerprint, plan_settings
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.texts import ConditionTexts, load_texts
 from clay_eval.schemas.validate import read_sealed
@@ -34,7 +35,7 @@ from .coverage import coverage, coverage_markdown
 from .plan import Plan
 
 PLAN = "plan.json"
-SAMPLES = "plan.jsonl"
+SAMPLES = PLAN_LINES
 COVERAGE = "coverage.json"
 
 
@@ -79,7 +80,7 @@ def write_plan(
             remove_leftovers(part)
         if (folder / PLAN).exists():
             done = read_plan_record(folder)
-            refuse_changes(folder, _settings_of(done), request.settings())
+            refuse_changes(folder, plan_settings(done), request.settings())
             return done
         for spec, texts in zip(request.specs, request.texts, strict=True):
             files.append(f"specs/{spec.entity}.json")
@@ -104,7 +105,7 @@ def write_plan(
 
 def _record(request: PlanRequest, plans: Sequence[Plan], folder: Path, files: list[str]) -> dict[str, Any]:
     settings = request.settings()
-    return {
+    record = {
         "schema": "clay-eval/plan/1",
         "software": versions("numpy"),
         "settings": {"seed": request.seed, "count": request.count},
@@ -120,17 +121,8 @@ def _record(request: PlanRequest, plans: Sequence[Plan], folder: Path, files: li
         },
         "samples": sum(map(len, plans)),
         "files": {name: file_sha256(folder / name) for name in sorted(files)},
-        "fingerprint": fingerprint({"settings": settings, "samples": file_sha256(folder / SAMPLES)}),
     }
-
-
-def _settings_of(record: dict[str, Any]) -> dict[str, Any]:
-    entities = record["entities"]
-    return {
-        **record["settings"],
-        "specs": {name: facts["spec"] for name, facts in entities.items()},
-        "texts": {name: facts["texts"] for name, facts in entities.items()},
-    }
+    return {**record, "fingerprint": plan_fingerprint(record)}
 
 
 def read_plan_record(folder: Path) -> dict[str, Any]:
@@ -144,6 +136,12 @@ def read_plan_record(folder: Path) -> dict[str, Any]:
             "no finished plan here", where=path, hint="make one: clay-eval plan ENTITY --out DIR"
         )
     record = read_sealed(path, "plan")
+    if SAMPLES not in record["files"] or record["fingerprint"] != plan_fingerprint(record):
+        raise IntegrityError(
+            "the plan's fingerprint is not that of its content",
+            where=path,
+            hint="plan again into another folder, or restore the file",
+        )
     for name, sha in record["files"].items():
         file = folder / name
         if not file.is_file() or file_sha256(file) != sha:

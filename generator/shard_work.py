@@ -7,7 +7,6 @@ JSON. What is in neither tar is drawn when the work is done again, and nothing e
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from clay_eval.schemas.failures import failures_name, read_failures, write_failu
 from clay_eval.schemas.files import remove_file, storage_errors
 from clay_eval.schemas.fingerprint import canonical_json, file_sha256
 from clay_eval.schemas.manifest import FAILURES, QUARANTINE
-from clay_eval.schemas.samples import SampleSpec
+from clay_eval.schemas.samples import SampleSpec, attempt_seed
 from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_shard
 
 from .alignment.base import Judge, check_verdicts
@@ -115,14 +114,6 @@ class _Attempt:
     def asked(self) -> SampleSpec:
         """The sample spec with the seed of this attempt."""
         return replace(self.sample, seed=attempt_seed(self.sample.seed, self.number))
-
-
-def attempt_seed(seed: int, attempt: int) -> int:
-    """The seed of a sample's attempt 1, 2, ...: its own first, then 53 bits of a hash of both."""
-    if attempt == 1:
-        return seed
-    digest = hashlib.sha256(f"{seed}|{attempt}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") >> 3
 
 
 def encode_image(image: Image.Image, image_format: str, packet: bytes) -> bytes:

@@ -23,6 +23,7 @@ SETTINGS = "render.json"
 QUARANTINE = "quarantine"
 FAILURES = "failures"
 BY_HAND = "by hand: "
+ACCEPTED_BY_HAND = BY_HAND + "accepted"
 _FIXED = ("key", "entity", "shard")
 
 

@@ -15,18 +15,21 @@ from .errors import InputError, IntegrityError
 from .fingerprint import fingerprint
 from .manifest import label_columns
 from .shards import ShardSample
+from .surroundings import FETCH, is_plain_file, looks_like_hub_link
 from .validate import read_sealed
 
 RELEASE = "release.json"
 SUMS = "SHA256SUMS"
 DATA = "data"
 RUN_MANIFEST = "provenance/manifest.json"
+RENDER_SETTINGS = "provenance/render.json"
 PLAN_FOLDER = "provenance/plan"
 LABELS_TABLE = "labels.parquet"
 CROISSANT = "croissant.json"
 CARD = "README.md"
 REPORT_FILE = "baselines/report.json"
 PER_QUERY = "baselines/per_query.csv"
+RESULTS = "baselines/results.csv"
 SPLIT = "test"
 MAX_RECORD = 64 << 20
 """Records are read whole, so one of more bytes is not read at all."""
@@ -36,8 +39,9 @@ DIGESTS = ("image_sha256", "record_sha256")
 def read_release(folder: Path) -> dict[str, Any]:
     """release.json of a release; a missing one raises InputError, a changed one IntegrityError."""
     path = folder / RELEASE
-    if path.is_symlink():
-        raise IntegrityError("a link instead of a file", where=path)
+    if path.is_symlink() and not is_plain_file(path):
+        away = f"fetch the files themselves: {FETCH}" if looks_like_hub_link(path) else None
+        raise IntegrityError("a link instead of a file", where=path, hint=away)
     if not path.is_file():
         raise InputError("no release here", where=path, hint="make one: clay-eval publish")
     if path.stat().st_size > MAX_RECORD:

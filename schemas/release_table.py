@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from .errors import IntegrityError
+from .errors import ClayEvalError, IntegrityError
+from .manifest import label_row
+from .release import DIGESTS, table_columns, table_digests
+from .shards import ShardSample
 
 _BATCH = 4096
 _ROW_BYTES = 16 << 10
@@ -52,3 +56,40 @@ def table_rows(path: Path, columns: Sequence[str], samples: int) -> Iterator[dic
         raise IntegrityError(
             "the table of labels cannot be read", where=path, found=str(error)[:200]
         ) from error
+
+
+class TableAgainstShards:
+    """labels.parquet, compared with the shards a row at a time."""
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        self._path = path
+        self._columns = table_columns(manifest["entities"])
+        self._rows = table_rows(path, self._columns, manifest["samples"])
+        self._fault: str | None = None
+
+    def compare(self, shard: str, sample: ShardSample) -> None:
+        """Take the next row; it must be that of `sample` in `shard`."""
+        if self._fault is not None:
+            return
+        digests = dict(zip(DIGESTS, table_digests(sample), strict=True))
+        try:
+            row = label_row(sample.key, shard, {"labels": {}, "diversity": {}, **sample.record}) | digests
+            found = next(self._rows, None)
+        except ClayEvalError as error:
+            self._fault = " ".join(str(error).split())
+            return
+        except (KeyError, TypeError, ValueError):
+            self._fault = f"{self._path}: {sample.key} is no sample that a table can hold"
+            return
+        if found != {name: row.get(name) for name in self._columns}:
+            self._fault = f"{self._path}: does not say of {sample.key} what its shard says"
+
+    def fault(self) -> str | None:
+        """What was wrong, if anything; call it after the last sample."""
+        if self._fault is None:
+            try:
+                if next(self._rows, None) is not None:
+                    self._fault = f"{self._path}: has more rows than there are samples"
+            except ClayEvalError as error:
+                self._fault = " ".join(str(error).split())
+        return self._fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -35,6 +36,14 @@ class SampleSpec:
     def to_json(self) -> str:
         """One line of JSON, without the newline."""
         return canonical_json({field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def attempt_seed(seed: int, attempt: int) -> int:
+    """The seed of a sample's attempt 1, 2, ...: its own first, then 53 bits of a hash of both."""
+    if attempt == 1:
+        return seed
+    digest = hashlib.sha256(f"{seed}|{attempt}".encode()).digest()
+    return int.from_bytes(digest[:7], "big") >> 3
 
 
 def read_plan(path: Path) -> Iterator[SampleSpec]:

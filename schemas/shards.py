@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from .errors import InputError, IntegrityError
 from .files import atomic_file
@@ -34,12 +34,16 @@ class _CheckedHeader(tarfile.TarInfo):
     (A negative length makes tarfile read the same header for ever, a long one makes it read all of it at once.)
     """
 
+    is_ours = False
+    """Whether these 512 bytes are exactly those that `write_shard` writes for this name and length."""
+
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
         """Parse 512 bytes; raise ReadError for a header that no shard needs."""
         if plain := parse_plain(buf):  # what was written here, in a tenth of the time
             header = cls(plain[0])
             header.size, header.mode = plain[1], 0o444
+            header.is_ours = True
             return header
         header = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
         if header.type not in (*_EXTENDED, *_PLAIN):
@@ -114,8 +118,10 @@ def read_shard(
 ) -> Iterator[ShardSample]:
     """Stream the samples of a shard; without `images`, their bytes are skipped and come out empty.
 
-    strict: only keys and members that clay-eval itself writes. Otherwise keys may hold folders and other characters
-    (they end at the first dot of the file name, webdataset's rule), and members other than image and JSON are skipped.
+    strict: only what `write_shard` itself writes, to the byte: keys, members and their order, headers (no pax records),
+    zeros as padding, canonical JSON, nothing behind the end. (Padding of what is skipped without `images` is not read.)
+    Otherwise keys may hold folders and other characters (they end at the first dot of the file name, webdataset's rule),
+    and members other than image and JSON are skipped.
     Raises IntegrityError for anything cut, damaged, doubled, oversized or out of place; InputError if there is no file.
     """
     limits = limits or Limits()
@@ -123,7 +129,7 @@ def read_shard(
     seen: set[str] = set()
     for key, extension, data in _members(path, strict, limits, images):
         if pending and key != pending["key"]:
-            yield _finish(path, pending, seen, limits)
+            yield _finish(path, pending, seen, limits, strict)
             pending = {}
         pending.setdefault("key", key)
         slot = "json" if extension == "json" else "image"
@@ -135,10 +141,10 @@ def read_shard(
         if slot == "image":
             pending["extension"] = extension
     if pending:
-        yield _finish(path, pending, seen, limits)
+        yield _finish(path, pending, seen, limits, strict)
 
 
-def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits) -> ShardSample:
+def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits, strict: bool) -> ShardSample:
     key = pending["key"]
     where = f"{path}: {key}"
     if key in seen:
@@ -161,7 +167,28 @@ def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits)
         raise IntegrityError(
             "the JSON of a sample is not an object", where=where, found=type(record).__name__
         )
+    if strict:
+        _require_ours(where, pending, record)
     return ShardSample(key, pending["extension"], pending["image"], record)
+
+
+def _require_ours(where: str, pending: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Raise IntegrityError unless both members are written as `write_shard` does: JSON canonical, sorted by extension."""
+    order = [slot for slot in pending if slot in ("image", "json")]
+    if order != sorted(order, key={"image": pending["extension"], "json": "json"}.__getitem__):
+        raise IntegrityError(
+            "the members of a sample are in another order than clay-eval writes them", where=where
+        )
+    try:
+        ours = pending["json"] == canonical_json(record).encode()
+    except ValueError:  # half a surrogate pair, or a number that JSON has no text for
+        ours = False
+    if not ours:
+        raise IntegrityError(
+            "the JSON of a sample is not in the canonical form in which clay-eval writes it",
+            where=where,
+            expected="sorted names, no spaces, each name once",
+        )
 
 
 def _members(path: Path, strict: bool, limits: Limits, images: bool) -> Iterator[tuple[str, str, bytes]]:
@@ -172,6 +199,8 @@ def _members(path: Path, strict: bool, limits: Limits, images: bool) -> Iterator
             with tarfile.open(fileobj=stream, mode="r:", tarinfo=_CheckedHeader) as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]  # or it keeps every header
+                    if strict:
+                        _require_our_header(path, stream, member, end)
                     if member.size < 0:
                         raise IntegrityError(
                             "a member has a negative length", where=f"{path}: {member.name!r}"
@@ -190,10 +219,34 @@ def _members(path: Path, strict: bool, limits: Limits, images: bool) -> Iterator
                         raise IntegrityError(
                             "the tar ends in the middle of a member", where=f"{path}: {member.name}"
                         )
+                    if strict and stream.read(end - stream.tell()).strip(b"\0"):
+                        raise IntegrityError(
+                            "bytes are hidden in the padding behind a member",
+                            where=f"{path}: {member.name}",
+                            expected="zeros up to a whole block",
+                        )
                     yield (*wanted, data)
         except (tarfile.TarError, EOFError, OverflowError, ValueError, RecursionError) as error:
             raise IntegrityError("not a whole, uncompressed tar", where=path, found=error) from error
-        _check_end(path, stream, end)
+        _check_end(path, stream, end, strict)
+
+
+def _require_our_header(path: Path, stream: IO[bytes], member: tarfile.TarInfo, begin: int) -> None:
+    """Raise IntegrityError unless the bytes between the last member and this one's data are `write_shard`'s header.
+
+    begin: where the last member, with its padding, ended. What tarfile reads without a word stands there, too: records of
+    pax or GNU tar for one member or for all, with comments or other names and lengths in them.
+    """
+    if getattr(member, "is_ours", False) and member.offset_data == begin + _BLOCK:
+        return
+    stream.seek(begin)
+    found = stream.read(member.offset_data - begin)
+    if not member.isreg() or found != member_header(member.name, member.size):
+        raise IntegrityError(
+            "a header of the tar is not one that clay-eval writes",
+            where=f"{path}: {member.name!r}",
+            expected="a plain file's: no pax records, mode 0444, owner bigdata, time 0",
+        )
 
 
 def _wanted(path: Path, member: tarfile.TarInfo, strict: bool, limits: Limits) -> tuple[str, str] | None:
@@ -222,7 +275,7 @@ def _wanted(path: Path, member: tarfile.TarInfo, strict: bool, limits: Limits) -
     return key, extension
 
 
-def _check_end(path: Path, stream: Any, end: int) -> None:
+def _check_end(path: Path, stream: IO[bytes], end: int, strict: bool) -> None:
     stream.seek(end)
     zeros = 0
     while block := stream.read(1 << 16):
@@ -235,4 +288,11 @@ def _check_end(path: Path, stream: Any, end: int) -> None:
             where=path,
             expected="two blocks of zeros at the end",
             found=f"{zeros} bytes",
+        )
+    if strict and zeros != len(closing(end)):
+        raise IntegrityError(
+            "the tar does not end where clay-eval ends it",
+            where=path,
+            expected=f"{len(closing(end))} zeros after the last member",
+            found=f"{zeros}",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from .manifest import (
     read_manifest,
 )
 from .shards import ShardSample, read_shard
+from .surroundings import is_litter, is_plain_file, litter_note
 from .validate import read_sealed
 
 _PART = re.compile(r"([0-9]+)-of-([0-9]+)")
@@ -36,12 +37,16 @@ _OWN = {MANIFEST, SETTINGS, QUARANTINE, FAILURES, ".lock"}
 
 @dataclass
 class Findings:
-    """What verification read and what it found wrong, one line a fault; `samples` are those in shards."""
+    """What verification read and what it found wrong, one line a fault; `samples` are those in shards.
+
+    notes: a line for everything that was not looked at, or not in full.
+    """
 
     files: int = 0
     samples: int = 0
     bytes: int = 0
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -77,7 +82,7 @@ def verify_shards(
     listed = {entry["name"]: entry for entry in manifest["files"]}
     if len(listed) < len(manifest["files"]):
         findings.faults.append(f"{folder / MANIFEST}: a file is listed twice")
-    for path in sorted(folder.iterdir()):
+    for path in _without_litter(sorted(folder.iterdir()), findings):
         if path.name not in listed and path.name not in _OWN:
             findings.faults.append(f"{path}: not in the manifest")
     _check_origin(folder, manifest, findings)
@@ -114,19 +119,23 @@ def _check_origin(folder: Path, manifest: dict[str, Any], findings: Findings) ->
     body = {name: manifest[name] for name in ("plan", "renderer", "files")}
     if manifest["fingerprint"] != fingerprint(body):
         findings.faults.append(f"{folder / MANIFEST}: its fingerprint is not that of its content")
-    if not (folder / SETTINGS).exists():
-        return
+    if (folder / SETTINGS).exists():
+        read_settings(folder / SETTINGS, manifest, findings)
+
+
+def read_settings(path: Path, manifest: Mapping[str, Any], findings: Findings) -> dict[str, Any] | None:
+    """The settings that shards were rendered with, held against their manifest; None if they cannot be read."""
     try:
-        settings = read_sealed(folder / SETTINGS, "render-settings")
+        settings = read_sealed(path, "render-settings")
     except ClayEvalError as error:
         findings.add(error)
-        return
-    for name in ("plan", "renderer"):
-        if settings[name] != manifest[name]:
-            findings.faults.append(f"{folder / SETTINGS}: another {name} than the manifest's")
-    for name in ("judge", "attempts"):
-        if settings[name] != manifest["filter"][name]:
-            findings.faults.append(f"{folder / SETTINGS}: another {name} than the manifest's")
+        return None
+    told = {name: manifest[name] for name in ("plan", "renderer")}
+    told |= {name: manifest["filter"][name] for name in ("judge", "attempts")}
+    findings.faults += [
+        f"{path}: another {name} than the manifest's" for name, said in told.items() if settings[name] != said
+    ]
+    return settings
 
 
 def _check_part(folder: Path, manifest: dict[str, Any], findings: Findings) -> None:
@@ -152,7 +161,7 @@ def _check_part(folder: Path, manifest: dict[str, Any], findings: Findings) -> N
 
 def _check_file(path: Path, entry: dict[str, Any], findings: Findings) -> bool:
     """Whether it is a file that can be read; whether it is the right one is noted in `findings`."""
-    if path.is_symlink() or not path.is_file():
+    if not is_plain_file(path):
         findings.faults.append(f"{path}: missing, or not a plain file")
         return False
     size = path.stat().st_size
@@ -270,7 +279,18 @@ def _entries(folder: Path, findings: Findings) -> list[Path]:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         findings.faults.append(f"{folder}: not a folder")
         return []
-    return sorted(folder.iterdir()) if folder.exists() else []
+    return _without_litter(sorted(folder.iterdir()), findings) if folder.exists() else []
+
+
+def _without_litter(paths: Iterable[Path], findings: Findings) -> list[Path]:
+    """Those that operating systems did not leave there by themselves; a note names the others."""
+    kept = []
+    for path in paths:
+        if is_litter(path):
+            findings.notes.append(litter_note(path))
+        else:
+            kept.append(path)
+    return kept
 
 
 def _check_counts(folder: Path, manifest: dict[str, Any], found: Found, findings: Findings) -> None:

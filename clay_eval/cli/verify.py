@@ -30,6 +30,7 @@ missing or extra; every fault is listed. A run on your own data has no shards: i
 release (see clay-eval publish) is checked offline as a stranger's: every byte is covered by a digest, nothing outside the
 folder is read. --digest compares it with the one that its publisher prints, which is what shows a forgery.
 """
+NOT_CHECKED = "permissions, owners and times of files say nothing of a release: not looked at"
 
 
 def register(app: typer.Typer) -> None:
@@ -81,23 +82,25 @@ def verify(
         "samples": findings.samples,
         "bytes": findings.bytes,
         "faults": findings.faults,
+        "notes": findings.notes,
     }
     verdict = "all is well" if findings.ok else f"{len(findings.faults)} faults"
     counted = f"{place}: {findings.samples} samples, {findings.files} files"
     if not has_shards:
         counted = f"{folder}: no shards here, checked {', '.join(there)}"
-    emit(json, record, *findings.faults, f"{counted}, {verdict}")
+    emit(json, record, *findings.faults, *_notes(findings), f"{counted}, {verdict}")
     if not findings.ok:
         raise typer.Exit(IntegrityError.exit_code)
 
 
 def _verify_release(folder: Path, digest: str | None, decode: bool, json: bool) -> None:
+    from clay_eval.generator.publishing.verification import verify_published
     from clay_eval.schemas.fingerprint import file_sha256
     from clay_eval.schemas.release import RELEASE
-    from clay_eval.schemas.release_verify import verify_release
 
     with progress_bar("verify", _bytes(folder, "**/*")) as advance:
-        findings = verify_release(folder, _image_check() if decode else None, advance)
+        findings = verify_published(folder, _image_check() if decode else None, advance)
+    findings.notes.append(NOT_CHECKED)
     place = folder / RELEASE
     found = file_sha256(place) if place.is_file() else None
     if digest is not None and digest.lower() != found:
@@ -110,12 +113,17 @@ def _verify_release(folder: Path, digest: str | None, decode: bool, json: bool) 
         "samples": findings.samples,
         "bytes": findings.bytes,
         "faults": findings.faults,
+        "notes": findings.notes,
     }
     verdict = "all is well" if findings.ok else f"{len(findings.faults)} faults"
     counted = f"{folder}: a release of {findings.samples} samples, {findings.files} files, {verdict}"
-    emit(json, record, *findings.faults, counted, f"digest of this release: {found}")
+    emit(json, record, *findings.faults, *_notes(findings), counted, f"digest of this release: {found}")
     if not findings.ok:
         raise typer.Exit(IntegrityError.exit_code)
+
+
+def _notes(findings: Findings) -> list[str]:
+    return [f"note: {line}" for line in findings.notes]
 
 
 def _image_check() -> Callable[[bytes, str], Any]:

@@ -16,8 +16,6 @@ from clay_eval.schemas.files import locked, remove_file, storage_errors, sync_fo
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.manifest import MANIFEST
 from clay_eval.schemas.release import (
-    CARD,
-    CROISSANT,
     DATA,
     LABELS_TABLE,
     RELEASE,
@@ -29,12 +27,11 @@ from clay_eval.schemas.release import (
 from clay_eval.schemas.software import versions
 
 from . import facts, licences
-from .croissant import croissant
 from .models import models_of
-from .pages import render, yaml_text
 from .request import Request, slug
-from .sources import Sources, provenance, results_csv, review_counts
+from .sources import Sources, provenance, review_counts
 from .staging import Seen, bring_file, stage
+from .texts import LAYOUT, Records, texts
 from .versions import FIRST, Changes, changes_since, parse_version, require_version
 
 DEFAULT_LICENCE = "CC-BY-4.0"
@@ -170,6 +167,7 @@ def _record(
     return {
         "schema": "clay-eval/release/1",
         "software": versions("pyarrow", "jinja2"),
+        **({} if LAYOUT == 1 else {"layout": LAYOUT}),
         "name": told["name"] or slug(title),
         "title": title,
         "version": request.version,
@@ -202,11 +200,13 @@ def _write(
         bring_file(source, work / path, copy=True)
     if seen.manifest["fingerprint"] != sources.manifest["fingerprint"]:
         bring_file(sources.shards / MANIFEST, work / RUN_MANIFEST, copy=True)
-    texts = _texts(
-        sources, seen, record, (work / LABELS_TABLE).stat().st_size, file_sha256(work / LABELS_TABLE)
+    table = {"bytes": (work / LABELS_TABLE).stat().st_size, "sha256": file_sha256(work / LABELS_TABLE)}
+    extension = next(iter(seen.extensions))
+    made = texts(
+        Records(record, seen.manifest, sources.planned, sources.specs, sources.report, table, extension)
     )
-    texts |= {one.record["text"]["path"]: one.text for one in licensed if one.text is not None}
-    for path, text in texts.items():
+    made |= {one.record["text"]["path"]: one.text for one in licensed if one.text is not None}
+    for path, text in made.items():
         write_text(work / path, text)
     known = {f"{DATA}/{entry['name']}": entry["sha256"] for entry in seen.manifest["files"]}
     files: list[dict[str, Any]] = [
@@ -221,63 +221,3 @@ def _write(
     write_sealed(work / RELEASE, {**record, "files": files})
     sums = {entry["path"]: entry["sha256"] for entry in files} | {RELEASE: file_sha256(work / RELEASE)}
     write_text(work / SUMS, sums_text(sums))
-
-
-def _texts(sources: Sources, seen: Seen, record: dict[str, Any], size: int, sha256: str) -> dict[str, str]:
-    """Path -> content of every text that is made from the records."""
-    manifest = seen.manifest
-    extension = next(iter(seen.extensions))
-    entities = facts.entity_facts(sources, manifest)
-    described = facts.description(record, entities, facts.made_by(manifest["renderer"]))
-    said: dict[str, Any] = {
-        "description": described,
-        "citation": facts.citation(record),
-        "keywords": list(facts.KEYWORDS),
-        "biases": facts.biases(manifest),
-        "limitations": facts.limitations(manifest),
-        "people": facts.people(manifest),
-    }
-    said["rai"] = facts.responsible_ai(record, manifest, said)
-    url = record["url"] or ""
-    values = {
-        **said,
-        "release": record,
-        "entities": entities,
-        "extension": extension,
-        "counts": manifest["filter"],
-        "renderer_said": _renderer_said(manifest["renderer"]),
-        "baselines": facts.baseline_facts(sources.report),
-        "planned_by": [m["name"] for m in record["models"] if m["role"] == "planner"],
-        "place": url.removeprefix("https://huggingface.co/datasets/")
-        if "huggingface.co" in url
-        else "FOLDER",
-        "paper": facts.PAPER,
-        "head": yaml_text(facts.front_matter(record)),
-    }
-    texts = {
-        CARD: render("README.md", **values),
-        "datasheet.md": render("datasheet.md", **values),
-        "CHANGELOG.md": render("CHANGELOG.md", **values),
-        f"{licences.FOLDER}/README.md": render("licences.md", **values),
-        "eval.yaml": yaml_text(facts.evaluation_task(record, described)),
-        CROISSANT: _pretty(croissant(record, manifest, {"bytes": size, "sha256": sha256}, extension, said)),
-    }
-    if sources.report is not None:
-        texts["baselines/results.csv"] = results_csv(sources.report)
-    return texts
-
-
-def _renderer_said(renderer: Mapping[str, Any]) -> str:
-    """The renderer's settings in one line, without what is long."""
-    said = [
-        f"{name} {value}"
-        for name, value in sorted(renderer.items())
-        if name != "type" and isinstance(value, (str, int, float)) and len(str(value)) <= 60
-    ]
-    return f"{renderer['type']} ({', '.join(said)})."
-
-
-def _pretty(record: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"

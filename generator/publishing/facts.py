@@ -9,7 +9,6 @@ from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.release import DATA, SPLIT
 
 from .licences import hub_licence
-from .sources import Sources
 
 KEYWORDS = ("synthetic", "webdataset", "croissant", "image-retrieval", "conditional-similarity")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -60,12 +59,14 @@ def evaluation_task(release: Mapping[str, Any], description: str) -> dict[str, A
     }
 
 
-def entity_facts(sources: Sources, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def entity_facts(
+    specs: Sequence[EntitySpec], plan: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """A dictionary an entity: title, samples, attributes with their values and parents, what is varied, exclusions."""
     facts = []
-    for spec in sources.specs:
+    for spec in specs:
         counts = manifest["entities"][spec.entity]
-        planned = sources.planned["entities"][spec.entity]
+        planned = plan["entities"][spec.entity]
         balance = manifest["balance"].get(spec.entity, {})
         facts.append(
             {

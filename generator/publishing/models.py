@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -29,7 +29,12 @@ class Model:
 
 def models_of(manifest: Mapping[str, Any], plan: Path) -> list[Model]:
     """The models behind a manifest and the plan in the folder `plan`, renderer first; each once."""
-    found = [*_renderer(manifest["renderer"]), *_planners(plan), *_judges(manifest["filter"]["judge"])]
+    return models_from(manifest, sorted((plan / "llm" / "calls").glob("*.json")))
+
+
+def models_from(manifest: Mapping[str, Any], calls: Iterable[Path]) -> list[Model]:
+    """`models_of`, where `calls` are the files of the language models' kept replies, in order."""
+    found = [*_renderer(manifest["renderer"]), *_planners(calls), *_judges(manifest["filter"]["judge"])]
     return list(dict.fromkeys(found))
 
 
@@ -52,9 +57,9 @@ def _embedded_weights() -> str | None:
     return folder_digests(folder, parse_json(read_text(folder / INDEX), folder / INDEX))["weights_sha256"]
 
 
-def _planners(plan: Path) -> Iterator[Model]:
+def _planners(calls: Iterable[Path]) -> Iterator[Model]:
     """The language models whose replies are kept with the plan."""
-    for path in sorted((plan / "llm" / "calls").glob("*.json")):
+    for path in calls:
         record = parse_json(read_text(path), path)
         name = record.get("model") if isinstance(record, dict) else None
         if not isinstance(name, str) or not name:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -140,7 +139,7 @@ def is_accepted_by_hand(record: Mapping[str, Any]) -> bool:
 
 def provenance(sources: Sources) -> dict[str, Path]:
     """Path in the release -> file of the run, of what is taken over as it is, besides the shards."""
-    from clay_eval.schemas.release import PER_QUERY, PLAN_FOLDER, REPORT_FILE
+    from clay_eval.schemas.release import PER_QUERY, PLAN_FOLDER, RENDER_SETTINGS, REPORT_FILE
 
     files = {}
     for path in sorted(sources.plan.rglob("*")):
@@ -148,33 +147,8 @@ def provenance(sources: Sources) -> dict[str, Path]:
         if path.is_file() and not path.is_symlink() and not any(p.startswith(".") for p in inside.parts):
             files[f"{PLAN_FOLDER}/{inside.as_posix()}"] = path
     if (sources.shards / SETTINGS).is_file():
-        files["provenance/render.json"] = sources.shards / SETTINGS
+        files[RENDER_SETTINGS] = sources.shards / SETTINGS
     if sources.report is not None:
         files[REPORT_FILE] = sources.reports / REPORT
         files[PER_QUERY] = sources.reports / sources.report["per_query"]["file"]
     return files
-
-
-def results_csv(report: Mapping[str, Any]) -> str:
-    """The results of a report as a table, a line a method and set of conditions."""
-    import io
-
-    names = (
-        "entity",
-        "method",
-        "encoder",
-        "conditions",
-        "metric",
-        "value",
-        "ci_low",
-        "ci_high",
-        "chance",
-        "queries",
-    )
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(names)
-    for row in report["results"]:
-        cells = {**row, "conditions": "+".join(row["conditions"])}
-        writer.writerow(["" if cells[name] is None else cells[name] for name in names])
-    return stream.getvalue()

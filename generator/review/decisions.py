@@ -10,10 +10,10 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
-from clay_eval.schemas.manifest import BY_HAND
+from clay_eval.schemas.manifest import ACCEPTED_BY_HAND, BY_HAND
 from clay_eval.schemas.validate import read_json
 
-ACCEPTED = BY_HAND + "accepted"
+ACCEPTED = ACCEPTED_BY_HAND
 NO_REASON = "removed"
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from clay_eval.generator.planning import PlanRequest, write_plan
 from clay_eval.generator.rendering import render_plan
-from clay_eval.generator.shard_work import RenderOptions, attempt_seed
+from clay_eval.generator.shard_work import RenderOptions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError
 from clay_eval.schemas.manifest import read_manifest
-from clay_eval.schemas.samples import SampleSpec, read_plan
+from clay_eval.schemas.samples import SampleSpec, attempt_seed, read_plan
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.verify import verify_shards
 

@@ -23,12 +23,11 @@ from clay_eval.generator.shard_work import (
     ShardOutcome,
     ShardTask,
     Workshop,
-    attempt_seed,
 )
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, ConfigChangedError, InputError
 from clay_eval.schemas.manifest import read_manifest
-from clay_eval.schemas.samples import SampleSpec, read_plan
+from clay_eval.schemas.samples import SampleSpec, attempt_seed, read_plan
 from clay_eval.schemas.shards import ShardSample, read_shard
 from clay_eval.schemas.verify import verify_shards
 

@@ -23,7 +23,7 @@ Member = tuple[str, bytes] | tarfile.TarInfo
 
 
 def foreign(path: Path, *members: Member, form: int = tarfile.PAX_FORMAT, end: bool = True) -> Path:
-    """A tar by Python's own tarfile: (name, bytes), or a bare TarInfo."""
+    """A tar by Python's own tarfile: (name, bytes) with the header that clay-eval writes, or a bare TarInfo."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=form) as tar:
         for member in members:
@@ -31,7 +31,8 @@ def foreign(path: Path, *members: Member, form: int = tarfile.PAX_FORMAT, end: b
                 tar.addfile(member)
             else:
                 info = tarfile.TarInfo(member[0])
-                info.size = len(member[1])
+                info.size, info.mode = len(member[1]), 0o444
+                info.uname = info.gname = "bigdata"
                 tar.addfile(info, io.BytesIO(member[1]))
         length = stream.tell()
     path.write_bytes(stream.getvalue() if end else stream.getvalue()[:length])

@@ -124,7 +124,7 @@ def test_every_cut_is_noticed_unless_only_padding_went(tmp_path: Path, strict: b
     places |= {*random.Random(0).sample(range(len(whole)), 200)}
     for place in sorted(places):
         path.write_bytes(whole[:place])
-        if place >= mark + 2 * BLOCK:
+        if place >= mark + 2 * BLOCK and not strict:
             assert keys(path, strict=strict) == [s.key for s in SAMPLES]
         else:
             with pytest.raises(IntegrityError) as caught:

@@ -16,7 +16,7 @@ from small_runs import Publish
 from clay_eval.generator.publishing.facts import citation, size_category
 from clay_eval.generator.publishing.pages import render, yaml_text
 from clay_eval.generator.publishing.request import slug
-from clay_eval.generator.publishing.sources import results_csv
+from clay_eval.generator.publishing.texts import results_csv
 
 SCALARS = st.text() | st.integers() | st.booleans() | st.none()
 KEYS = st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(
