@@ -37,6 +37,7 @@ from .report.warnings import Facts, report_warnings
 from .results import Compared, Failure, Outcome, Result
 from .settings import EvaluationSettings
 from .sources import ClayShards, ImageSource, Labels
+from .sources.notes import notes_of
 from .spaces import TextFeatures
 from .splits import Split, combination_codes, read_split
 from .statistics.scoreboard import comparisons_of, results_of
@@ -214,6 +215,7 @@ def _score(
         retrievals=[item for gallery in found.galleries.values() for item in gallery.retrievals],
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
+            *notes_of(source),
             *judged_by_itself(judge, supply.identity),
             *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),

@@ -157,9 +157,7 @@ def parse_entity(record: dict[str, Any], where: str | Path) -> EntitySpec:
             _attribute(a, f"{where} at $.diversity[{i}]") for i, a in enumerate(record.get("diversity", []))
         ),
         exclusions=tuple(
-            Exclusion(
-                {name: frozenset(map(nfc, values)) for name, values in e["when"].items()}, e["reason"]
-            )
+            Exclusion({name: frozenset(map(nfc, values)) for name, values in e["when"].items()}, e["reason"])
             for e in record.get("exclusions", [])
         ),
         prompt=record["prompt"],

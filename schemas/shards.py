@@ -160,9 +160,7 @@ def foreign_members(path: Path) -> Members:
     return choose_members(names, path)
 
 
-def _finish(
-    path: Path, pending: dict[str, Any], seen: set[str], limits: Limits, strict: bool
-) -> ShardSample:
+def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits, strict: bool) -> ShardSample:
     key = pending["key"]
     where = f"{path}: {key}"
     if key in seen:

@@ -67,7 +67,8 @@ def parse_texts(record: dict[str, Any], where: str | Path) -> ConditionTexts:
                 found=repr(said),
             )
         texts = [
-            ConditionText(i["text"], nfc(i["value"]), nfc(i["parent"]) if "parent" in i else None) for i in items
+            ConditionText(i["text"], nfc(i["value"]), nfc(i["parent"]) if "parent" in i else None)
+            for i in items
         ]
         seen: set[tuple[str | None, str]] = set()
         for i, text in enumerate(texts):

@@ -18,8 +18,10 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
 
 from ..sources import UNIT_IMAGES, Labels, Unit
+from ..sources.columns import check_lengths, one_form
 from ..sources.images import MAX_BYTES, decode_image
-from ..sources.label_tables import unique_keys
+from ..sources.names import count, unique_keys
+from ..sources.notes import identical_pictures
 from .benchmark import Box, Listing, Picture
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
@@ -51,6 +53,11 @@ class BenchmarkSource:
         self._hashes = hash_files(listing.root, files)
         self._pictures: dict[str, dict[str, Picture]] = {}
         self._units: list[Unit] = []
+        self._notes: list[str] = []
+        if listing.unlisted:
+            self._notes.append(
+                f"{count(listing.unlisted, 'picture')} of the folder in no list of {benchmark}, left out"
+            )
         self.entities: Mapping[str, Labels] = {
             name: self._take(name, group, conditions) for name, group in listing.entities.items()
         }
@@ -64,6 +71,11 @@ class BenchmarkSource:
                 "keys": {name: list(labels.keys) for name, labels in self.entities.items()},
             }
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or changed while reading, and pictures that are the same, a sentence each."""
+        return tuple(self._notes)
 
     def units(self) -> tuple[Unit, ...]:
         """All units, entity by entity."""
@@ -93,7 +105,15 @@ class BenchmarkSource:
             ]
             name = f"{entity}-{start // UNIT_IMAGES:05d}"
             self._units.append(Unit(name, fingerprint(content), entity, tuple(some)))
-        labels = {name: tuple(picture.labels[name] for picture in pictures) for name in chosen}
+        labels = {}
+        for name in chosen:
+            labels[name], said = one_form(name, [picture.labels[name] for picture in pictures])
+            self._notes += (f"{entity}: {note}" for note in said)
+            check_lengths(
+                name, labels[name], lambda i, name: f"{self._root / pictures[i].file} label {name!r}"
+            )
+        content = [(self._hashes[picture.file], picture.crop) for picture in pictures]
+        self._notes += (f"{entity}: {note}" for note in identical_pictures(keys, content, labels))
         return Labels(entity, tuple(keys), labels, {})
 
 
