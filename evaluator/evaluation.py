@@ -216,6 +216,7 @@ def _score(
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
             *notes_of(source),
+            *notes_of(supply),
             *judged_by_itself(judge, supply.identity),
             *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),

@@ -19,7 +19,7 @@ from clay_eval.schemas.fingerprint import fingerprint
 
 from ..sources import UNIT_IMAGES, Labels, Unit
 from ..sources.columns import check_lengths, one_form
-from ..sources.images import MAX_BYTES, decode_image
+from ..sources.images import MAX_BYTES, decode_image, not_read
 from ..sources.names import count, unique_keys
 from ..sources.notes import identical_pictures
 from .benchmark import Box, Listing, Picture
@@ -112,8 +112,8 @@ class BenchmarkSource:
             check_lengths(
                 name, labels[name], lambda i, name: f"{self._root / pictures[i].file} label {name!r}"
             )
-        content = [(self._hashes[picture.file], picture.crop) for picture in pictures]
-        self._notes += (f"{entity}: {note}" for note in identical_pictures(keys, content, labels))
+        seen = [(self._hashes[picture.file], picture.crop) for picture in pictures]
+        self._notes += (f"{entity}: {note}" for note in identical_pictures(keys, seen, labels))
         return Labels(entity, tuple(keys), labels, {})
 
 
@@ -144,12 +144,13 @@ def _check_links(root: Path, files: Sequence[str]) -> None:
 def _hash(path: Path) -> str:
     data = _read(path)
     if not data.startswith(_SIGNATURES):
+        error = not_read(data, path)
         raise InputError(
-            "not a picture that can be read",
+            error.what,
             where=path,
-            expected="JPEG, PNG or WebP",
-            found=f"{len(data)} bytes beginning {data[:8]!r}" if data else "an empty file",
-            hint="unpack the archive again",
+            expected=error.expected,
+            found=error.found if data else "an empty file",
+            hint=error.hint or "unpack the archive again",
         )
     return hashlib.sha256(data).hexdigest()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.foreign_members import CONVERT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,6 +18,17 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
 
+_OTHERS = (
+    *((b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"), (b"MM\0+", "TIFF")),
+    *(
+        (b"GIF8", "GIF"),
+        (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    ),
+    *((b"P5", "PPM"), (b"P6", "PPM"), (b"<svg", "SVG")),
+)
+"""How files begin that are pictures, or stand for one, but are not read."""
 # What Pillow's parsers are known to raise on damaged bytes.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError)
 _DAMAGE_BELOW = (struct.error, zlib.error)
@@ -56,13 +68,26 @@ def decode_image(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(where, error, max_pixels) from error
     except UnidentifiedImageError as error:
-        raise IntegrityError(
-            "not a picture that can be read", where=where, expected="JPEG, PNG or WebP", found=_head(data)
-        ) from error
+        raise not_read(data, where) from error
     except (*_DAMAGE, *_DAMAGE_BELOW) as error:
         raise IntegrityError(
             "a picture is damaged or cut short", where=where, found=f"{type(error).__name__}: {error}"
         ) from error
+
+
+def not_read(data: bytes, where: str | Path) -> IntegrityError:
+    """The error for bytes that are no picture, or one of a format that is not read; it says which, and to convert it."""
+    name = next((name for start, name in _OTHERS if data.startswith(start)), None)
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand:
+        name = {b"avif": "AVIF", b"avis": "AVIF"}.get(brand, "HEIC or another ISO media file")
+    return IntegrityError(
+        "not a picture that can be read",
+        where=where,
+        expected="JPEG, PNG or WebP",
+        found=name or _head(data),
+        hint=CONVERT if name else None,
+    )
 
 
 def _too_large(where: str | Path, found: object, max_pixels: int) -> InputError:

@@ -118,7 +118,7 @@ def label_table(
     left_out = {**(reasons or {}), **useless}
     if not kept:
         raise InputError(
-            "there is no condition in the labels",
+            "there is no condition in the labels: no column of labels can be one",
             where=where,
             expected="a column a condition, with two values or more that pictures share",
             found="; ".join(left_out_notes(left_out)) or None,
