@@ -38,6 +38,7 @@ from .report.warnings import Facts, report_warnings
 from .results import Compared, Failure, Outcome, Result
 from .settings import EvaluationSettings
 from .sources import ClayShards, ImageSource, Labels
+from .sources.notes import notes_of
 from .spaces import TextFeatures
 from .splits import Split, combination_codes, read_split
 from .statistics.scoreboard import comparisons_of, results_of
@@ -259,6 +260,8 @@ def _score(
         retrievals=[item for gallery in found.galleries.values() for item in gallery.retrievals],
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
+            *notes_of(source),
+            *notes_of(supply),
             *evaluation.notes,
             *(
                 f"{name}: retrievals are shown of the first {PICTURED_SETS} of {len(sets)} sets of conditions"

@@ -10,6 +10,7 @@ With "combination", conditions asked all at once have nothing to find in the dat
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import read_text
+from clay_eval.schemas.words import nfc
 
 from .protocol import Labelled, relevance_codes, require_unique
 
@@ -97,28 +99,31 @@ def read_split(path: Path, labelled: Labelled) -> Split:
     Raises InputError, naming the line, for other roles, unknown keys and keys that stand twice, and for images that
     are missing.
     """
-    place = {key: row for row, key in enumerate(labelled.keys)}
+    place = {nfc(key): row for row, key in enumerate(labelled.keys)}
     roles: dict[int, str] = {}
-    reader = csv.DictReader(read_text(path).splitlines(), strict=True)
-    if reader.fieldnames is None or not {"key", "split"} <= set(reader.fieldnames):
-        raise InputError(
-            "a split needs two columns",
-            where=path,
-            expected="key,split",
-            found=reader.fieldnames or "nothing",
-        )
-    for line in reader:
-        key, role = line["key"], line["split"]
-        if role not in _ROLES or key not in place or place[key] in roles:
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        if reader.fieldnames is None or not {"key", "split"} <= set(reader.fieldnames):
             raise InputError(
-                "a key stands twice"
-                if key in place and place[key] in roles
-                else "a line of the split does not fit",
-                where=f"{path} line {reader.line_num}",
-                expected=f"a key of the data, once, and one of {_ROLES}",
-                found=f"{key!r}, {role!r}",
+                "a split needs two columns",
+                where=path,
+                expected="key,split",
+                found=reader.fieldnames or "nothing",
             )
-        roles[place[key]] = role
+        for line in reader:
+            key, role = nfc(line["key"] or ""), line["split"]
+            if role not in _ROLES or key not in place or place[key] in roles:
+                raise InputError(
+                    "a key stands twice"
+                    if key in place and place[key] in roles
+                    else "a line of the split does not fit",
+                    where=f"{path} line {reader.line_num}",
+                    expected=f"a key of the data, once, and one of {_ROLES}",
+                    found=f"{key!r}, {role!r}",
+                )
+            roles[place[key]] = role
+    except csv.Error as error:
+        raise InputError("not a readable CSV", where=f"{path} line {reader.line_num}", found=error) from error
     if missing := [key for key, row in place.items() if row not in roles]:
         raise InputError(
             "images of the data are not in the split",

@@ -13,6 +13,7 @@ from .features import EntityFeatures, FeatureStore
 from .features.given import GivenStore
 from .methods.generic import generic_texts
 from .sources import ImageSource, Labels
+from .sources.notes import notes_of
 from .spaces import Extras, TextFeatures
 
 
@@ -47,6 +48,11 @@ class StoredFeatures:
     def identity(self) -> Mapping[str, Any]:
         """The encoder's."""
         return self._encoder.identity
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of files that were given, once the pictures' vectors were read."""
+        return notes_of(self._store)
 
     def images(self, source: ImageSource) -> Mapping[str, EntityFeatures]:
         """As `FeatureStore.load`."""

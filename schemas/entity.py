@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from .errors import InputError
 from .fingerprint import fingerprint
 from .validate import check, parse_json, read_text
+from .words import case_twins, nfc
 
 RESERVED = ("key", "entity", "shard")
 """Columns that labels.csv has for every entity; no attribute may be called so."""
@@ -95,7 +96,9 @@ class EntitySpec:
 
 def _values(items: list[Any], where: str) -> tuple[Value, ...]:
     values = tuple(
-        Value(item, item) if isinstance(item, str) else Value(item["name"], item.get("phrase", item["name"]))
+        Value(nfc(item), item)
+        if isinstance(item, str)
+        else Value(nfc(item["name"]), item.get("phrase", item["name"]))
         for item in items
     )
     times = Counter(value.name for value in values)
@@ -107,16 +110,38 @@ def _values(items: list[Any], where: str) -> tuple[Value, ...]:
     return values
 
 
+def _require_distinct(names: Iterable[str], where: str) -> None:
+    """Raise InputError for names that are equal but for case: people, and texts, do not tell them apart."""
+    if twins := case_twins(names):
+        raise InputError(
+            "values that differ in case only",
+            where=where,
+            expected="values that differ in more than upper and lower case",
+            found=", ".join(map(repr, twins[0])),
+            hint="write them alike if they mean the same, or name the difference",
+        )
+
+
 def _attribute(record: Mapping[str, Any], where: str) -> Attribute:
     groups: dict[str | None, tuple[Value, ...]]
     if "values" in record:
         groups = {None: _values(record["values"], f"{where}.values")}
     else:
+        listed = {nfc(parent): items for parent, items in record["values_by_parent"].items()}
+        if len(listed) < len(record["values_by_parent"]):
+            raise InputError(
+                "a parent's value stands twice, in two Unicode forms",
+                where=f"{where}.values_by_parent",
+                expected="every value once",
+                found=", ".join(map(ascii, record["values_by_parent"])),
+            )
         groups = {
             parent: _values(items, f"{where}.values_by_parent[{parent!r}]")
-            for parent, items in record["values_by_parent"].items()
+            for parent, items in listed.items()
         }
-    return Attribute(record["name"], record.get("title", record["name"]), record.get("parent"), groups)
+    attribute = Attribute(record["name"], record.get("title", record["name"]), record.get("parent"), groups)
+    _require_distinct(attribute.values, where)
+    return attribute
 
 
 def parse_entity(record: dict[str, Any], where: str | Path) -> EntitySpec:
@@ -132,7 +157,7 @@ def parse_entity(record: dict[str, Any], where: str | Path) -> EntitySpec:
             _attribute(a, f"{where} at $.diversity[{i}]") for i, a in enumerate(record.get("diversity", []))
         ),
         exclusions=tuple(
-            Exclusion({name: frozenset(values) for name, values in e["when"].items()}, e["reason"])
+            Exclusion({name: frozenset(map(nfc, values)) for name, values in e["when"].items()}, e["reason"])
             for e in record.get("exclusions", [])
         ),
         prompt=record["prompt"],
@@ -194,10 +219,11 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
                 return
             seen.append(step)
             step = core[step].parent
+    places = {attribute.name: i for i, attribute in enumerate(spec.attributes)}
     for attribute in spec.ordered():
         if attribute.parent is None:
             continue
-        at = f"{where} at $.attributes[{spec.attributes.index(attribute)}]"
+        at = f"{where} at $.attributes[{places[attribute.name]}]"
         for value in attribute.choices:
             if value not in known[attribute.parent]:
                 yield InputError(

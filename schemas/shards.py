@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -16,16 +17,17 @@ from typing import IO, Any
 from .errors import InputError, IntegrityError
 from .files import atomic_file
 from .fingerprint import canonical_json
+from .foreign_members import IMAGE_EXTENSIONS, Members, choose_members
 from .reading import open_regular
 from .tars import HashedFile, closing, member_header, padding, parse_plain
 from .validate import parse_json
 
 KEY_PATTERN = re.compile(r"^[a-z][A-Za-z0-9_-]{0,119}$")
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 _BLOCK = 512
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _MAX_HEADER = 1 << 16
+_MOST_MEMBERS = 8_000_000
 
 
 class _CheckedHeader(tarfile.TarInfo):
@@ -114,20 +116,27 @@ def _check_sample(path: Path, sample: ShardSample, seen: set[str]) -> None:
 
 
 def read_shard(
-    path: Path, *, strict: bool = True, limits: Limits | None = None, images: bool = True
+    path: Path,
+    *,
+    strict: bool = True,
+    limits: Limits | None = None,
+    images: bool = True,
+    members: Members | None = None,
 ) -> Iterator[ShardSample]:
     """Stream the samples of a shard; without `images`, their bytes are skipped and come out empty.
 
     strict: only what `write_shard` itself writes, to the byte: keys, members and their order, headers (no pax records),
     zeros as padding, canonical JSON, nothing behind the end. (Padding of what is skipped without `images` is not read.)
-    Otherwise keys may hold folders and other characters (they end at the first dot of the file name, webdataset's rule),
-    and members other than image and JSON are skipped.
+    Otherwise keys may hold folders and other characters, `members` (found by `foreign_members` if not given) says which
+    members they are and which are skipped, and numbers of the JSON that are none, such as NaN, come out as floats.
     Raises IntegrityError for anything cut, damaged, doubled, oversized or out of place; InputError if there is no file.
     """
     limits = limits or Limits()
     pending: dict[str, Any] = {}
     seen: set[str] = set()
-    for key, extension, data in _members(path, strict, limits, images):
+    if not strict:
+        members = members or foreign_members(path)
+    for key, extension, data in _members(path, None if strict else members, limits, images):
         if pending and key != pending["key"]:
             yield _finish(path, pending, seen, limits, strict)
             pending = {}
@@ -142,6 +151,19 @@ def read_shard(
             pending["extension"] = extension
     if pending:
         yield _finish(path, pending, seen, limits, strict)
+
+
+def foreign_members(path: Path) -> Members:
+    """The members of a tar that another program wrote, sorted out by `choose_members`; only headers are read.
+
+    Raises as `read_shard`, and as `choose_members`.
+    """
+    names: list[str] = []
+    for _, _, member in _headers(path, strict=False):
+        names.append("" if member.isdir() else member.name)
+        if len(names) > _MOST_MEMBERS:
+            raise IntegrityError("too many members in one shard", where=path, expected=_MOST_MEMBERS)
+    return choose_members(names, path)
 
 
 def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits, strict: bool) -> ShardSample:
@@ -160,7 +182,7 @@ def _finish(path: Path, pending: dict[str, Any], seen: set[str], limits: Limits,
                 "a sample is incomplete", where=where, expected=f"an image and a .json, adjacent; no {slot}"
             )
     try:
-        record = parse_json(pending["json"], where)
+        record = parse_json(pending["json"], where, numbers=None if strict else float)
     except InputError as error:
         raise IntegrityError(error.what, where=error.where, found=error.found) from error
     if not isinstance(record, dict):
@@ -191,46 +213,6 @@ def _require_ours(where: str, pending: Mapping[str, Any], record: Mapping[str, A
         )
 
 
-def _members(path: Path, strict: bool, limits: Limits, images: bool) -> Iterator[tuple[str, str, bytes]]:
-    """(key, extension, bytes) of the image and JSON members; checks lengths and the end of the archive."""
-    with open_regular(path, "shard") as stream:
-        end = 0
-        try:
-            with tarfile.open(fileobj=stream, mode="r:", tarinfo=_CheckedHeader) as tar:
-                while (member := tar.next()) is not None:
-                    tar.members.clear()  # type: ignore[attr-defined]  # or it keeps every header
-                    if strict:
-                        _require_our_header(path, stream, member, end)
-                    if member.size < 0:
-                        raise IntegrityError(
-                            "a member has a negative length", where=f"{path}: {member.name!r}"
-                        )
-                    blocks = -(-member.size // _BLOCK) if member.isreg() else 0
-                    end = member.offset_data + blocks * _BLOCK
-                    wanted = _wanted(path, member, strict, limits)
-                    if wanted is None:
-                        continue
-                    if not images and wanted[1] != "json":
-                        yield (*wanted, b"")
-                        continue
-                    content = tar.extractfile(member)
-                    data = b"" if content is None else content.read(member.size)
-                    if len(data) != member.size:
-                        raise IntegrityError(
-                            "the tar ends in the middle of a member", where=f"{path}: {member.name}"
-                        )
-                    if strict and stream.read(end - stream.tell()).strip(b"\0"):
-                        raise IntegrityError(
-                            "bytes are hidden in the padding behind a member",
-                            where=f"{path}: {member.name}",
-                            expected="zeros up to a whole block",
-                        )
-                    yield (*wanted, data)
-        except (tarfile.TarError, EOFError, OverflowError, ValueError, RecursionError) as error:
-            raise IntegrityError("not a whole, uncompressed tar", where=path, found=error) from error
-        _check_end(path, stream, end, strict)
-
-
 def _require_our_header(path: Path, stream: IO[bytes], member: tarfile.TarInfo, begin: int) -> None:
     """Raise IntegrityError unless the bytes between the last member and this one's data are `write_shard`'s header.
 
@@ -249,29 +231,86 @@ def _require_our_header(path: Path, stream: IO[bytes], member: tarfile.TarInfo, 
         )
 
 
-def _wanted(path: Path, member: tarfile.TarInfo, strict: bool, limits: Limits) -> tuple[str, str] | None:
+def _headers(path: Path, strict: bool) -> Iterator[tuple[IO[bytes], tarfile.TarFile, tarfile.TarInfo]]:
+    """Each member's checked header, with file and archive to read its content from; then the archive's end is checked."""
+    with open_regular(path, "shard") as stream:
+        end = 0
+        with (
+            _tar_errors(path),
+            tarfile.open(fileobj=stream, mode="r:", tarinfo=_CheckedHeader) as tar,
+        ):
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # or it keeps every header
+                if strict:
+                    _require_our_header(path, stream, member, end)
+                if member.size < 0:
+                    raise IntegrityError("a member has a negative length", where=f"{path}: {member.name!r}")
+                blocks = -(-member.size // _BLOCK) if member.isreg() else 0
+                end = member.offset_data + blocks * _BLOCK
+                yield stream, tar, member
+        _check_end(path, stream, end, strict)
+
+
+@contextmanager
+def _tar_errors(path: Path) -> Iterator[None]:
+    """Turn what tarfile raises about damaged bytes into IntegrityErrors."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, OverflowError, ValueError, RecursionError) as error:
+        raise IntegrityError("not a whole, uncompressed tar", where=path, found=error) from error
+
+
+def _members(
+    path: Path, members: Members | None, limits: Limits, images: bool
+) -> Iterator[tuple[str, str, bytes]]:
+    """(key, extension, bytes) of the image and JSON members; `members` are those of a tar made elsewhere."""
+    for place, (stream, tar, member) in enumerate(_headers(path, strict=members is None)):
+        if members is not None and member.isdir():
+            continue
+        if members is not None and place >= len(members.taken):
+            raise IntegrityError("a shard changed while it was in use", where=path, hint="run again")
+        named = _own_name(path, member) if members is None else members.taken[place]
+        if not member.isreg() or member.issparse():
+            raise IntegrityError("a shard may hold plain files only", where=f"{path}: {member.name!r}")
+        if named is None:
+            continue
+        cap = limits.json_bytes if named[1] == "json" else limits.image_bytes
+        if member.size > cap:
+            raise IntegrityError(
+                "a member is too large",
+                where=f"{path}: {member.name!r}",
+                expected=f"at most {cap} bytes",
+                found=member.size,
+            )
+        if not images and named[1] != "json":
+            yield (*named, b"")
+            continue
+        with _tar_errors(path):
+            content = tar.extractfile(member)
+            data = b"" if content is None else content.read(member.size)
+        if len(data) != member.size:
+            raise IntegrityError("the tar ends in the middle of a member", where=f"{path}: {member.name}")
+        if members is None and stream.read(-member.size % _BLOCK).strip(b"\0"):
+            raise IntegrityError(
+                "bytes are hidden in the padding behind a member",
+                where=f"{path}: {member.name}",
+                expected="zeros up to a whole block",
+            )
+        yield (*named, data)
+
+
+def _own_name(path: Path, member: tarfile.TarInfo) -> tuple[str, str]:
+    """Key and extension of a member that clay-eval itself could have written; IntegrityError for any other."""
     where = f"{path}: {member.name!r}"
-    if member.isdir() and not strict:
-        return None
     if not member.isreg() or member.issparse():
         raise IntegrityError("a shard may hold plain files only", where=where)
-    name = PurePosixPath(member.name)
-    stem, _, extension = name.name.partition(".")
-    key = stem if strict or name.parent == PurePosixPath(".") else f"{name.parent}/{stem}"
-    extension = extension.lower() if not strict else extension
+    key, _, extension = PurePosixPath(member.name).name.partition(".")
     if extension != "json" and extension not in IMAGE_EXTENSIONS:
-        if strict:
-            raise IntegrityError(
-                "unexpected member in a shard", where=where, expected=f".json or one of {IMAGE_EXTENSIONS}"
-            )
-        return None
-    if strict and (member.name != f"{key}.{extension}" or not KEY_PATTERN.fullmatch(key)):
-        raise IntegrityError("malformed key", where=where, expected=KEY_PATTERN.pattern)
-    cap = limits.json_bytes if extension == "json" else limits.image_bytes
-    if member.size > cap:
         raise IntegrityError(
-            "a member is too large", where=where, expected=f"at most {cap} bytes", found=member.size
+            "unexpected member in a shard", where=where, expected=f".json or one of {IMAGE_EXTENSIONS}"
         )
+    if member.name != f"{key}.{extension}" or not KEY_PATTERN.fullmatch(key):
+        raise IntegrityError("malformed key", where=where, expected=KEY_PATTERN.pattern)
     return key, extension
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from .errors import InputError
 from .fingerprint import fingerprint
 from .validate import check, parse_json, read_text
+from .words import is_condition_name, nfc
 
 TEMPLATE = "a photo of {c}"
 
@@ -50,11 +51,25 @@ class ConditionTexts:
 
 
 def parse_texts(record: dict[str, Any], where: str | Path) -> ConditionTexts:
-    """Check `record`; a text that stands twice under one condition and parent value raises InputError."""
+    """Check `record`; a text that stands twice under one condition and parent value raises InputError.
+
+    Names of conditions and values come out in composed Unicode form, as labels do; texts stay as they are.
+    """
     check(record, "condition-texts", where)
-    conditions = {}
-    for name, items in record["conditions"].items():
-        texts = [ConditionText(i["text"], i["value"], i.get("parent")) for i in items]
+    conditions: dict[str, tuple[ConditionText, ...]] = {}
+    for said, items in record["conditions"].items():
+        name = nfc(said)
+        if not is_condition_name(name) or name in conditions:
+            raise InputError(
+                "two conditions have the same name" if name in conditions else "not a condition's name",
+                where=f"{where} at $.conditions",
+                expected="letters of any script, none upper case, digits, _ and -, a letter first; each once",
+                found=repr(said),
+            )
+        texts = [
+            ConditionText(i["text"], nfc(i["value"]), nfc(i["parent"]) if "parent" in i else None)
+            for i in items
+        ]
         seen: set[tuple[str | None, str]] = set()
         for i, text in enumerate(texts):
             if (text.parent, text.text) in seen:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -116,18 +116,21 @@ def check(record: Any, name: str, where: str | Path) -> None:
         )
 
 
-def parse_json(text: str | bytes, where: str | Path) -> Any:
+def parse_json(text: str | bytes, where: str | Path, *, numbers: Callable[[str], Any] | None = None) -> Any:
     """Parse JSON (bytes as UTF-8, a byte order mark skipped).
 
     Broken text, duplicate keys, NaN, numbers beyond float64, half surrogates and more than MAX_DEPTH levels raise
-    InputError.
+    InputError; with `numbers`, NaN, infinity and numbers beyond float64 are what it makes of their text (float, say).
     """
     try:
         if isinstance(text, bytes):
             refuse_wide_text(text, where)
             text = text.decode("utf-8").removeprefix(BOM)
         value = json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
+            text,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=numbers or _no_constant,
+            parse_float=numbers or _finite,
         )
         if r"\u" in text:
             json.dumps(value, ensure_ascii=False).encode()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+NAME_LENGTH = 63
+VALUE_LENGTH = 200
+"""The longest label that a report can hold, in characters."""
+
 
 def nfc(text: str) -> str:
     """`text` in Unicode's composed form (NFC): "é" is one character, however it was typed or stored."""
@@ -17,3 +21,22 @@ def case_twins(values: Iterable[str]) -> list[list[str]]:
     for value in values:
         groups.setdefault(nfc(nfc(value).casefold()), set()).add(value)
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+def is_condition_name(name: str) -> bool:
+    """Whether `name` can be a condition's: letters of any script, none of them upper case, their marks, digits, - and _.
+
+    It begins with a letter, is composed (NFC), and has at most NAME_LENGTH characters.
+    """
+    return (
+        0 < len(name) <= NAME_LENGTH
+        and name[0].isalpha()
+        and all(in_names(character) for character in name)
+        and nfc(name.lower()) == name
+    )
+
+
+def in_names(character: str) -> bool:
+    """Whether a name of a condition may hold `character`; upper case is another question."""
+    kind = unicodedata.category(character)
+    return character in "-_" or kind[0] in "LM" or kind == "Nd"

@@ -20,7 +20,11 @@ from unittest.mock import patch
 
 import pytest
 from browser import chromium, new_tab
+from hypothesis import settings
 from playwright.sync_api import Browser, Page
+
+settings.register_profile("patient", parent=settings.default, deadline=None)  # a loaded machine is no fault
+settings.load_profile("patient")
 
 TINY_MODEL = {
     "embed_dim": 32,

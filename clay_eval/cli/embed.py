@@ -44,8 +44,8 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Labelled pictures: shards, a folder with labels.csv, or NAME:FOLDER (see clay-eval datasets). "
-        "Default: shards/ of --out.",
+        help="Labelled pictures: shards, a release, webdataset tars, a folder with labels.csv or metadata.csv, a folder of "
+        "pictures for each class, or NAME:FOLDER (see clay-eval datasets). Default: shards/ of --out.",
     ),
 ]
 EncoderOption = Annotated[

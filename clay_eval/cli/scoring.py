@@ -52,7 +52,9 @@ TemplateOption = Annotated[
 ConditionOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--condition", help="A column of labels.csv to take as a condition; may be repeated. Default: all."
+        "--condition",
+        help="A column of labels to take as a condition, or the name for folders of classes; may be repeated. "
+        "Default: all columns that can be conditions.",
     ),
 ]
 ParentOption = Annotated[
@@ -208,10 +210,11 @@ def parents_of(pairs: list[str]) -> dict[str, str] | None:
 def weights_of(pairs: list[str]) -> dict[str, float]:
     """CONDITION=NUMBER pairs as a mapping; raises InputError for what cannot be read or is not positive."""
     from clay_eval.schemas.errors import InputError
+    from clay_eval.schemas.words import nfc
 
     weights: dict[str, float] = {}
     for pair in pairs:
-        name, _, number = pair.rpartition("=")
+        name, _, number = nfc(pair).rpartition("=")
         try:
             weight = float(number)
         except ValueError:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..galleries import GalleryQuery
-from ..sources.label_tables import condition_name
+from ..sources.names import condition_name
 from .benchmark import Benchmark, Box, Listing, Picture
 from .files import load_json, whole_number
 

@@ -25,7 +25,9 @@ from clay_eval.schemas.validate import parse_json
 
 from ..sources import UNIT_IMAGES, Labels, Unit
 from ..sources.images import MAX_BYTES
-from ..sources.label_tables import LabelTable, entity_name
+from ..sources.label_tables import label_table
+from ..sources.names import entity_name
+from ..sources.notes import identical_pictures
 
 NAME = "hugging-face"
 LAYOUT = ("*.parquet or data/*.parquet", "or what save_to_disk writes: data-*.arrow, dataset_dict.json")
@@ -77,7 +79,7 @@ class HuggingFaceSource:
         name = entity_name(entity, folder)
         schema = _Schema.of(files[0])
         columns = list(conditions) if conditions else schema.labels
-        if unknown := [column for column in columns if column not in schema.scalars]:
+        if unknown := sorted(set(columns) - set(schema.scalars)):
             raise InputError("no such column of labels", where=folder, expected=schema.scalars, found=unknown)
         keys: list[str] = []
         values: dict[str, list[str]] = {column: [] for column in columns}
@@ -98,16 +100,24 @@ class HuggingFaceSource:
                 for column in columns:
                     values[column] += found[column]
                 start = stop
-        telling = {c: v for c, v in values.items() if conditions or 1 < len(set(v)) < len(v)}
-        rows = [dict(zip(telling, row, strict=True)) for row in zip(*telling.values(), strict=True)]
-        if not rows:
+        if not values:
             raise InputError(
                 "there is no column of labels",
                 where=folder,
                 expected="class labels or texts",
                 found=schema.kinds,
             )
-        table = LabelTable.from_records([{"labels": row} for row in rows], keys, folder, parents)
+        table = label_table(
+            values,
+            lambda i, column: f"{folder}: {keys[i]} column {column!r}",
+            folder,
+            parents,
+            chosen=bool(conditions),
+            guessed=not conditions,
+            reasons={} if conditions else schema.passed_over(),
+        )
+        hashes = [digest for part in self._slices.values() for digest in part.hashes]
+        self.notes = (*identical_pictures(keys, hashes, table.labels), *table.notes)
         self._units = tuple(units)
         self.entities: Mapping[str, Labels] = {name: Labels(name, tuple(keys), table.labels, table.parents)}
         self.fingerprint: str = fingerprint(
@@ -167,8 +177,18 @@ class _Schema:
         labels = [column for column in scalars if column in classes] or scalars
         return _Schema(images[0], scalars, labels, classes, {f.name: str(f.type) for f in arrow})
 
+    def passed_over(self) -> dict[str, str]:
+        """Column -> why it is not taken for labels unasked."""
+        others = {name: kind for name, kind in self.kinds.items() if name not in {self.image, *self.labels}}
+        return {
+            name: "no class label; --condition takes it all the same"
+            if name in self.scalars
+            else f"a column of {kind[:40]}"
+            for name, kind in others.items()
+        }
+
     def text(self, column: str, value: object, where: str) -> str:
-        """A label as text; a class label by its name."""
+        """A label as text, "" for what is missing; a class label by its name."""
         names = self.classes.get(column)
         if names is not None:
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < len(names):
@@ -179,8 +199,8 @@ class _Schema:
                     found=repr(value),
                 )
             return names[value]
-        if value is None or not str(value).strip():
-            raise InputError("a label is missing", where=f"{where} column {column!r}", found=repr(value))
+        if value is None:
+            return ""
         return str(value).strip().lower() if isinstance(value, bool) else str(value).strip()
 
 

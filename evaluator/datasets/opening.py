@@ -9,6 +9,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.manifest import MANIFEST
 
 from ..sources import ImageSource, open_source
+from ..sources.notes import said
 from .benchmark import Benchmark, Listing
 from .catalogue import BENCHMARKS, PAPER_SETS, data_names
 from .hugging_face import NAME, HuggingFaceSource
@@ -33,7 +34,7 @@ def open_benchmark(
     if name in PAPER_SETS:
         return _of_the_paper(name, data, entity, conditions)
     if name == NAME:
-        return HuggingFaceSource(data.folder, entity, conditions, data.tags, parents)
+        return said(HuggingFaceSource(data.folder, entity, conditions, data.tags, parents))
     benchmark = BENCHMARKS[name]
     if parents:
         raise InputError(
@@ -48,7 +49,7 @@ def open_benchmark(
         listing = replace(listing, entities={entity: listing.entities[entity]})
     if conditions is not None:
         listing = _with_conditions(listing, conditions)
-    return BenchmarkSource(name, listing, conditions, data.tags)
+    return said(BenchmarkSource(name, listing, conditions, data.tags))
 
 
 def _of_the_paper(

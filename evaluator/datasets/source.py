@@ -19,8 +19,10 @@ from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.reading import read_bytes
 
 from ..sources import UNIT_IMAGES, Labels, Unit
-from ..sources.images import MAX_BYTES, decode_image
-from ..sources.label_tables import unique_keys
+from ..sources.columns import check_lengths, one_form
+from ..sources.images import MAX_BYTES, decode_image, not_read
+from ..sources.names import count, unique_keys
+from ..sources.notes import identical_pictures
 from .benchmark import Box, Listing, Picture
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
@@ -52,6 +54,11 @@ class BenchmarkSource:
         self._hashes = hash_files(listing.root, files)
         self._pictures: dict[str, dict[str, Picture]] = {}
         self._units: list[Unit] = []
+        self._notes: list[str] = []
+        if listing.unlisted:
+            self._notes.append(
+                f"{count(listing.unlisted, 'picture')} of the folder in no list of {benchmark}, left out"
+            )
         self.entities: Mapping[str, Labels] = {
             name: self._take(name, group, conditions) for name, group in listing.entities.items()
         }
@@ -65,6 +72,11 @@ class BenchmarkSource:
                 "keys": {name: list(labels.keys) for name, labels in self.entities.items()},
             }
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or changed while reading, and pictures that are the same, a sentence each."""
+        return tuple(self._notes)
 
     def units(self) -> tuple[Unit, ...]:
         """All units, entity by entity."""
@@ -94,7 +106,15 @@ class BenchmarkSource:
             ]
             name = f"{entity}-{start // UNIT_IMAGES:05d}"
             self._units.append(Unit(name, fingerprint(content), entity, tuple(some)))
-        labels = {name: tuple(picture.labels[name] for picture in pictures) for name in chosen}
+        labels = {}
+        for name in chosen:
+            labels[name], said = one_form(name, [picture.labels[name] for picture in pictures])
+            self._notes += (f"{entity}: {note}" for note in said)
+            check_lengths(
+                name, labels[name], lambda i, name: f"{self._root / pictures[i].file} label {name!r}"
+            )
+        seen = [(self._hashes[picture.file], picture.crop) for picture in pictures]
+        self._notes += (f"{entity}: {note}" for note in identical_pictures(keys, seen, labels))
         return Labels(entity, tuple(keys), labels, {})
 
 
@@ -125,12 +145,13 @@ def _check_links(root: Path, files: Sequence[str]) -> None:
 def _hash(path: Path) -> str:
     data = _read(path)
     if not data.startswith(_SIGNATURES):
+        error = not_read(data, path)
         raise InputError(
-            "not a picture that can be read",
+            error.what,
             where=path,
-            expected="JPEG, PNG or WebP",
-            found=f"{len(data)} bytes beginning {data[:8]!r}" if data else "an empty file",
-            hint="unpack the archive again",
+            expected=error.expected,
+            found=error.found if data else "an empty file",
+            hint=error.hint or "unpack the archive again",
         )
     return hashlib.sha256(data).hexdigest()
 

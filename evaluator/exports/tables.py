@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from ..report.roles import PRIVILEGED
 from .grids import ABSENT, Cell, Grid, Line
@@ -83,7 +84,7 @@ def _latex_table(grid: Grid, intervals: bool) -> str:
             r"\begin{table}[tb]",
             r"\centering",
             rf"\caption{{{latex_text(grid.caption)} {_SAID.format('underlined')}}}",
-            rf"\label{{tab:{re.sub('[^A-Za-z0-9-]', '-', grid.name)}}}",
+            rf"\label{{tab:{_latex_name(grid.name)}}}",
             rf"\begin{{tabular}}{{l{'r' * len(grid.columns)}}}",
             r"\toprule",
             *rows,
@@ -93,6 +94,13 @@ def _latex_table(grid: Grid, intervals: bool) -> str:
             "",
         ]
     )
+
+
+def _latex_name(name: str) -> str:
+    """`name` as a label: other characters than ASCII's letters, digits and - become -, and a hash tells names of other
+    scripts apart."""
+    plain = re.sub("[^A-Za-z0-9-]", "-", name)
+    return plain if name.isascii() else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _latex_row(title: str, cells: Iterable[str]) -> str:

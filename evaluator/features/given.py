@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.files import write_text
 from clay_eval.schemas.fingerprint import file_sha256
+from clay_eval.schemas.words import nfc
 
 from ..arrays import FloatArray, as_floats, unit_rows
 from ..encoders.rows import UNKNOWN_LOGIT_SCALE
@@ -65,8 +66,8 @@ class GivenFeatures:
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
-        """Key -> row."""
-        return {key: row for row, key in enumerate(self.keys)}
+        """Key, in composed Unicode form -> row."""
+        return {nfc(key): row for row, key in enumerate(self.keys)}
 
     def select(self, rows: Sequence[int]) -> FloatArray:
         """The vectors (n, d) of some rows, checked; a view of the file where the rows follow one another.
@@ -113,7 +114,7 @@ def read_given(path: Path) -> GivenFeatures:
             expected=f"{len(matrix)} keys",
             found=f"{len(keys)} keys",
         )
-    twice = [key for key, count in Counter(keys).items() if count > 1]
+    twice = [key for key, count in Counter(map(nfc, keys)).items() if count > 1]
     if twice:
         raise InputError("keys that occur twice", where=path, expected="one row a key", found=_some(twice))
     if "" in keys:
@@ -171,12 +172,12 @@ class GivenEncoder:
         self.require_texts(texts)
         if self.texts is None or not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        return self.texts.select([self.texts.rows[text] for text in texts])
+        return self.texts.select([self.texts.rows[nfc(text)] for text in texts])
 
     def require_texts(self, texts: Iterable[str]) -> None:
         """Raise InputError, with the number of them and some, for texts whose features were not given."""
         known = {} if self.texts is None else self.texts.rows
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        missing = [text for text in dict.fromkeys(texts) if nfc(text) not in known]
         if missing:
             raise InputError(
                 f"there are no features of {len(missing)} texts",
@@ -193,19 +194,21 @@ class GivenStore:
     def __init__(self, images: GivenFeatures, texts: GivenFeatures | None = None) -> None:
         self._images = images
         self._encoder = GivenEncoder(images, texts)
+        self.notes: tuple[str, ...] = ()
 
     def load(self, source: ImageSource, identity: Mapping[str, Any]) -> dict[str, EntityFeatures]:
         """The given features of `source` by entity, in the order of its keys; a view of the file if it has this order.
 
         Raises InputError for pictures without features, with some keys, and for vectors that are not finite or all zeros.
-        Features of pictures that the data has not are left out, with a remark.
+        Features of pictures that the data has not are left out, with a remark in `notes`.
         """
         rows = given_rows(source, self._images)
         surplus = len(self._images.keys) - sum(map(len, rows.values()))
         if surplus:
-            log.warning(
-                "%d rows of %s belong to no picture of the data, and are left out", surplus, self._images.path
+            self.notes = (
+                f"{surplus} rows of {self._images.path.name} belong to no picture of the data, and were left out",
             )
+            log.warning("%s", self.notes[0])
         return {
             name: EntityFeatures(source.entities[name].keys, self._images.select(chosen))
             for name, chosen in rows.items()

@@ -6,7 +6,8 @@
 | NAME.safetensors | the tensor `features` | metadata `keys`, a JSON list; or the uint8 tensor `keys`, UTF-8, one a line |
 | NAME.parquet | the column `feature` or `embedding`, lists of one length | the column `key` |
 
-Numbers are float16, float32 or float64. Nothing is unpickled, and sizes are checked before anything is read.
+Numbers are float16, float32 or float64; bfloat16 of .safetensors becomes float32. Nothing is
+unpickled, and sizes are checked before anything is read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.validate import parse_json, read_text
+from clay_eval.schemas.validate import BOM, parse_json, read_text
 
 from ..arrays import FloatArray
 from .files import FEATURES_SCHEMA, DamagedFeaturesError, split_keys
@@ -30,6 +31,7 @@ KEYS_SUFFIX = ".keys.txt"
 MAX_BYTES = 64 << 30
 """The most that is read into memory; .npy files are mapped, and may be larger."""
 _FLOATS = ("float16", "float32", "float64")
+_BRAIN = "BF16"
 _VECTORS = ("feature", "embedding", "features")
 
 _NPY_FAULTS = (
@@ -83,11 +85,22 @@ def read_safetensors(path: Path) -> Table:
                 )
             slice_ = file.get_slice("features")
             _check_array(path, tuple(slice_.get_shape()), _float_name(slice_.get_dtype()), in_memory=True)
-            features = file.get_tensor("features")
+            brain = slice_.get_dtype() == _BRAIN
+            features = _widened(path) if brain else file.get_tensor("features")
             raw = file.get_tensor("keys") if "keys" in names else None
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     return _keys_of(path, metadata, raw), features
+
+
+def _widened(path: Path) -> FloatArray:
+    """The tensor `features` of bfloat16 numbers, which NumPy lacks, as float32."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        widened: FloatArray = file.get_tensor("features").to(torch.float32).numpy()
+    return widened
 
 
 def read_parquet(path: Path) -> Table:
@@ -180,7 +193,7 @@ def _keys_of(path: Path, metadata: dict[str, str], raw: NDArray[Any] | None) -> 
         try:
             if metadata.get("schema") == FEATURES_SCHEMA:
                 return split_keys(raw, path)
-            return tuple(raw.tobytes().decode().removesuffix("\n").split("\n"))
+            return tuple(raw.tobytes().decode().removeprefix(BOM).removesuffix("\n").split("\n"))
         except (UnicodeDecodeError, DamagedFeaturesError) as error:
             raise InputError("the tensor 'keys' is not text", where=path, found=error) from error
     try:
@@ -197,7 +210,7 @@ def _keys_of(path: Path, metadata: dict[str, str], raw: NDArray[Any] | None) -> 
 
 
 def _float_name(name: str) -> str:
-    spelt = {"F16": "float16", "F32": "float32", "F64": "float64"}
+    spelt = {"F16": "float16", "F32": "float32", "F64": "float64", _BRAIN: "float32"}
     arrow = {"halffloat": "float16", "float": "float32", "double": "float64"}
     return {**spelt, **arrow}.get(name, name)
 

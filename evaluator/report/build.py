@@ -30,6 +30,8 @@ RESULT_FIELDS = (
     "queries_without_relevant",
     "seeds_std",
 )
+LONGEST_WARNING = 4000
+"""Characters, as the schema has it: a long list of names must not cost a report."""
 _PACKAGES = ("numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
 
 
@@ -106,7 +108,7 @@ def build_report(
             "methods": methods,
             "retrievals": retrievals,
             "maps": maps,
-            "warnings": list(dict.fromkeys(warnings)),
+            "warnings": list(dict.fromkeys(_shortened(warning) for warning in warnings)),
             "per_query": per_query,
             "thumbnails": thumbnails or {},
             **({} if neighbours is None else {"neighbours": neighbours}),
@@ -130,6 +132,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _shortened(warning: str) -> str:
+    return warning if len(warning) <= LONGEST_WARNING else f"{warning[: LONGEST_WARNING - 3]}..."
 
 
 def _result(result: Any) -> dict[str, Any]:

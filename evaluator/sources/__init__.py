@@ -1,4 +1,4 @@
-"""Labelled pictures, wherever they come from: shards made here, shards made elsewhere, or a folder with a labels.csv.
+"""Labelled pictures, wherever they come from: shards made here, shards made elsewhere, or a folder (see `layouts`).
 
 >>> source = open_source(Path("runs/demo/shards"))                                 # doctest: +SKIP
 >>> source.entities["demo-human"].labels["action"][:2]                             # doctest: +SKIP
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,17 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.manifest import LABELS, MANIFEST, check_record, read_manifest
 from clay_eval.schemas.reading import read_bytes
-from clay_eval.schemas.shards import read_shard
+from clay_eval.schemas.release import DATA
+from clay_eval.schemas.shards import foreign_members, read_shard
 from clay_eval.schemas.validate import parse_json, read_text
+from clay_eval.schemas.words import nfc
 
 from .images import MAX_BYTES
-from .label_tables import LabelTable, entity_name, read_label_table, unique_keys
+from .label_tables import LabelTable
+from .layouts import METADATA, has_class_folders, read_class_folders, read_tables, tables_in
+from .names import entity_name, some, unique_keys
+from .notes import identical_pictures, said
+from .tars import beside_tars, members_note, other_data, tars_in
 
 UNIT_IMAGES = 512
 
@@ -141,7 +148,7 @@ class ClayShards:
                 check_record(sample.record, sample.key, {entity: facts}, f"{path}: {sample.key}")
                 own.append(sample.key)
                 for name, column in columns.items():
-                    column.append(sample.record["labels"][name])
+                    column.append(nfc(sample.record["labels"][name]))
             unit = Unit(path.name.removesuffix(".tar"), file["sha256"], entity, tuple(own))
             self._files[unit.name] = path
             self._units.append(unit)
@@ -178,10 +185,14 @@ def _check_unchanged(path: Path, unit: Unit) -> None:
 
 
 class _OwnData:
-    """What user's pictures have in common: one entity, a checked table of labels, a fingerprint over all of it."""
+    """What user's pictures have in common: one entity, a checked table of labels, a fingerprint over all of it.
 
-    def __init__(self, entity: str, table: LabelTable, units: Sequence[Unit]) -> None:
+    notes: what was left out or changed while reading, a sentence each.
+    """
+
+    def __init__(self, entity: str, table: LabelTable, units: Sequence[Unit], notes: Sequence[str]) -> None:
         self._units = tuple(units)
+        self.notes = tuple(notes)
         keys = tuple(key for unit in units for key in unit.keys)
         labels = Labels(entity, keys, table.labels, table.parents)
         self.entities: Mapping[str, Labels] = {entity: labels}
@@ -201,7 +212,7 @@ class _OwnData:
 
 
 class ForeignShards(_OwnData):
-    """Webdataset tars made elsewhere: an image and a .json a sample, other members skipped.
+    """Webdataset tars made elsewhere: an image and a .json a sample; other members are skipped, and counted in `notes`.
 
     Labels are the object under "labels" where every sample has one. Otherwise they are the top-level texts, whole numbers
     and booleans that every sample has; those with one value only, or another value for every picture, are left out.
@@ -214,16 +225,22 @@ class ForeignShards(_OwnData):
         parents: Mapping[str, str] | None = None,
         conditions: Sequence[str] | None = None,
     ) -> None:
-        tars = [path] if path.is_file() else sorted(path.glob("*.tar"))
+        tars = [path] if path.is_file() else tars_in(path)
         entity = entity_name(entity, path)
         wheres: list[str] = []
         records: list[Mapping[str, Any]] = []
         raw: list[list[str]] = []
+        hashes: list[bytes] = []
+        left_out: Counter[str] = Counter()
         for tar in tars:
-            samples = [(sample.key, sample.record) for sample in read_shard(tar, strict=False)]
-            raw.append([key for key, _ in samples])
-            wheres += [f"{tar}: {key}" for key, _ in samples]
-            records += [record for _, record in samples]
+            members = foreign_members(tar)
+            left_out += members.left_out
+            raw.append([])
+            for sample in read_shard(tar, strict=False, members=members):
+                raw[-1].append(sample.key)
+                wheres.append(f"{tar}: {sample.key}")
+                records.append(sample.record)
+                hashes.append(hashlib.sha256(sample.image).digest())
         table = LabelTable.from_records(records, wheres, path, parents, conditions)
         names = unique_keys([tar.stem for tar in tars], [tar.name for tar in tars])
         keys = iter(
@@ -237,7 +254,9 @@ class ForeignShards(_OwnData):
             for name, tar, group in zip(names, tars, raw, strict=True)
         ]
         self._files = dict(zip(names, tars, strict=True))
-        super().__init__(entity, table, units)
+        same = identical_pictures([key for unit in units for key in unit.keys], hashes, table.labels)
+        others = [] if path.is_file() else beside_tars(path)
+        super().__init__(entity, table, units, [*same, *members_note(left_out), *others, *table.notes])
 
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         """Stream (key, encoded picture) of one tar."""
@@ -248,8 +267,10 @@ class ForeignShards(_OwnData):
 
 
 class ImageFolder(_OwnData):
-    """A folder of pictures with a labels.csv: a column `file` (or filename, file_name, image, path), then a column a
-    condition. A column `key` names the pictures; alone, without `file`, it must be the files' stems.
+    """A folder of pictures with a table of labels, or with a folder a class; `layouts` says how they may lie.
+
+    labels.csv has a column `file` (or filename, file_name, image, path), then a column a condition. A column `key` names
+    the pictures; alone, without `file`, it must be the files' stems.
 
     Raises InputError with line and column for whatever is wrong in the table, and for files outside the folder.
     """
@@ -261,7 +282,12 @@ class ImageFolder(_OwnData):
         parents: Mapping[str, str] | None = None,
         conditions: Sequence[str] | None = None,
     ) -> None:
-        table = read_label_table(folder / LABELS, parents, conditions)
+        tables = tables_in(folder)
+        table = (
+            read_tables(folder, tables, parents, conditions)
+            if tables
+            else read_class_folders(folder, parents, conditions)
+        )
         entity = entity_name(entity, folder)
         self._hashes = {
             key: (folder / name, file_sha256(folder / name))
@@ -270,9 +296,14 @@ class ImageFolder(_OwnData):
         units = []
         for start in range(0, len(table.keys), UNIT_IMAGES):
             keys, files = table.keys[start : start + UNIT_IMAGES], table.files[start : start + UNIT_IMAGES]
-            content = [[key, name, self._hashes[key][1]] for key, name in zip(keys, files, strict=True)]
+            content = [[key, nfc(name), self._hashes[key][1]] for key, name in zip(keys, files, strict=True)]
             units.append(Unit(f"{entity}-{start // UNIT_IMAGES:05d}", fingerprint(content), entity, keys))
-        super().__init__(entity, table, units)
+        hashes = [self._hashes[key][1] for key in table.keys]
+        same = identical_pictures(table.files, hashes, table.labels)
+        stray_tars = tars_in(folder)
+        stray = [f"tars left out, since pictures lie in the folder: {some(t.name for t in stray_tars)}"]
+        stray = stray if stray_tars else []
+        super().__init__(entity, table, units, [*same, *stray, *table.notes])
 
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         """Stream (key, encoded picture); a file that changed since the folder was opened raises IntegrityError."""
@@ -290,9 +321,10 @@ def open_source(
     parents: Mapping[str, str] | None = None,
     conditions: Sequence[str] | None = None,
 ) -> ImageSource:
-    """Find out what lies at `path` and open it: a shards folder (or a run that holds one), foreign tars, or labels.csv.
+    """Find out what lies at `path` and open it; what is left out of it is logged, and stands in the source's `notes`.
 
-    NAME:FOLDER, where no such path exists, is a benchmark of `datasets`.
+    That is a shards folder (or a run or release that holds one), pictures with a table, tars made elsewhere, or folders of
+    classes. NAME:FOLDER, where no such path exists, is a benchmark of `datasets`.
 
     entity: which entity of our own shards (all of them if None), or the name to give to data made elsewhere.
     parents: child condition -> parent condition, e.g. {"subcategory": "category"}; for data made elsewhere only.
@@ -303,7 +335,7 @@ def open_source(
 
         if (data := parse_data_name(str(path))) is not None:
             return open_benchmark(data, entity, parents, conditions)
-    for folder in (path, path / "shards"):
+    for folder in (path, path / "shards", path / DATA):
         if _is_ours(folder / MANIFEST):
             if parents or conditions:
                 raise InputError(
@@ -311,17 +343,21 @@ def open_source(
                 )
             return ClayShards(folder, entity)
     if path.suffix == ".tar" and path.is_file():
-        return ForeignShards(path, entity, parents, conditions)
+        return said(ForeignShards(path, entity, parents, conditions))
     if not path.is_dir():
         raise InputError("no such folder of pictures", where=path)
-    if any(path.glob("*.tar")):
-        return ForeignShards(path, entity, parents, conditions)
-    if (path / LABELS).is_file():
-        return ImageFolder(path, entity, parents, conditions)
+    if tables_in(path):
+        return said(ImageFolder(path, entity, parents, conditions))
+    if tars_in(path):
+        return said(ForeignShards(path, entity, parents, conditions))
+    if has_class_folders(path):
+        return said(ImageFolder(path, entity, parents, conditions))
     raise InputError(
         "no labelled pictures here",
         where=path,
-        expected=f"{MANIFEST} (shards made by clay-eval), *.tar (webdataset shards), or pictures with a {LABELS}",
+        expected=f"{MANIFEST} (shards made by clay-eval), *.tar (webdataset shards), pictures with a {LABELS} or "
+        f"{' or '.join(METADATA)}, or a folder of pictures for each class",
+        hint=other_data(path),
     )
 
 

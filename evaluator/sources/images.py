@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.foreign_members import CONVERT
 
 from .headers import MAX_EXIF, picture_size
 
@@ -26,6 +27,17 @@ GROUP_PIXELS = 64_000_000
 """Pixels of the pictures that are decoded at a time; a larger picture is alone."""
 _ENLARGED = 384**2
 
+_OTHERS = (
+    *((b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"), (b"MM\0+", "TIFF")),
+    *(
+        (b"GIF8", "GIF"),
+        (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    ),
+    *((b"P5", "PPM"), (b"P6", "PPM"), (b"<svg", "SVG")),
+)
+"""How files begin that are pictures, or stand for one, but are not read."""
 # What Pillow's parsers are known to raise on damaged bytes.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError)
 _DAMAGE_BELOW = (struct.error, zlib.error)
@@ -68,9 +80,7 @@ def decode_image(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(where, error, max_pixels) from error
     except UnidentifiedImageError as error:
-        raise IntegrityError(
-            "not a picture that can be read", where=where, expected="JPEG, PNG or WebP", found=_head(data)
-        ) from error
+        raise not_read(data, where) from error
     except (*_DAMAGE, *_DAMAGE_BELOW) as error:
         raise IntegrityError(
             "a picture is damaged or cut short", where=where, found=f"{type(error).__name__}: {error}"
@@ -131,6 +141,21 @@ def _check_exif(image: Image, where: str | Path) -> None:
             found=found,
             hint="remove the metadata, or save it anew",
         )
+
+
+def not_read(data: bytes, where: str | Path) -> IntegrityError:
+    """The error for bytes that are no picture, or one of a format that is not read; it says which, and to convert it."""
+    name = next((name for start, name in _OTHERS if data.startswith(start)), None)
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand:
+        name = {b"avif": "AVIF", b"avis": "AVIF"}.get(brand, "HEIC or another ISO media file")
+    return IntegrityError(
+        "not a picture that can be read",
+        where=where,
+        expected="JPEG, PNG or WebP",
+        found=name or _head(data),
+        hint=CONVERT if name else None,
+    )
 
 
 def _too_large(where: str | Path, found: object, max_pixels: int) -> InputError:

@@ -1,40 +1,38 @@
-"""Labels of the user's own pictures, from a labels.csv or from JSON records, checked cell by cell."""
+"""Labels of the user's own pictures, from tables or from JSON records, checked cell by cell."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import logging
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.shards import IMAGE_EXTENSIONS
-from clay_eval.schemas.validate import read_text
+from clay_eval.schemas.words import nfc
 
-from .images import MAX_BYTES
+from .columns import Texts, check_lengths, left_out_notes, one_form, unusable
+from .files import Folder
+from .names import condition_name, some, unique_keys
+from .table_rows import JSON_LINES, TableRows
 
-log = logging.getLogger(__name__)
-
-FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
-KEY_COLUMN = "key"
-_NAME = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
-_KEY_LENGTH = 100
+_NO_LABEL = "not a text, number or truth value of every picture"
+_FRACTIONS = "numbers with fractions, measurements rather than labels; --condition takes them all the same"
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """`labels[condition][i]` belongs to the picture `keys[i]`, `files[i]` (empty where pictures lie in tars)."""
+    """`labels[condition][i]` belongs to the picture `keys[i]`, `files[i]` (empty where pictures lie in tars).
+
+    notes: what was left out or changed, a sentence each.
+    """
 
     labels: Mapping[str, tuple[str, ...]]
     parents: Mapping[str, str]
     keys: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def from_records(
@@ -44,7 +42,11 @@ class LabelTable:
         parents: Mapping[str, str] | None = None,
         conditions: Sequence[str] | None = None,
     ) -> LabelTable:
-        """Labels from the JSON of webdataset samples; `wheres[i]` names the sample of `records[i]` in errors."""
+        """Labels from the JSON of samples; `wheres[i]` names the sample of `records[i]` in errors.
+
+        They are the object "labels" where every sample has one; else the top-level texts, whole numbers and truth values
+        that every sample has, as far as they can be conditions.
+        """
         if not records:
             raise InputError("there is no sample in these shards", where=path)
         nested = [isinstance(record.get("labels"), dict) for record in records]
@@ -54,267 +56,255 @@ class LabelTable:
                 where=wheres[nested.index(False)],
                 expected='an object "labels"',
             )
-        rows: list[Mapping[str, Any]] = [record["labels"] if all(nested) else record for record in records]
-        names = list(conditions or (rows[0] if all(nested) else _shared_scalars(rows)))
+        rows = [_composed(record["labels"] if all(nested) else record) for record in records]
+        guessed = not conditions and not all(nested)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        if not guessed:
+            names = _asked(conditions, names, path) if conditions else list(rows[0])
+        reasons = dict.fromkeys(_fractions(rows), _FRACTIONS) if guessed else {}
         columns = {
-            name: tuple(
-                _scalar_text(row.get(name), f"{where} label {name!r}")
-                for row, where in zip(rows, wheres, strict=True)
-            )
-            for name in names
+            name: [_scalar_text(row.get(name)) for row in rows] for name in names if name not in reasons
         }
-        if not all(nested) and not conditions:
-            columns = dict(_telling(columns))
-        if all(nested) and not conditions:
-            _no_other_labels(rows, wheres, names)
-        return _table(columns, path, parents)
+        for name, column in columns.items():
+            if not guessed and "" in column:
+                place = column.index("")
+                raise InputError(
+                    "a label is missing",
+                    where=f"{wheres[place]} label {name!r}",
+                    expected="a text, number or boolean",
+                    found=repr(rows[place].get(name))[:200],
+                )
+        if not guessed and not conditions:
+            _no_other_labels(rows, wheres)
+        return label_table(
+            columns,
+            lambda i, name: f"{wheres[i]} label {name!r}",
+            path,
+            parents,
+            chosen=bool(conditions),
+            guessed=guessed,
+            reasons=reasons,
+        )
+
+
+def label_table(
+    columns: Mapping[str, Texts],
+    place: Callable[[int, str], str],
+    where: Path,
+    parents: Mapping[str, str] | None = None,
+    *,
+    chosen: bool = False,
+    guessed: bool = False,
+    reasons: Mapping[str, str] | None = None,
+) -> LabelTable:
+    """The conditions among `columns`, column -> the label of every picture, "" where it is missing.
+
+    place: names row i of a column in errors. chosen: the user asked for these columns, so none is left out. Otherwise one
+    that no picture could be found by is left out with a note, unless parents name it, or there is no other. guessed: nobody
+    said that these are labels, so those that some picture lacks are left out, too, and there may be none in the end.
+    reasons: column -> why it was left out before.
+    """
+    if guessed:
+        lacking = {name: _NO_LABEL for name, column in columns.items() if "" in column}
+        columns = {name: column for name, column in columns.items() if name not in lacking}
+        reasons = {**(reasons or {}), **lacking}
+    formed = {name: one_form(name, column) for name, column in columns.items()}
+    named = {_name_or_none(name) for pair in (parents or {}).items() for name in pair}
+    useless = {} if chosen else unusable({name: column for name, (column, _) in formed.items()})
+    useless = {name: reason for name, reason in useless.items() if _name_or_none(name) not in named}
+    kept = [name for name in columns if name not in useless]
+    if not kept and not guessed:
+        kept, useless = list(columns), {}
+    left_out = {**(reasons or {}), **useless}
+    if not kept:
+        raise InputError(
+            "there is no condition in the labels: no column of labels can be one",
+            where=where,
+            expected="a column a condition, with two values or more that pictures share",
+            found="; ".join(left_out_notes(left_out)) or None,
+        )
+    labels: dict[str, tuple[str, ...]] = {}
+    notes: list[str] = []
+    for name in kept:
+        condition = condition_name(name, where)
+        if condition in labels:
+            raise InputError("two conditions have the same name", where=where, found=repr(name))
+        labels[condition], said = formed[name]
+        notes += said
+        _check_column(name, labels[condition], place, where)
+    renamed = {name: new for name, new in zip(kept, labels, strict=True) if name != new}
+    if renamed:
+        pairs = [f"{name} is {new}" for name, new in renamed.items()]
+        notes.append(f"columns whose names were made plain: {some(pairs, 8)}")
+    ours = {condition_name(c, where): condition_name(p, where) for c, p in (parents or {}).items()}
+    _check_parents(ours, labels)
+    return LabelTable(labels, ours, notes=(*left_out_notes(left_out), *notes))
 
 
 def read_label_table(
     path: Path, parents: Mapping[str, str] | None = None, conditions: Sequence[str] | None = None
 ) -> LabelTable:
-    """Read a labels.csv (UTF-8, commas) and check every cell and file; paths are relative to its folder."""
-    header, rows = _read_csv(path)
-    file_column, key_column = _special_columns(header, path)
-    special = {file_column, key_column}
-    wanted = [name for name in header if name not in special]
-    if conditions:
-        if unknown := [name for name in conditions if name not in wanted]:
-            raise InputError("no such column", where=f"{path} line 1", expected=wanted, found=unknown)
-        wanted = list(conditions)
-    files: dict[str, int] = {}
-    keys: dict[str, int] = {}
-    columns: dict[str, list[str]] = {name: [] for name in wanted}
-    for line, row in rows:
-        cells = dict(zip(header, row, strict=True))
-        for name in [*wanted, *(column for column in special if column)]:
-            if not cells[name]:
-                raise InputError("an empty cell", where=f"{path} line {line} column {name!r}")
-        key = cells[key_column] if key_column else None
-        where = f"{path} line {line} column {(file_column or key_column)!r}"
-        name = cells[file_column] if file_column else _file_of_key(path.parent, str(key), where)
-        name = _safe_file(path.parent, name, where)
-        _once(files, name, line, where, "a file")
-        if key is not None:
-            _once(keys, key, line, f"{path} line {line} column {key_column!r}", "a key")
-        for column in wanted:
-            columns[column].append(cells[column])
-    stems = list(keys) or [str(PurePosixPath(name).with_suffix("")) for name in files]
-    table = _table({name: tuple(values) for name, values in columns.items()}, path, parents)
-    return LabelTable(table.labels, table.parents, tuple(unique_keys(stems, list(files))), tuple(files))
+    """Read a table of pictures and check every cell and file: a CSV (UTF-8, commas), or JSON lines for `.jsonl`.
+
+    Paths in it are relative to its folder.
+    """
+    return read_label_tables(path.parent, [path], parents, conditions)
 
 
-def condition_name(name: str, where: str | Path) -> str:
-    """A column's name as a condition's: lower case, other characters than letters, digits, - and _ become _."""
-    cleaned = re.sub(r"[^a-z0-9_-]+", "_", name.strip().lower()).strip("_")
-    if not _NAME.match(cleaned):
-        raise InputError(
-            "not usable as the name of a condition",
-            where=where,
-            expected="a name that begins with a letter a to z, at most 63 characters",
-            found=repr(name),
-        )
-    return cleaned
-
-
-def entity_name(name: str | None, path: Path) -> str:
-    """The entity's name: as given (it must be a plain name), or made from the folder's, or "data"."""
-    if name is not None:
-        if not _NAME.match(name):
-            raise InputError(
-                "not usable as an entity's name", where="--entity", expected=_NAME.pattern, found=name
-            )
-        return name
-    cleaned = re.sub(r"[^a-z0-9_-]+", "-", path.resolve().stem.lower()).strip("-_")[:60]
-    return cleaned if _NAME.match(cleaned) else "data"
-
-
-def unique_keys(names: Sequence[str], origins: Sequence[str]) -> list[str]:
-    """Keys that match `^[a-z][A-Za-z0-9_-]*$`, one a name; names that would clash get a hash of their origin."""
-    bases = []
-    for name in names:
-        cleaned = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:_KEY_LENGTH]
-        bases.append(cleaned if re.match(r"[a-z]", cleaned) else f"s{cleaned}")
-    counts = Counter(bases)
-    return [
-        base if counts[base] == 1 else f"{base}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
-        for base, origin in zip(bases, origins, strict=True)
-    ]
-
-
-def _table(
-    columns: Mapping[str, tuple[str, ...]], where: Path, parents: Mapping[str, str] | None
+def read_label_tables(
+    folder: Path,
+    tables: Sequence[Path],
+    parents: Mapping[str, str] | None = None,
+    conditions: Sequence[str] | None = None,
 ) -> LabelTable:
-    if not columns:
-        raise InputError("there is no condition in the labels", where=where, expected="a column a condition")
-    labels: dict[str, tuple[str, ...]] = {}
-    for name, column in columns.items():
-        condition = condition_name(name, where)
-        if condition in labels:
-            raise InputError("two conditions have the same name", where=where, found=repr(name))
-        if len(set(column)) < 2:
+    """The rows of several tables, in `folder` or below it, one after another; all of them have the same columns."""
+    read = [TableRows.read(table) for table in tables]
+    for rows in read[1:]:
+        if set(rows.header) != set(read[0].header):
             raise InputError(
-                f"all pictures have the same value for {name!r}, so it is no condition",
-                where=f"{where} column {name!r}",
-                expected="two values or more",
-                found=sorted(set(column)),
-                hint="remove the column, or choose the conditions",
+                "another table has other columns",
+                where=rows.path,
+                expected=some(read[0].header, 20),
+                found=some(rows.header, 20),
             )
-        labels[condition] = column
-    ours = {condition_name(c, where): condition_name(p, where) for c, p in (parents or {}).items()}
-    for child, parent in ours.items():
+    files: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for rows in read:
+        _locate(rows, folder, files, keys)
+    file_column, key_column = read[0].special
+    wheres = [f"{rows.path} line {line}" for rows in read for line in rows.lines]
+    records = [record for rows in read for record in rows.records]
+    special = {file_column, key_column}
+    if tables[0].suffix == JSON_LINES:
+        plain = [{n: v for n, v in record.items() if n not in special} for record in records]
+        table = LabelTable.from_records(plain, wheres, tables[0], parents, conditions)
+    else:
+        header = [name for name in read[0].header if name not in special]
+        wanted = _asked(conditions, header, tables[0]) if conditions else header
+        columns = {name: [record[name] for record in records] for name in wanted}
+        table = label_table(
+            columns,
+            lambda i, name: f"{wheres[i]} column {name!r}",
+            tables[0],
+            parents,
+            chosen=bool(conditions),
+        )
+    stems = list(keys) or [str(PurePosixPath(name).with_suffix("")) for name in files]
+    return replace(table, keys=tuple(unique_keys(stems, list(files))), files=tuple(files))
+
+
+def _locate(rows: TableRows, folder: Path, files: dict[str, str], keys: dict[str, str]) -> None:
+    """Add the files of some rows, relative to `folder`, and their keys; the values say where they stood."""
+    place = Folder(rows.path.parent)
+    base = PurePosixPath(rows.path.parent.relative_to(folder).as_posix())
+    file_column, key_column = rows.special
+    for line, record in zip(rows.lines, rows.records, strict=True):
+        at = f"{rows.path} line {line}"
+        named = {column: _scalar_text(record.get(column)) for column in rows.special if column}
+        for column, text in named.items():
+            if not text:
+                raise InputError("an empty cell", where=f"{at} column {column!r}")
+        where = f"{at} column {(file_column or key_column)!r}"
+        name = (
+            place.find(named[file_column], where)
+            if file_column
+            else place.of_key(named[str(key_column)], where)
+        )
+        _once(files, str(base / name), line, where, "a file")
+        if key_column:
+            _once(keys, nfc(named[key_column]), line, f"{at} column {key_column!r}", "a key")
+
+
+def _check_column(name: str, column: Texts, place: Callable[[int, str], str], where: Path) -> None:
+    if "" in column:
+        raise InputError("an empty cell, so a label is missing", where=place(column.index(""), name))
+    check_lengths(name, column, place)
+    if len(set(column)) < 2:
+        raise InputError(
+            f"all pictures have the same value for {name!r}, so it is no condition",
+            where=f"{where} column {name!r}",
+            expected="two values or more",
+            found=sorted(set(column)),
+            hint="remove the column, or choose the conditions",
+        )
+
+
+def _check_parents(parents: Mapping[str, str], labels: Mapping[str, Texts]) -> None:
+    for child, parent in parents.items():
         for name in (child, parent):
             if name not in labels:
-                raise InputError("no such condition", where="parents", expected=list(labels), found=name)
+                raise InputError("no such condition", where="parents", expected=some(labels, 20), found=name)
         seen, step = [child], parent
         while True:
             if step in seen:
                 raise InputError(
                     "conditions depend on each other in a circle", found=" -> ".join([*seen, step])
                 )
-            if step not in ours:
+            if step not in parents:
                 break
             seen.append(step)
-            step = ours[step]
-    return LabelTable(labels, ours)
+            step = parents[step]
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    rows = []
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                rows.append((reader.line_num, [cell.strip() for cell in row]))
-    except csv.Error as error:
-        raise InputError("not a readable CSV", where=f"{path} line {reader.line_num}", found=error) from error
-    if len(rows) < 2:
+def _asked(conditions: Sequence[str], names: Iterable[str], where: Path) -> list[str]:
+    """The columns that `conditions` name, as they are or as conditions are named."""
+    names = list(names)
+    known = {nfc(name): name for name in names}
+    plain = {condition: name for name in names if (condition := _name_or_none(name)) is not None}
+    found = [known.get(nfc(asked), plain.get(nfc(asked))) for asked in conditions]
+    if unknown := [asked for asked, name in zip(conditions, found, strict=True) if name is None]:
         raise InputError(
-            "there is no labelled picture in the table", where=path, expected="a header and rows"
+            "no such column", where=where, expected=f"some of {some(names, 20)}", found=some(unknown, 20)
         )
-    (line, header), body = rows[0], rows[1:]
-    for i, name in enumerate(header):
-        if not name or header.index(name) != i:
-            raise InputError(
-                "a column has no name" if not name else "two columns have the same name",
-                where=f"{path} line {line} column {i + 1}",
-                found=repr(name),
-            )
-    for line, row in body:
-        if len(row) != len(header):
-            raise InputError(
-                "a row has more or fewer cells than the header",
-                where=f"{path} line {line}",
-                expected=f"{len(header)} cells, separated by commas",
-                found=len(row),
-            )
-    return header, body
+    return [name for name in found if name is not None]
 
 
-def _special_columns(header: Sequence[str], path: Path) -> tuple[str | None, str | None]:
-    files = [name for name in header if name.lower() in FILE_COLUMNS]
-    keys = [name for name in header if name.lower() == KEY_COLUMN]
-    if len(files) > 1 or len(keys) > 1 or not (files or keys):
-        raise InputError(
-            "cannot tell which column names the picture's file",
-            where=f"{path} line 1",
-            expected=f"one column called one of {FILE_COLUMNS}",
-            found=files or list(header),
-            hint="separate columns by commas"
-            if len(header) == 1 and re.search(r"[;\t]", header[0])
-            else None,
-        )
-    return (files[0] if files else None), (keys[0] if keys else None)
+def _name_or_none(name: str) -> str | None:
+    with suppress(InputError):
+        return condition_name(name, "")
+    return None
 
 
-def _safe_file(folder: Path, name: str, where: str) -> str:
-    """`name` as a normal relative path; it must be a plain picture file that lies in `folder`, links resolved."""
-    relative = PurePosixPath(name)
-    if "\0" in name or relative.is_absolute() or ".." in relative.parts:
-        raise InputError(
-            "a path leads out of the folder",
-            where=where,
-            expected="a path below the folder",
-            found=repr(name),
-        )
-    path = folder / relative
-    if not _is_file(path):
-        raise InputError(
-            "a picture is missing",
-            where=where,
-            found=repr(name),
-            hint="write paths with /" if "\\" in name else None,
-        )
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError("a link leads out of the folder", where=where, found=repr(name))
-    if path.suffix.lower().removeprefix(".") not in IMAGE_EXTENSIONS:
-        raise InputError("not a picture's name", where=where, expected=IMAGE_EXTENSIONS, found=repr(name))
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise InputError("a picture has too many bytes", where=where, expected=MAX_BYTES, found=size)
-    return str(relative)
-
-
-def _file_of_key(folder: Path, key: str, where: str) -> str:
-    names = [f"{key}.{extension}" for extension in IMAGE_EXTENSIONS]
-    found = [name for name in names if "\0" not in name and _is_file(folder / name)]
-    if len(found) != 1:
-        raise InputError(
-            "not one picture for a key" if found else "a picture is missing",
-            where=where,
-            expected=f"one of {names}",
-            found=found or None,
-            hint=f"name the files in a column {FILE_COLUMNS[0]!r}",
-        )
-    return found[0]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for the file system
-        return False
-
-
-def _once(seen: dict[str, int], name: str, line: int, where: str, what: str) -> None:
+def _once(seen: dict[str, str], name: str, line: int, where: str, what: str) -> None:
     if name in seen:
-        raise InputError(f"{what} stands twice", where=where, found=f"{name!r}, also in line {seen[name]}")
-    seen[name] = line
+        raise InputError(f"{what} stands twice", where=where, found=f"{name!r}, also in {seen[name]}")
+    seen[name] = f"line {line}"
 
 
-def _scalar_text(value: object, where: str) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
-    if not text:
-        raise InputError(
-            "a label is missing", where=where, expected="a text, number or boolean", found=repr(value)
-        )
-    return text
+def _is_label(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _shared_scalars(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for name in rows[0]:
-        values = [row.get(name) for row in rows]
-        if all(isinstance(value, (str, int)) and str(value).strip() for value in values):
-            yield name
+def _scalar_text(value: object) -> str:
+    """A label as text, "" for what is none."""
+    if not _is_label(value):
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
-def _telling(columns: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, column in columns.items():
-        if 1 < len(set(column)) < len(column):
-            yield name, column
-        else:
-            log.warning(
-                "not taken as a condition: %r has %d values in %d pictures",
-                name,
-                len(set(column)),
-                len(column),
-            )
+def _composed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {nfc(name): value for name, value in row.items()}
 
 
-def _no_other_labels(rows: Sequence[Mapping[str, Any]], wheres: Sequence[str], names: Sequence[str]) -> None:
+def _fractions(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Names under which some row has a number that is not whole."""
+    return {
+        name
+        for row in rows
+        for name, value in row.items()
+        if isinstance(value, float) and not value.is_integer() and math.isfinite(value)
+    }
+
+
+def _no_other_labels(rows: Sequence[Mapping[str, Any]], wheres: Sequence[str]) -> None:
+    known = rows[0].keys()
     for row, where in zip(rows, wheres, strict=True):
-        if extra := sorted(set(row) - set(names)):
+        if extra := sorted(row.keys() - known):
             raise InputError(
-                "a label that other samples do not have", where=where, expected=names, found=extra
+                "a label that other samples do not have",
+                where=where,
+                expected=some(known, 20),
+                found=some(extra, 20),
             )

@@ -22,7 +22,7 @@ from clay_eval.evaluator.sources import (
     open_source,
     pictures,
 )
-from clay_eval.evaluator.sources.label_tables import unique_keys
+from clay_eval.evaluator.sources.names import unique_keys
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.manifest import Making, Tally, write_manifest
 from clay_eval.schemas.shards import ShardSample, read_shard, write_shard
@@ -313,6 +313,7 @@ def test_a_foreign_manifest_is_not_ours(foreign_shard: Callable[..., Path], tmp_
     folder = image_folder(tmp_path / "in")
     (folder / "manifest.json").write_text('{"name": "an app"}')
     assert isinstance(open_source(folder), ImageFolder)
+    (folder / "labels.csv").unlink()
     foreign_shard(folder / "a.tar", [(str(i), {"a": i % 2}) for i in range(6)])
     assert isinstance(open_source(folder), ForeignShards)
 
