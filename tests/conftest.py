@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 import pytest
 from browser import chromium, new_tab
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page
 
 TINY_MODEL = {
@@ -28,6 +29,9 @@ TINY_MODEL = {
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
 MAIN = "from clay_eval.cli import main; main()"
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
