@@ -20,11 +20,8 @@ from unittest.mock import patch
 
 import pytest
 from browser import chromium, new_tab
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page
-
-settings.register_profile("patient", parent=settings.default, deadline=None)  # a loaded machine is no fault
-settings.load_profile("patient")
 
 TINY_MODEL = {
     "embed_dim": 32,
@@ -32,6 +29,9 @@ TINY_MODEL = {
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
 MAIN = "from clay_eval.cli import main; main()"
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)

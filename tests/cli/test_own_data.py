@@ -219,7 +219,7 @@ def test_a_method_from_outside(
         *["--draws", 10, "--json"],
         PYTHONPATH=str(tmp_path / "code"),
     )
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     record = json.loads(out)
     assert list(record["methods"]) == names

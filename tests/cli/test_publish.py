@@ -140,7 +140,7 @@ def test_push_uploads_what_was_made(
         process = start(
             "publish", "--out", finished, "--to", target, *SAID, "--push", "org/data", **environment
         )
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate()
     assert process.returncode == 0, err
     assert "uploaded: " in out
     assert "hf_secret" not in out + err

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -33,7 +34,7 @@ def good(request: dict[str, Any]) -> dict[str, Any]:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with `script`'s entries in turn, then with `good`; keeps what it was asked."""
+    """Answers with `script`'s entries in turn, then with `good`; as many at once as `together` says, and no fewer."""
 
     daemon_threads = True
 
@@ -44,7 +45,7 @@ class Server(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.lock = threading.Lock()
         self.busy = self.most_busy = 0
-        self.delay = 0.0
+        self.together = threading.Barrier(1)
 
     @property
     def url(self) -> str:
@@ -63,14 +64,11 @@ class Handler(BaseHTTPRequestHandler):
             answer = self.server.script.pop(0) if self.server.script else json_answer(good)
             self.server.busy += 1
             self.server.most_busy = max(self.server.most_busy, self.server.busy)
-        time.sleep(self.server.delay)
-        try:
+        self.server.together.wait(60)
+        with self.server.lock:
+            self.server.busy -= 1
+        with suppress(BrokenPipeError, ConnectionResetError):
             answer(self, body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        finally:
-            with self.server.lock:
-                self.server.busy -= 1
 
     def send(self, status: int, data: bytes, kind: str = "application/json", **headers: str) -> None:
         self.send_response(status)
@@ -141,7 +139,7 @@ def make(server: Server) -> Iterator[Callable[..., EndpointRenderer]]:
             "api_key": KEY,
             "size": SIZE,
             "retries": 2,
-            "timeout": 5.0,
+            "timeout": 60.0,
         } | options
         made.append(EndpointRenderer(model, EndpointOptions(**options)))
         return made[-1]
@@ -156,7 +154,7 @@ def sample(seed: int, prompt: str = "a mug", negative: str = "blurry") -> Sample
 
 
 def test_each_sample_gets_its_own_picture(server: Server, make: Callable[..., EndpointRenderer]) -> None:
-    server.delay = 0.05
+    server.together = threading.Barrier(2)
     images = make(concurrency=3).render([sample(seed) for seed in range(8)])
     assert [image.getpixel((0, 0)) for image in images] == [(seed, 0, 0) for seed in range(8)]
     assert {(image.mode, image.size) for image in images} == {("RGB", (SIZE, SIZE))}

@@ -95,7 +95,6 @@ def test_the_plan_is_the_same_in_every_process(tmp_path: Path) -> None:
             check=True,
             capture_output=True,
             text=True,
-            timeout=60,
         ).stdout.strip()
         for seed in ("0", "1", "4242")
     }

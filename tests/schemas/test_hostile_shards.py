@@ -56,7 +56,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path, extension: str) -> None:
     with pytest.raises(IntegrityError):
         keys(path)
     code = "import sys, clay_eval.schemas.shards; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def special(kind: bytes, name: str = "a.jpg", **fields: Any) -> tarfile.TarInfo:
@@ -190,7 +190,7 @@ def pax(*records: bytes) -> bytes:
     ids=range(18),
 )  # fmt: skip
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 def test_headers_made_to_mislead(tmp_path: Path, data: bytes, strict: bool) -> None:
     """None of these may hang, crash, fill the memory or pass."""
     path = tmp_path / "f.tar"

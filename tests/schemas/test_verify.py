@@ -263,7 +263,7 @@ def test_a_fingerprint_that_does_not_fit_is_noticed(folder: Path) -> None:
     assert "fingerprint" in faults(folder)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 @pytest.mark.parametrize("name", [FIRST, ASIDE, f"failures/{SECOND}.jsonl", "labels.csv", "manifest.json"])
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
 def test_what_is_no_plain_file_is_a_fault_and_is_not_opened(folder: Path, name: str, kind: str) -> None:

@@ -46,7 +46,6 @@ def push(hub: StandInHub, tmp_path: Path) -> Callable[[Path], subprocess.Complet
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
         )
 
