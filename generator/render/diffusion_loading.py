@@ -17,6 +17,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.proxies import proxy_fault
 
 INDEX = "model_index.json"
 DTYPES: Mapping[str, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -105,6 +106,8 @@ def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
             hint=f"on a machine with network: hf download {model} --local-dir FOLDER; then --model FOLDER",
         ) from error
     except (ValueError, AttributeError, ImportError) as error:
+        if fault := proxy_fault():
+            raise fault from error
         raise InputError(
             "this model cannot be loaded",
             where=where,
