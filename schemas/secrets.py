@@ -113,7 +113,5 @@ def known_secrets(*more: Secret) -> Secrets:
 
 def without_userinfo(url: str) -> str:
     """A URL that can be told: without user and password, query and fragment."""
-    head, scheme, rest = url.rpartition("://")
-    place = re.split(r"[?#]", rest, maxsplit=1)[0]
-    netloc, slash, path = place.partition("/")
-    return f"{head}{scheme}{netloc.rpartition('@')[2]}{slash}{path}"
+    scheme, authority, path = re.fullmatch(r"([^/?#]*://)?([^/?#]*)([^?#]*).*", url, re.S).groups("")
+    return f"{scheme}{authority.rpartition('@')[2]}{path}"
