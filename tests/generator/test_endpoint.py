@@ -9,12 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from clay_eval.cli.filtering import failures_table
+from clay_eval.generator.planning import PlanRequest, write_plan
 from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer, picture_bytes
+from clay_eval.generator.rendering import render_plan
+from clay_eval.generator.shard_work import RenderOptions
+from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec
 
@@ -414,3 +420,18 @@ def test_nothing_is_asked_for_twice_after_a_fault(
 def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         EndpointOptions(**options)
+
+
+def test_a_reason_when_every_sample_failed(
+    server: Server, make: Callable[..., EndpointRenderer], tmp_path: Path
+) -> None:
+    server.script = [status(401, f"wrong key {KEY}")] * 12
+    plan, out = tmp_path / "plan", tmp_path / "shards"
+    write_plan(PlanRequest([load_entity("demo-object")], [None], 12, 0), plan, lambda _: None)
+    with pytest.raises(ClayEvalError, match="not one picture is left") as caught:
+        render_plan(plan, out, make(), RenderOptions(shard_size=8))
+    assert caught.value.found == (
+        "12 of 12 failed samples: the server refuses this request (HTTP 401: wrong key ***)"
+    )
+    assert not any(KEY in path.read_text() for path in (out / "failures").iterdir())
+    assert failures_table(out)[0].endswith(": the server refuses this request (HTTP 401: wrong key ***)")
