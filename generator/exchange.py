@@ -22,6 +22,7 @@ from clay_eval.schemas.secrets import known_secrets, without_userinfo
 _RECEIVED = "clay_eval.received"
 _HEADERS = 1 << 18
 """Bytes before the body: headers and interim answers, those of a proxy included."""
+_CODINGS = 3
 _PIECE = 1 << 14
 
 
@@ -112,6 +113,8 @@ class _Transport:
             # Twice the size: chunks have frames.
             response.extensions["network_stream"].bounds.allow(2 * self._largest)
             try:
+                if response.headers.get("content-encoding", "").count(",") >= _CODINGS:
+                    raise _library().DecodingError("the body is packed again and again")
                 for piece in response.iter_bytes():
                     data += piece
                     if len(data) > self._largest:

@@ -65,6 +65,7 @@ FAST: dict[str, Attack] = {
     "endless headers": for_ever(b"HTTP/1.1 200 X\r\n", b"A: b\r\n" * 1000),
     "gzip bomb 400": lambda: [head(400, "Content-Encoding: gzip", f"Content-Length: {len(BOMB)}"), BOMB],
     "gzip bomb 200": lambda: [head(200, "Content-Encoding: gzip", f"Content-Length: {len(BOMB)}"), BOMB],
+    "gzip for ever": lambda: [head(200, f"Content-Encoding: {'gzip, ' * 9000}gzip"), BOMB],
     "gzip in gzip": lambda: [head(200, "Content-Encoding: gzip, gzip"), gzip.compress(BOMB)],
 }
 SLOW: dict[str, Attack] = {
