@@ -20,8 +20,9 @@ from clay_eval.schemas.proxies import proxy_for
 from clay_eval.schemas.secrets import known_secrets, without_userinfo
 
 _RECEIVED = "clay_eval.received"
-_ENVELOPE = 1 << 20
-"""Bytes beyond twice a body's limit: headers, interim answers, and the frames of chunks."""
+_HEADERS = 1 << 18
+"""Bytes before the body: headers and interim answers, those of a proxy included."""
+_CODINGS = 3
 _PIECE = 1 << 14
 
 
@@ -51,9 +52,7 @@ def open_client(
         proxy=proxy_for(url), limits=http.Limits(max_connections=None, max_keepalive_connections=0)
     )
     # Each connection carries one exchange, so what holds for the connection holds for the exchange.
-    transport._pool._network_backend = _Network(
-        transport._pool._network_backend, timeout, 2 * largest + _ENVELOPE
-    )
+    transport._pool._network_backend = _Network(transport._pool._network_backend, timeout)
     return openai.OpenAI(
         base_url=base,
         # A header cannot be empty; servers without keys ignore this one.
@@ -88,7 +87,7 @@ def _parts(url: str, where: str) -> tuple[str, dict[str, object]]:
         _library().URL(url)
     except (ValueError, _library().InvalidURL):
         sound = False
-    if not sound or url != url.strip():
+    if not sound or any(map(str.isspace, url)):
         raise InputError(
             "not the URL of a server",
             where=where,
@@ -111,7 +110,11 @@ class _Transport:
         data = bytearray()
         try:
             response = self._inner.handle_request(request)
+            # Twice the size: chunks have frames.
+            response.extensions["network_stream"].bounds.allow(2 * self._largest)
             try:
+                if response.headers.get("content-encoding", "").count(",") >= _CODINGS:
+                    raise _library().DecodingError("the body is packed again and again")
                 for piece in response.iter_bytes():
                     data += piece
                     if len(data) > self._largest:
@@ -147,17 +150,16 @@ def _too_large(largest: int, data: bytes = b"") -> TooLargeError:
 
 
 class _Network:
-    """Makes connections that end `timeout` seconds after they were begun, and after `largest` bytes."""
+    """Makes connections that end `timeout` seconds after they were begun."""
 
-    def __init__(self, inner: Any, timeout: float, largest: int) -> None:
+    def __init__(self, inner: Any, timeout: float) -> None:
         self._inner = inner
         self._timeout = timeout
-        self._largest = largest
 
     def connect_tcp(self, *args: Any, **options: Any) -> _Stream:
         """A connection."""
         deadline = time.monotonic() + self._timeout
-        return _Stream(self._inner.connect_tcp(*args, **options), _Bounds(deadline, self._largest))
+        return _Stream(self._inner.connect_tcp(*args, **options), _Bounds(deadline))
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -167,10 +169,14 @@ class _Network:
 class _Bounds:
     """What is left of an exchange: seconds and bytes."""
 
-    def __init__(self, deadline: float, largest: int) -> None:
+    def __init__(self, deadline: float) -> None:
         self._deadline = deadline
-        self._largest = largest
+        self._largest = _HEADERS
         self._bytes = 0
+
+    def allow(self, more: int) -> None:
+        """Let that many more bytes pass."""
+        self._largest += more
 
     def seconds(self, timeout: float | None) -> float:
         """`timeout`, or what is left until the deadline."""
@@ -192,24 +198,24 @@ class _Stream:
 
     def __init__(self, inner: Any, bounds: _Bounds) -> None:
         self._inner = inner
-        self._bounds = bounds
+        self.bounds = bounds
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Bytes that have come."""
-        data: bytes = self._inner.read(max_bytes, self._bounds.seconds(timeout))
-        return self._bounds.count(data)
+        data: bytes = self._inner.read(max_bytes, self.bounds.seconds(timeout))
+        return self.bounds.count(data)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes."""
         for piece in _pieces(buffer):
-            self._inner.write(piece, self._bounds.seconds(timeout))
+            self._inner.write(piece, self.bounds.seconds(timeout))
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> _Stream:
         """The same connection with TLS on it."""
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._bounds.seconds(timeout))
-        return _Stream(inner, self._bounds)
+        inner = self._inner.start_tls(ssl_context, server_hostname, self.bounds.seconds(timeout))
+        return _Stream(inner, self.bounds)
 
     def close(self) -> None:
         """Close the connection."""

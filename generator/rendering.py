@@ -17,6 +17,7 @@ from typing import Any
 
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
+from clay_eval.schemas.failures import brief, read_failures
 from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed
 from clay_eval.schemas.fingerprint import canonical_json, file_sha256
 from clay_eval.schemas.manifest import (
@@ -156,10 +157,22 @@ def finish(
         raise ClayEvalError(
             "not one picture is left: all were rejected by the judge, or failed",
             where=folder,
+            found=_commonest_failure(folder),
             hint=f"look at {QUARANTINE}/ and {FAILURES}/ there; another --out with a lower --margin or more "
             "--attempts, or a better model, may help",
         )
     write_manifest(folder, shards, entity_facts(specs), making, written)
+
+
+def _commonest_failure(folder: Path) -> str | None:
+    """What most of the failed samples failed of, in a line, and how many there are; None if none failed."""
+    errors: Counter[str] = Counter()
+    for path in sorted((folder / FAILURES).glob("*.jsonl")):
+        errors.update(map(brief, read_failures(path).values()))
+    if not errors:
+        return None
+    error, number = errors.most_common(1)[0]
+    return f"{number} of {errors.total()} failed samples: {error}"
 
 
 def plan_specs(plan_folder: Path, plan: dict[str, Any]) -> list[EntitySpec]:

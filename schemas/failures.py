@@ -46,3 +46,10 @@ def read_failures(path: Path) -> dict[str, str]:
             raise IntegrityError("a sample is listed twice", where=where, found=record["key"])
         failures[record["key"]] = record["error"]
     return failures
+
+
+def brief(error: str) -> str:
+    """An error as it is listed, in one line: what is wrong, and what was found."""
+    what, *details = error.splitlines() or [""]
+    found = next((line.partition("found:")[2].strip() for line in details if line.startswith("  found:")), "")
+    return f"{what} ({found})" if found else what

@@ -113,7 +113,12 @@ def known_secrets(*more: Secret) -> Secrets:
 
 def without_userinfo(url: str) -> str:
     """A URL that can be told: without user and password, query and fragment."""
-    head, scheme, rest = url.rpartition("://")
-    place = re.split(r"[?#]", rest, maxsplit=1)[0]
-    netloc, slash, path = place.partition("/")
-    return f"{head}{scheme}{netloc.rpartition('@')[2]}{slash}{path}"
+    head, rest = url[: (start := _start(url))], url[start:]
+    authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{head}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _start(url: str) -> int:
+    """Where the authority of a URL begins."""
+    found = re.match(r"[^/?#]*://", url)
+    return found.end() if found else 0

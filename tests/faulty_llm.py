@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +56,7 @@ class FaultyServer:
     reply: Callable[[int, Request], Answer]
     requests: list[Request] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     url: str = ""
     closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,6 +72,7 @@ def _handler(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
             with state.lock:
                 number = len(state.requests)
                 state.requests.append(body)
+                state.paths.append(self.path)
                 state.keys.append(self.headers.get("Authorization", ""))
             answer = state.reply(number, body)
             if answer.pause:
@@ -115,3 +118,70 @@ def faulty_server(reply: Callable[[int, Request], Answer]) -> Iterator[FaultySer
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@dataclass
+class RawServer:
+    """A server that reads a request and then sends what `attack` yields, for as long as the client takes it."""
+
+    url: str
+    requests: list[bytes] = field(default_factory=list)
+
+
+@contextmanager
+def raw_server(attack: Callable[[], Iterable[bytes]], pause: float = 0.0) -> Iterator[RawServer]:
+    """Serve `attack` for the length of the block; pause: seconds before each piece."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    state = RawServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    closing = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        with client:
+            try:
+                state.requests.append(_whole_request(client))
+                for piece in attack():
+                    if closing.wait(pause) if pause else closing.is_set():
+                        return
+                    client.sendall(piece)
+            except OSError:
+                pass  # the client has gone
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threads.append(threading.Thread(target=serve, args=(client,), daemon=True))
+            threads[-1].start()
+
+    threads = [threading.Thread(target=accept, daemon=True)]
+    threads[0].start()
+    try:
+        yield state
+    finally:
+        closing.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for thread in threads:
+            thread.join(5)
+
+
+def _whole_request(client: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += (piece := client.recv(1 << 16))
+        if not piece:
+            return data
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (
+            int(v)
+            for k, _, v in (line.partition(b":") for line in head.split(b"\r\n"))
+            if k.lower() == b"content-length"
+        ),
+        0,
+    )
+    while len(body) < length:
+        body += client.recv(1 << 16)
+    return head + b"\r\n\r\n" + body

@@ -46,19 +46,12 @@ def most_lost(manifest: Mapping[str, Any], number: int = 5) -> list[str]:
 
 def failures_table(folder: Path) -> list[str]:
     """The failed samples that are listed in a shards folder, the first ten, with their error and what was found."""
-    from clay_eval.schemas.failures import read_failures
+    from clay_eval.schemas.failures import brief, read_failures
     from clay_eval.schemas.manifest import FAILURES
 
     listed = sorted((folder / FAILURES).glob("*.jsonl"))
     failures = [failure for path in listed for failure in read_failures(path).items()]
-    lines = [f"  {key}: {_brief(error)}" for key, error in failures[:_SHOWN]]
+    lines = [f"  {key}: {brief(error)}" for key, error in failures[:_SHOWN]]
     if len(failures) > _SHOWN:
         lines.append(f"  and {len(failures) - _SHOWN} more, in {folder / FAILURES}")
     return lines
-
-
-def _brief(error: str) -> str:
-    """An error in one line: what is wrong, and what was found."""
-    what, *details = error.splitlines()
-    found = next((line for line in details if line.startswith("  found:")), "")
-    return f"{what} ({found.removeprefix('  found:').strip()})" if found else what

@@ -21,7 +21,8 @@ EPILOG = """
 
 Makes a folder that can be given away as it is: shards, labels, data set card, Croissant record, datasheet, licences,
 provenance, baselines, changelog, checksums. Nothing is taken from the clock, so the same command makes the same bytes. What
-is not whole, whose models' licences forbid it, or whose version does not say what changed is refused. --push uploads it to
+is not whole, whose models' licences forbid it, whose version does not say what changed, or in which a key stands that this
+machine knows, is refused. --push uploads it to
 the Hugging Face Hub with the token in HF_TOKEN; run again, it uploads what is missing. clay-eval verify checks a release.
 """
 
@@ -76,6 +77,13 @@ def publish(
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy shards even where they could be linked.")
     ] = False,
+    llm_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--llm-key-file",
+            help="A file with a key that must not stand in the release; those in the environment are known.",
+        ),
+    ] = None,
     push: Annotated[
         str | None, typer.Option("--push", help="ORG/NAME on the Hugging Face Hub to upload it to.")
     ] = None,
@@ -90,7 +98,10 @@ def publish(
     from clay_eval.generator.publishing.sources import read_sources
     from clay_eval.schemas.fingerprint import file_sha256
     from clay_eval.schemas.release import RELEASE
+    from clay_eval.schemas.secrets import of_key
+    from clay_eval.schemas.validate import read_text
 
+    key = read_text(llm_key_file, limit=1 << 16) if llm_key_file else ""
     request = Request(
         version=version,
         date=date,
@@ -105,6 +116,7 @@ def publish(
         previous=previous,
         copy=copy,
         baselines=baselines,
+        secrets=of_key(str(llm_key_file), key),
     )
     run = RunFolder(out)
     if push is not None:

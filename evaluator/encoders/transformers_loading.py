@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.proxies import proxy_fault
 from clay_eval.schemas.reading import check_regular_below, open_regular
 
 from .devices import choose_device
@@ -236,7 +237,12 @@ def _fetch(name: str, revision: str | None, where: str) -> Path:
     try:
         with quiet():
             return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError, ValueError, network) as error:
+    except (
+        *(errors.HfHubHTTPError, errors.OfflineModeIsEnabled),
+        *(OSError, ValueError, ImportError, network),
+    ) as error:
+        if isinstance(error, (ValueError, ImportError)) and (fault := proxy_fault()):
+            raise fault from error
         asked = f"{name} --revision {revision}" if revision else name
         raise InputError(
             "this model could not be fetched, and is no folder",

@@ -68,7 +68,7 @@ def _objects(text: str, where: str) -> Iterator[dict[str, Any]]:
             end = after
         except ValueError as error:
             # From an opening brace to the end of the text: cut. Prose in braces fails at once.
-            if isinstance(error, json.JSONDecodeError) and error.pos >= len(text.rstrip()) - 1:
+            if isinstance(error, json.JSONDecodeError) and _is_cut(error):
                 raise InputError("the JSON in the answer is cut off or broken", where=where) from error
             failed = failed or InputError("the JSON in the answer is broken", where=where, found=str(error))
             work += getattr(error, "pos", len(text)) - start
@@ -78,6 +78,11 @@ def _objects(text: str, where: str) -> Iterator[dict[str, Any]]:
         start = text.find("{", end)
     if failed and not found:
         raise failed
+
+
+def _is_cut(error: json.JSONDecodeError) -> bool:
+    """Whether JSON is broken by the end of the text."""
+    return error.pos >= len(error.doc.rstrip()) - 1 or error.msg.startswith("Unterminated string")
 
 
 def schema_problems(value: Any, schema: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.secrets import Secrets
@@ -77,7 +77,7 @@ def told_usage(told: Any, messages: Sequence[Mapping[str, str]], text: str) -> U
     return Usage(prompt_tokens=-(-sent // 4), completion_tokens=-(-len(text) // 4), estimated=1)
 
 
-def _can_be(number: Any, least: int) -> bool:
+def _can_be(number: Any, least: int) -> TypeGuard[int]:
     return type(number) is int and least <= number <= _MOST_TOKENS
 
 

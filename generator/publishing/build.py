@@ -24,10 +24,12 @@ from clay_eval.schemas.release import (
     read_release,
     sums_text,
 )
+from clay_eval.schemas.secrets import known_secrets
 from clay_eval.schemas.software import versions
 
 from . import facts, licences
 from .models import models_of
+from .privacy import require_no_secrets
 from .request import Request, slug
 from .sources import Sources, provenance, review_counts
 from .staging import Seen, bring_file, stage
@@ -43,9 +45,9 @@ def publish(
     """Make the release of a run in `target` and return release.json.
 
     A release of the same content that is there already is left as it is. progress: called with the bytes of each shard
-    done. Raises InputError for a version that does not say what changed, a licence that forbids it, a missing date;
-    IntegrityError for shards that are not whole; ConfigChangedError for a folder that holds something else; BusyError
-    while another run works on it.
+    done. Raises InputError for a version that does not say what changed, a licence that forbids it, a missing date, a key
+    in a file; IntegrityError for shards that are not whole; ConfigChangedError for a folder that holds something else;
+    BusyError while another run works on it.
     """
     parse_version(request.version)
     before = None if request.previous is None else read_release(request.previous)
@@ -70,6 +72,7 @@ def publish(
             record = _record(sources, seen, request, before, dated, changes)
             record |= {"licence": licence, "models": [one.record for one in licensed]}
             _write(sources, seen, work, record, licensed)
+            require_no_secrets(work, known_secrets(*request.secrets))
             made = read_release(work)
             if there is not None:
                 _require_same(target, there, made)

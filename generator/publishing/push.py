@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.proxies import proxy_fault
 from clay_eval.schemas.release import RELEASE, SUMS, read_release
+from clay_eval.schemas.secrets import known_secrets, of_key
 
 _OURS = ("data/*", "provenance/*", "baselines/*", "licences/*")
 TOKEN = "HF_TOKEN"  # noqa: S105  # the name of the variable
@@ -49,7 +51,17 @@ def push_release(folder: Path, repository: str, version: str) -> str:
             commit_message=f"Version {version}",
         )
         api.create_tag(repository, repo_type="dataset", tag=f"v{version}", revision=done.oid, exist_ok=True)
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError, RuntimeError, network) as error:
+    except (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        OSError,
+        ValueError,
+        RuntimeError,
+        ImportError,
+        network,
+    ) as error:
+        if not isinstance(error, HfHubHTTPError) and (fault := proxy_fault()):
+            raise fault from None
         raise ClayEvalError(
             "the upload did not end",
             where=repository,
@@ -60,5 +72,5 @@ def push_release(folder: Path, repository: str, version: str) -> str:
 
 
 def _without_token(text: str) -> str:
-    first = text.strip().splitlines()[0] if text.strip() else "no reason given"
-    return first.replace(os.environ[TOKEN].strip(), "***")[:300]
+    text = known_secrets(*of_key(TOKEN, os.environ[TOKEN])).masked(text).strip()
+    return text.splitlines()[0][:300] if text else "no reason given"

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.secrets import Secret
 
 from .licences import Stated
 
@@ -24,7 +25,8 @@ class Request:
 
     date: YYYY-MM-DD, or None to take it from a release that is there already. title, authors, contact, url: None or empty
     take what the previous release says. notes: lines for the changelog. repository: ORG/NAME on the Hugging Face Hub.
-    copy: shards are copied even where they could be linked. baselines: whether the run's report goes along.
+    copy: shards are copied even where they could be linked. baselines: whether the run's report goes along. secrets: what
+    must not stand in the release, besides what the environment holds.
     """
 
     version: str
@@ -40,6 +42,7 @@ class Request:
     previous: Path | None = None
     copy: bool = False
     baselines: bool = True
+    secrets: Sequence[Secret] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         said = {

@@ -16,6 +16,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.proxies import proxy_fault
 from clay_eval.schemas.reading import check_regular_below, open_regular
 from clay_eval.schemas.validate import parse_json, read_text
 
@@ -106,6 +107,8 @@ def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
             hint=f"on a machine with network: hf download {model} --local-dir FOLDER; then --model FOLDER",
         ) from error
     except (ValueError, AttributeError, ImportError) as error:
+        if fault := proxy_fault():
+            raise fault from error
         raise InputError(
             "this model cannot be loaded",
             where=where,

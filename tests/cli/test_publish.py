@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -174,3 +175,42 @@ def test_entities_with_other_attributes_share_one_record_set(
         rows = datasets.load_dataset(str(release), name, split="test", cache_dir=str(tmp_path / "hf"))
         assert {row["json"]["entity"] for row in rows} == {name}
         assert len(rows) == 60
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_a_release_with_a_key_is_refused(
+    cli: Cli, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: bool
+) -> None:
+    key = "sk-known-0123456789"
+    more: tuple[object, ...] = ()
+    if option:
+        (tmp_path / "key").write_text(key + "\n")
+        more = ("--llm-key-file", tmp_path / "key")
+    else:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+    command = ("publish", "--out", finished, "--to", tmp_path / "r", *SAID, *more)
+    outcome = cli(*command, "--note", f"drawn with {key}")
+    assert outcome.code == 2
+    assert "a key or password stands in what would be published" in outcome.err
+    assert "CHANGELOG.md" in outcome.err
+    assert key not in outcome.err
+    assert not (tmp_path / "r").exists()
+    assert cli(*command, "--note", "drawn").code == 0
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [("socks5://u:hunter22@127.0.0.1:9", "socksio"), ("gopher://127.0.0.1", "this is no proxy")],
+)
+def test_a_proxy_of_no_use_is_named(
+    cli: Cli, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, said: str
+) -> None:
+    if said == "socksio" and importlib.util.find_spec("socksio"):
+        pytest.skip("socksio is installed")
+    monkeypatch.setenv("HF_TOKEN", "hf_0123456789")
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    outcome = cli("publish", "--out", finished, "--to", tmp_path / "r", *SAID, "--push", "org/data")
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert "ALL_PROXY" in outcome.err
+    assert "hunter22" not in outcome.err

@@ -10,12 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer
+from clay_eval.cli.filtering import failures_table
+from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer, picture_bytes
+from clay_eval.generator.rendering import render_plan
+from clay_eval.generator.shard_work import RenderOptions
+from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec
 
@@ -43,6 +49,7 @@ class Server(ThreadingHTTPServer):
         self.script: list[Callable[[Handler, dict[str, Any]], None]] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.lock = threading.Lock()
         self.busy = self.most_busy = 0
         self.together = threading.Barrier(1)
@@ -60,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.requests.append(body)
+            self.server.paths.append(self.path)
             self.server.headers.append({k.lower(): v for k, v in self.headers.items()})
             answer = self.server.script.pop(0) if self.server.script else json_answer(good)
             self.server.busy += 1
@@ -294,6 +302,69 @@ def test_data_urls_are_pictures_and_grey_becomes_rgb(
     assert (image.mode, image.getpixel((0, 0))) == ("RGB", (9, 9, 9))
 
 
+PNG = base64.b64decode(encoded((9, 9, 9)))
+FOR_URLS = base64.urlsafe_b64encode(b"\xfb\xff\xfe" * 3 + b"\xfb")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        base64.b64encode(PNG).decode(),
+        base64.b64encode(PNG).decode().rstrip("="),
+        base64.urlsafe_b64encode(PNG).decode().rstrip("="),
+        base64.encodebytes(PNG).decode(),
+        base64.encodebytes(PNG).decode().replace("\n", "\r\n "),
+        "data:image/png;base64," + base64.b64encode(PNG).decode(),
+        "data:image/png;base64," + base64.b64encode(PNG).decode().replace("+", "%2B").replace("=", "%3D"),
+        base64.b64encode(PNG).decode() + "==",
+    ],
+)
+def test_base64_as_servers_write_it(server: Server, make: Callable[..., EndpointRenderer], text: str) -> None:
+    assert picture_bytes(text) == PNG
+    server.script = [json_answer({"data": [{"b64_json": text}]})]
+    assert make().render([sample(1)])[0].getpixel((0, 0)) == (9, 9, 9)
+
+
+def test_the_alphabet_for_urls() -> None:
+    assert picture_bytes(FOR_URLS.decode()) == b"\xfb\xff\xfe" * 3 + b"\xfb"
+
+
+@pytest.mark.parametrize("text", ["a", "abc!", "äöü", "=", "a=b="])
+def test_what_is_no_base64(text: str) -> None:
+    if text == "=":
+        assert picture_bytes(text) == b""
+        return
+    with pytest.raises(ValueError):
+        picture_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (raw(b"{" * 100_000), "{{{"),
+        (raw(b"data: {}\n\n", "text/event-stream"), "a stream of events"),
+        (raw(b'{"error": {"message": "out of memory"}}'), "out of memory"),
+        (raw(b'{"data": [5]}'), "data"),
+        (status(429, "slow down", Retry_After="9999999"), "asks to wait 9999999 s"),
+        (raw(f"{{{json.dumps(KEY)}}}".encode()), "***"),
+        (status(400, f"key {KEY} " * 50), "key *** key ***"),
+    ],
+)
+def test_what_the_server_said(
+    server: Server, make: Callable[..., EndpointRenderer], answer: Answer, found: str
+) -> None:
+    server.script = [answer]
+    with pytest.raises(ClayEvalError) as caught:
+        make(retries=0).render([sample(4)])
+    assert found in str(caught.value.found)
+    assert KEY[:6] not in str(caught.value)
+
+
+def test_a_query_goes_along(server: Server, make: Callable[..., EndpointRenderer]) -> None:
+    make(base_url=f"{server.url}?api-version=2024-06-01").render([sample(1)])
+    assert server.paths == ["/v1/images/generations?api-version=2024-06-01"]
+
+
 def test_a_server_that_hangs(server: Server, make: Callable[..., EndpointRenderer]) -> None:
     server.script = [hang] * 3
     begun = time.monotonic()
@@ -347,3 +418,18 @@ def test_nothing_is_asked_for_twice_after_a_fault(
 def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         EndpointOptions(**options)
+
+
+def test_a_reason_when_every_sample_failed(
+    server: Server, make: Callable[..., EndpointRenderer], tmp_path: Path
+) -> None:
+    server.script = [status(401, f"wrong key {KEY}")] * 12
+    plan, out = tmp_path / "plan", tmp_path / "shards"
+    write_plan(PlanRequest([load_entity("demo-object")], [None], 12, 0), plan, lambda _: None)
+    with pytest.raises(ClayEvalError, match="not one picture is left") as caught:
+        render_plan(plan, out, make(), RenderOptions(shard_size=8))
+    assert caught.value.found == (
+        "12 of 12 failed samples: the server refuses this request (HTTP 401: wrong key ***)"
+    )
+    assert not any(KEY in path.read_text() for path in (out / "failures").iterdir())
+    assert failures_table(out)[0].endswith(": the server refuses this request (HTTP 401: wrong key ***)")
