@@ -59,8 +59,9 @@ def check_files(
 def _noted_reading(place: Path, findings: Findings) -> Iterator[None]:
     try:
         yield
-    except InputError as error:
-        findings.faults.append(f"{place}: cannot be read: {error.found or error.what}")
+    except (InputError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else error.found or error.what
+        findings.faults.append(f"{place}: cannot be read: {said}")
 
 
 def is_shard(path: str) -> bool:

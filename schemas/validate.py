@@ -22,6 +22,8 @@ from .reading import read_bytes, refuse_wide_text
 MAX_JSON_BYTES = 256 << 20
 MAX_DEPTH = 64
 MOST_ERRORS = 50
+MAX_VALUES = 10_000_000
+"""Of one JSON text: a list of nothing is two characters in a file and fifty times as much in memory."""
 BOM = "\ufeff"
 """The byte order mark that some editors and spreadsheets put before a text."""
 
@@ -119,13 +121,16 @@ def check(record: Any, name: str, where: str | Path) -> None:
 def parse_json(text: str | bytes, where: str | Path, *, numbers: Callable[[str], Any] | None = None) -> Any:
     """Parse JSON (bytes as UTF-8, a byte order mark skipped).
 
-    Broken text, duplicate keys, NaN, numbers beyond float64, half surrogates and more than MAX_DEPTH levels raise
-    InputError; with `numbers`, NaN, infinity and numbers beyond float64 are what it makes of their text (float, say).
+    Broken text, duplicate keys, NaN, numbers beyond float64, half surrogates, and more than MAX_DEPTH levels or MAX_VALUES
+    values raise InputError; with `numbers`, NaN, infinity and numbers beyond float64 are what it makes of their text (float,
+    say).
     """
     try:
         if isinstance(text, bytes):
             refuse_wide_text(text, where)
             text = text.decode("utf-8").removeprefix(BOM)
+        if len(text) > MAX_VALUES and sum(map(text.count, "[{,")) > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} values")
         value = json.loads(
             text,
             object_pairs_hook=_no_duplicates,

@@ -169,8 +169,9 @@ def _check_file(path: Path, entry: dict[str, Any], findings: Findings) -> bool:
     findings.bytes += size
     try:
         sha256 = file_sha256(path)
-    except InputError as error:
-        findings.faults.append(f"{path}: cannot be read: {error.found or error.what}")
+    except (InputError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else error.found or error.what
+        findings.faults.append(f"{path}: cannot be read: {said}")
         return False
     if size != entry["bytes"]:
         findings.faults.append(f"{path}: {entry['bytes']} bytes expected, {size} found")

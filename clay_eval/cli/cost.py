@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clay_eval.schemas.errors import InputError
+
 from .common import Json, Out, RunFolder
 from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
 from .experiments import MethodOption, Replace, conduct, show
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.cost import CostSettings, Encode
     from clay_eval.evaluator.experiments.study import Study
 
+MOST_PIXELS = 1_000_000_000
 EPILOG = """
 **Examples**
 
@@ -108,6 +111,17 @@ def cost(
     show(json, inputs, record, "marginal")
 
 
+def _check_pixels(decoded: int) -> None:
+    if decoded > MOST_PIXELS:
+        raise InputError(
+            "these pictures are too large to lie decoded in memory",
+            where="--images",
+            expected=f"at most {MOST_PIXELS} pixels in all",
+            found="more",
+            hint="measure with fewer images, or with smaller copies of them",
+        )
+
+
 def _encoders(
     inputs: Inputs, study: Study, settings: CostSettings, advance: Callable[[int], None]
 ) -> tuple[Encode | None, Callable[[int], None], dict[str, Encode]]:
@@ -124,9 +138,9 @@ def _encoders(
         if missing := [row for row in rows if row not in kept]:
             names = [study.labelled.keys[row] for row in missing]
             found = pictures(inputs.source, study.entity, names)
-            kept.update(
-                (row, decode_image(found[name], name)) for row, name in zip(missing, names, strict=True)
-            )
+            for row, name in zip(missing, names, strict=True):
+                kept[row] = decode_image(found[name], name)
+                _check_pixels(sum(picture.width * picture.height for picture in kept.values()))
         return [kept[row] for row in rows]
 
     def again(method: Any) -> Encode:

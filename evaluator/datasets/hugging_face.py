@@ -244,7 +244,8 @@ def _class_names(schema: Any, file: Path) -> dict[str, list[str]]:
     try:
         features = parse_json(raw, file).get("info", {}).get("features", {})
     except (InputError, AttributeError) as error:
-        raise InputError("metadata that cannot be read", where=file, found=error) from error
+        said = str(error).partition("\n")[0]
+        raise InputError("metadata that cannot be read", where=file, found=said) from error
     found = {}
     for name, feature in features.items() if isinstance(features, dict) else ():
         names = feature.get("names") if isinstance(feature, dict) else None

@@ -20,7 +20,7 @@ from clay_eval.schemas.reading import read_bytes
 
 from ..sources import UNIT_IMAGES, Labels, Unit
 from ..sources.columns import check_lengths, one_form
-from ..sources.images import MAX_BYTES, decode_image, not_read
+from ..sources.images import MAX_BYTES, MAX_PIXELS, decode_image, not_read
 from ..sources.names import count, unique_keys
 from ..sources.notes import identical_pictures
 from .benchmark import Box, Listing, Picture
@@ -159,7 +159,8 @@ def _hash(path: Path) -> str:
 def cropped(data: bytes, box: Box, where: str | Path) -> bytes:
     """The part `box` (left, top, right, bottom) of a picture, on a black square of its longer side, as PNG.
 
-    Pixels outside the picture are black. Raises as `decode_image`, and InputError for a box that holds no pixel.
+    Pixels outside the picture are black. Raises as `decode_image`, and InputError for a box that holds no pixel, or whose
+    square has too many.
     """
     from PIL import Image
 
@@ -181,6 +182,13 @@ def cropped(data: bytes, box: Box, where: str | Path) -> bytes:
         )
     part = image.crop((left, top, min(right, image.width), min(bottom, image.height)))
     side = max(part.size)
+    if side * side > MAX_PIXELS:
+        raise InputError(
+            "a box is too long and thin to lie on a square",
+            where=where,
+            expected=f"a square of at most {MAX_PIXELS} pixels",
+            found=f"{part.width} x {part.height}",
+        )
     square = Image.new("RGB", (side, side))
     square.paste(part, ((side - part.width) // 2, (side - part.height) // 2))
     stream = io.BytesIO()

@@ -297,6 +297,7 @@ def _encode(
             prepared += encoder.prepare(images)
         else:
             rows.append(encoder.encode_images(images))
+        del images  # before the next ones are decoded
     if isinstance(encoder, Preparing):
         return names, encoder.encode_prepared(prepared)
     return names, rows[1] if len(rows) == 2 else np.concatenate(rows)

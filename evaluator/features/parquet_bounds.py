@@ -35,7 +35,8 @@ def rows_at_once(path: Path, footer: Any, column: str, itemsize: int) -> int:
     size, stored = numbers * itemsize, path.stat().st_size
     if size > max(PLAIN_BYTES, MOST_TIMES * stored):
         raise _too_large(path, "vectors", f"{MOST_TIMES} times its {stored} bytes", size)
-    return max(1, min(_ROWS, _NUMBERS * footer.num_rows // max(1, numbers)))
+    rows: int = _NUMBERS * footer.num_rows // max(1, numbers)
+    return max(1, min(_ROWS, rows))
 
 
 def check_texts(path: Path, column: Any, before: int) -> int:

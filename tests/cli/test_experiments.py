@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clay_eval.cli import cost
 from clay_eval.evaluator.experiments.record import read_experiments
 
 QUICK: dict[str, list[str]] = {
@@ -175,3 +176,10 @@ def test_vectors_made_elsewhere_serve_as_far_as_they_go(cli: Cli, a_run: Path, g
     record = json.loads(outcome.out)
     assert {row[1] for row in record["numbers"]["rows"]} == {"clay"}
     assert any("encoding is not in the totals" in warning for warning in record["warnings"])
+
+
+def test_decoded_pictures_of_a_measurement_are_bounded(
+    cli: Cli, a_run: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "MOST_PIXELS", 1000)
+    cli("cost", "--out", a_run, "--encoder", tiny_encoder, *QUICK["cost"]).refused(2, "decoded in memory")

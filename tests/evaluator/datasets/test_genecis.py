@@ -71,6 +71,11 @@ def test_a_box_without_a_pixel(box: tuple[float, float, float, float]) -> None:
         cropped(encoded(pixels((37, 23))), box, "x.jpg")
 
 
+def test_a_thin_box_makes_no_giant_square() -> None:
+    with pytest.raises(InputError, match="too long and thin"):
+        cropped(encoded(Image.new("L", (20_000, 300))), (0.0, 0.0, 20_000.0, 2.0), "x.jpg")
+
+
 def test_queries_have_their_target_first_and_copies_of_their_own(tmp_path: Path) -> None:
     listing = read(GENECIS, trees.genecis(tmp_path))
     entries = json.loads((tmp_path / "focus_attribute.json").read_text())
