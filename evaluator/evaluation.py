@@ -136,6 +136,8 @@ def prepare(
     """
     prepared = list(methods) if methods is not None else settings.prepared()
     settings.compared_with(prepared)
+    attributes = {name: labels.labels for name, labels in source.entities.items()}
+    settings = replace(settings, largest_set=largest_for(attributes, settings.largest_set))
     texts_of = texts_by_entity(source.entities, texts, plan, settings.template)
     known = {condition for labels in source.entities.values() for condition in labels.labels}
     if unknown := sorted(set(settings.weights) - known):
@@ -147,8 +149,6 @@ def prepare(
     )
     if split is not None:
         settings = replace(settings, split="given", split_sha256=file_sha256(split))
-    counts = {name: len(labels.labels) for name, labels in source.entities.items()}
-    settings = replace(settings, largest_set=largest_for(counts.values(), settings.largest_set))
     engine = settings.engine()
     labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
 
@@ -170,7 +170,7 @@ def prepare(
         {name: described_entity(source.entities[name], splits(name), plan) for name in sets},
         {method.name: method.target for method in prepared},
     )
-    if (bounded := bounded_note(counts, settings.largest_set or 0)) is not None:
+    if (bounded := bounded_note(attributes, settings.largest_set or 0)) is not None:
         notes.insert(0, bounded)
     return Evaluation(source, settings, prepared, texts_of, plan, given, sets, notes)
 

@@ -193,13 +193,15 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             "there is no labelled picture in the table", where=path, expected="a header and rows"
         )
     (line, header), body = rows[0], rows[1:]
+    seen: set[str] = set()
     for i, name in enumerate(header):
-        if not name or header.index(name) != i:
+        if not name or name in seen:
             raise InputError(
                 "a column has no name" if not name else "two columns have the same name",
                 where=f"{path} line {line} column {i + 1}",
                 found=repr(name),
             )
+        seen.add(name)
     for line, row in body:
         if len(row) != len(header):
             raise InputError(
