@@ -7,7 +7,7 @@ unless a size is given, each condition and each pair. More than MOST_SETS are re
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
@@ -55,10 +55,16 @@ def default_largest(count: int) -> int:
     return EVERY_SIZE if count <= FEW_CONDITIONS else _PAIRS
 
 
-def largest_for(counts: Iterable[int], asked: int | None) -> int:
-    """The most conditions of a set, for entities with `counts` conditions; EVERY_SIZE where that leaves no set out."""
-    most = max(counts, default=0)
+def largest_for(attributes: Mapping[str, Collection[str]], asked: int | None) -> int:
+    """Return the most conditions of a set, EVERY_SIZE where that leaves no set out; attributes: entity -> its own.
+
+    Raises InputError as `condition_sets`.
+    """
+    most = max(map(len, attributes.values()), default=0)
     largest = default_largest(most) if asked is None else asked
+    for entity, names in attributes.items():
+        with entity_named(entity):
+            condition_sets(names, largest)
     return EVERY_SIZE if largest >= most else largest
 
 
@@ -169,10 +175,12 @@ def _reason(labelled: Labelled, conditions: Conditions, splits: Sequence[Split])
     return None
 
 
-def bounded_note(counts: Mapping[str, int], largest: int) -> str | None:
-    """What is to be said where `largest` leaves sets out; counts: entity -> its conditions."""
+def bounded_note(attributes: Mapping[str, Collection[str]], largest: int) -> str | None:
+    """What is to be said where `largest` leaves sets out; attributes: entity -> its own."""
     if largest == EVERY_SIZE:
         return None
-    said = ", ".join(f"{count} conditions of {entity}" for entity, count in counts.items() if count > largest)
+    said = ", ".join(
+        f"{len(names)} conditions of {entity}" for entity, names in attributes.items() if len(names) > largest
+    )
     kind = {1: "one by one", 2: "one by one and in pairs"}.get(largest, f"in sets of at most {largest}")
     return f"{said}: scored {kind}; --largest-set N asks for sets of up to N, --condition chooses conditions"

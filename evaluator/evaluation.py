@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,16 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import read_sealed
 
-from .condition_sets import EVERY_SIZE, Conditions, askable, bounded_note, entity_named, largest_for
+from .condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
 from .condition_texts import require_several_texts, texts_by_entity
 from .engine import plan_tasks, score_methods, seeded_splits
 from .method_specs import Method, uses_texts
 from .methods.generic import generic_texts
 from .per_query import PER_QUERY, write_per_query
 from .protocol import Labelled
-from .report.build import build_report, entity_record
+from .report.build import build_report, check_writable, clipped
 from .report.gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
-from .report.inputs import coverage, inputs_record, methods_record, title
+from .report.inputs import described_entity, inputs_record, methods_record
 from .report.judged import judged_by_itself
 from .report.pages import write_pages
 from .report.roles import RIVAL, role_of
@@ -45,6 +44,7 @@ from .statistics.scoreboard import comparisons_of, results_of
 from .supply import FeatureSupply, condition_features, condition_name, extras
 
 REPORT = "report.json"
+TITLE = "Conditional image similarity"
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,8 @@ def prepare(
     """
     prepared = list(methods) if methods is not None else settings.prepared()
     settings.compared_with(prepared)
+    attributes = {name: labels.labels for name, labels in source.entities.items()}
+    settings = replace(settings, largest_set=largest_for(attributes, settings.largest_set))
     texts_of = texts_by_entity(source.entities, texts, plan, settings.template)
     known = {condition for labels in source.entities.values() for condition in labels.labels}
     if unknown := sorted(set(settings.weights) - known):
@@ -148,38 +150,30 @@ def prepare(
     )
     if split is not None:
         settings = replace(settings, split="given", split_sha256=file_sha256(split))
-    counts = {name: len(labels.labels) for name, labels in source.entities.items()}
-    settings = replace(settings, largest_set=largest_for(counts.values(), settings.largest_set))
+    engine = settings.engine()
     labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
-    splits = partial(_splits, labelled, settings, given)
-    sets, notes = askable(labelled, splits, settings.largest_set, chosen=chosen)
+
+    def splits(name: str) -> dict[int, Split]:
+        return seeded_splits(labelled[name], engine, given.get(name))
+
+    sets, notes = askable(
+        labelled, lambda name: list(splits(name).values()), settings.largest_set, chosen=chosen
+    )
     for name in sets if uses_texts(prepared) else ():
         with entity_named(name):
             alone = [conditions for conditions in sets[name] if len(conditions) == 1]
-            tasks = plan_tasks(labelled[name], splits(name)[0], alone)
+            tasks = plan_tasks(labelled[name], next(iter(splits(name).values())), alone)
             require_several_texts(texts_of[name], source.entities[name], tasks)
-    if (bounded := bounded_note(counts, settings.largest_set or 0)) is not None:
+    check_writable(
+        TITLE,
+        inputs_record(source, {}, texts_of),
+        settings.record(prepared),
+        {name: described_entity(source.entities[name], splits(name), plan) for name in sets},
+        {method.name: method.target for method in prepared},
+    )
+    if (bounded := bounded_note(attributes, settings.largest_set or 0)) is not None:
         notes.insert(0, bounded)
     return Evaluation(source, settings, prepared, texts_of, plan, given, sets, notes)
-
-
-def settings_before(settings: EvaluationSettings, folder: Path, source: ImageSource) -> EvaluationSettings:
-    """`settings`, with the largest set of a report of the same data in `folder` where they name none.
-
-    So the same command continues what an earlier version began, which knew no bound.
-    """
-    if settings.largest_set is not None or not (folder / REPORT).exists():
-        return settings
-    before = read_report(folder)
-    if before["inputs"]["data"]["fingerprint"] != source.fingerprint:
-        return settings
-    return replace(settings, largest_set=before["settings"].get("largest_set", EVERY_SIZE))
-
-
-def _splits(
-    labelled: Mapping[str, Labelled], settings: EvaluationSettings, given: Mapping[str, Split], entity: str
-) -> list[Split]:
-    return list(seeded_splits(labelled[entity], settings.engine(), given.get(entity)).values())
 
 
 def evaluate_source(
@@ -239,20 +233,28 @@ def _score(
     features = supply.images(source)
     found = _Found([], [], [], [], {}, {}, [])
     for name, labels in evaluation.entities.items():
-        with entity_named(name):
-            _score_entity(evaluation, supply, labels, features[name].matrix, found, progress, backend)
+        try:
+            with entity_named(name):
+                _score_entity(evaluation, supply, labels, features[name].matrix, found, progress, backend)
+        except InputError as error:
+            found.faults.append(error)
+            found.failures += [
+                Failure(name, method.name, conditions, str(error))
+                for conditions in evaluation.sets[name]
+                for method in evaluation.methods
+            ]
     if found.faults and not any(outcome.groups for outcome in found.outcomes):
         raise found.faults[0]
     keys = {name: labels.keys for name, labels in evaluation.entities.items()}
     judge = source.judge if isinstance(source, ClayShards) else None
     return build_report(
-        title="Conditional image similarity",
+        title=TITLE,
         **evaluation.identity(supply.identity),
         entities=found.entities,
         results=found.results,
         comparisons=[one.row() for one in found.comparisons],
         failures=[
-            {"entity": f.entity, "method": f.method, "conditions": f.conditions, "error": f.error}
+            {"entity": f.entity, "method": f.method, "conditions": f.conditions, "error": clipped(f.error)}
             for f in found.failures
         ],
         methods=methods_record(evaluation.methods, found.outcomes),
@@ -308,9 +310,12 @@ def _score_entity(
 ) -> None:
     settings, name, labelled = evaluation.settings, labels.entity, _labelled(labels)
     engine = settings.engine(backend)
+    given = evaluation.given.get(name)
+    splits = seeded_splits(labelled, engine, given)
+    seed, first = next(iter(splits.items()))
+    found.entities[name] = described_entity(labels, splits, evaluation.plan)
     texts = encoded_texts(evaluation, labels, supply)
     asked = extras(supply, settings.weights)
-    given = evaluation.given.get(name)
     methods = [method.of_entity(name) for method in evaluation.methods]
     outcomes, failures, faults = score_methods(
         matrix,
@@ -326,13 +331,8 @@ def _score_entity(
         on_outcome=lambda _: progress(1),
     )
     clusters, inference = combination_codes(labelled), settings.inference()
-    found.results += results_of(outcomes, settings.measures, inference, clusters)
     reference = settings.compared_with(methods)
-    if reference is not None:
-        found.comparisons += comparisons_of(outcomes, reference, settings.measures[0], inference, clusters)
-    splits = seeded_splits(labelled, engine, given)
-    seed, first = next(iter(splits.items()))
-    found.galleries[name] = show_entity(
+    gallery = show_entity(
         name,
         labelled,
         first,
@@ -346,15 +346,10 @@ def _score_entity(
         reference=reference,
         fit_images=settings.fit_images,
     )
-    found.entities[name] = entity_record(
-        title(evaluation.plan, name),
-        labels.labels,
-        {seed: split.is_query for seed, split in splits.items()},
-        first.is_database,
-        labels.keys,
-        parents=labels.parents,
-        coverage=coverage(evaluation.plan).get(name),
-    )
+    found.galleries[name] = gallery
+    found.results += results_of(outcomes, settings.measures, inference, clusters)
+    if reference is not None:
+        found.comparisons += comparisons_of(outcomes, reference, settings.measures[0], inference, clusters)
     found.outcomes += outcomes
     found.failures += failures
     found.faults += faults

@@ -27,6 +27,7 @@ from .methods.protocol import Scalar, asked_names, is_privileged
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _BARE = r'[^\s,="()][^,="()]*?'
+LONGEST_SPEC = 200
 _SPEC = re.compile(rf'\s*(?P<name>[A-Za-z_][\w.:-]*)\s*(?:\((?P<parameters>(?:{_QUOTED}|[^()"])*)\)\s*)?')
 _PARAMETER = re.compile(rf"\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>{_QUOTED}|{_BARE})\s*(?:,(?=\s*\S)|$)")
 Features = Callable[[tuple[str, ...]], FloatArray | tuple[FloatArray, FloatArray]]
@@ -107,6 +108,14 @@ def prepare_methods(
     methods: dict[str, Method] = {}
     for text in specs:
         spec = parse_spec(text)
+        if len(str(spec)) > LONGEST_SPEC:
+            raise InputError(
+                "a method's spec is too long",
+                where=f"--method {text[:80]}...",
+                expected=f"at most {LONGEST_SPEC} characters",
+                found=len(str(spec)),
+                hint="link files to shorter paths",
+            )
         if not reencodes(spec.name):
             methods.setdefault(str(spec), _prepare(spec, (defaults or {}).get(spec.name, {})))
         elif images is None:

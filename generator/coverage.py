@@ -59,7 +59,7 @@ def coverage(plan: Plan) -> dict[str, Any]:
             values[i] += np.bincount(codes[:, i], minlength=size)
         for i, j in keys:
             after[i, j] += _table(codes[:, i], codes[:, j], sizes[i], sizes[j])
-    everything = plan.combinations.codes.astype(np.int64)
+    everything = plan.combinations.codes
     pairs = {}
     for i, j in keys:
         before = None

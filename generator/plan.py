@@ -23,6 +23,7 @@ from clay_eval.schemas.samples import SampleSpec
 
 MAX_COMBINATIONS = 20_000_000
 MAX_VALUES = 1 << 16
+MAX_PAIRS = 5_000_000
 
 
 def _permutations(decks: int, size: int, *parts: object) -> NDArray[np.intp]:
@@ -121,6 +122,20 @@ def _extend(
     return np.column_stack([codes[rows], values])
 
 
+def _require_countable_pairs(spec: EntitySpec) -> None:
+    """Raise InputError where the coverage would have to count more than MAX_PAIRS pairs of values."""
+    sizes = [len(attribute.values) for attribute in (*spec.attributes, *spec.diversity)]
+    pairs = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
+    if pairs > MAX_PAIRS:
+        raise InputError(
+            "too many pairs of values to count",
+            where=spec.source or spec.entity,
+            expected=f"at most {MAX_PAIRS:,} pairs of values of two attributes",
+            found=f"{pairs:,}",
+            hint="give attributes fewer values",
+        )
+
+
 class Plan:
     """The samples of one entity; iterate it to stream them.
 
@@ -135,6 +150,7 @@ class Plan:
         self.spec = spec
         self.seed = seed
         self.combinations = combinations(spec)
+        _require_countable_pairs(spec)
         kept = np.flatnonzero(self.combinations.kept)
         self.numbers = kept[_permutations(1, len(kept), spec.fingerprint, seed, "order")[0]]
         self.count = count or len(kept) * spec.images_per_combination

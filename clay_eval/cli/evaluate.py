@@ -207,11 +207,11 @@ def score(
 
     All that can be refused is refused before anything is computed or written.
     """
-    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare, settings_before
+    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
 
     folder = inputs.folder
     if not replace:
-        settings = settings_before(settings, folder.report, inputs.source)
+        settings = _as_before(settings, inputs)
     evaluation = prepare(
         inputs.source,
         settings,
@@ -234,6 +234,25 @@ def score(
             progress=advance,
             backend=backend,
         )
+
+
+def _as_before(settings: EvaluationSettings, inputs: Inputs) -> EvaluationSettings:
+    """`settings`, with the largest set of the report of the same data that is there, where they name none.
+
+    So the same command continues what an earlier version began, which knew no bound.
+    """
+    from dataclasses import replace
+
+    from clay_eval.evaluator.condition_sets import EVERY_SIZE
+    from clay_eval.evaluator.evaluation import REPORT, read_report
+
+    folder = inputs.folder.report
+    if settings.largest_set is not None or not (folder / REPORT).exists():
+        return settings
+    before = read_report(folder)
+    if before["inputs"]["data"]["fingerprint"] != inputs.source.fingerprint:
+        return settings
+    return replace(settings, largest_set=before["settings"].get("largest_set", EVERY_SIZE))
 
 
 def summary(report: dict[str, Any]) -> list[str]:

@@ -132,7 +132,7 @@ def submit(
     from clay_eval.evaluator.evaluation import prepare
     from clay_eval.evaluator.settings import EvaluationSettings
     from clay_eval.evaluator.submissions.layout import EMBEDDINGS, METHOD, RUNS
-    from clay_eval.evaluator.submissions.pack import About, Form, pack_submission
+    from clay_eval.evaluator.submissions.pack import About, Form, pack_submission, require_writable
 
     defaults = EvaluationSettings()
     settings = EvaluationSettings(
@@ -175,6 +175,7 @@ def submit(
         methods=inputs.methods(settings),
         chosen=bool(inputs.conditions),
     )
+    require_writable(evaluation, about, form)
     announce(evaluation)
     with inputs.supply() as supply, progress_bar("submit", None) as advance:
         record = pack_submission(

@@ -18,6 +18,7 @@ CONFIG = "open_clip_config.json"
 _PREFERRED = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 _UNSAFE = (".bin", ".pth", ".pt", ".ckpt", ".npz", ".npy", ".pkl", ".pickle")
 TRANSFORMERS = "transformers:"
+LONGEST_NAME = 1000
 _FORMS = (
     f"{EMBEDDED}, MODEL:TAG, MODEL:FILE.safetensors, a folder with {CONFIG}, hf-hub:ORG/REPOSITORY, "
     f"or {TRANSFORMERS}FOLDER_OR_NAME[@REVISION]"
@@ -105,6 +106,14 @@ def resolve_tag(name: EncoderName) -> EncoderName:
 
 def request(name: str, precision: str) -> dict[str, Any]:
     """What decides which model `name` stands for, without loading it: hashes of local files, open_clip's version."""
+    if len(name) > LONGEST_NAME:
+        raise InputError(
+            "an encoder's name is too long",
+            where="--encoder",
+            expected=f"at most {LONGEST_NAME} characters",
+            found=len(name),
+            hint="link the folder to a shorter path",
+        )
     parsed = parse_name(name)
     library = "transformers" if parsed.kind == "transformers" else "open_clip"
     return {

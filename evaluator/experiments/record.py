@@ -19,6 +19,7 @@ from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check, read_sealed
 
+from ..report.build import LONGEST_TITLE, clipped
 from .findings import Column, Findings, Table
 from .plots import save
 
@@ -154,8 +155,8 @@ def _record(
         plots.append(
             {
                 "name": drawing.name,
-                "title": drawing.title,
-                "alt": drawing.alt,
+                "title": clipped(drawing.title, LONGEST_TITLE),
+                "alt": clipped(drawing.alt),
                 "svg": svg.name,
                 "png": png.name,
             }
@@ -169,8 +170,8 @@ def _record(
     record = {
         "schema": SCHEMA,
         "name": name,
-        "title": found.title,
-        "caption": found.caption,
+        "title": clipped(found.title, LONGEST_TITLE),
+        "caption": clipped(found.caption),
         "software": versions(*_PACKAGES),
         **identity,
         "recorded": _json(recorded),
@@ -197,10 +198,12 @@ def _markdown(found: Findings, warnings: list[str]) -> str:
 
 
 def _table_record(table: Table) -> dict[str, Any]:
-    columns = [{"name": c.name, "title": c.title, "form": c.form} for c in table.columns]
+    columns = [
+        {"name": c.name, "title": clipped(c.title, LONGEST_TITLE), "form": c.form} for c in table.columns
+    ]
     return {
         "name": table.name,
-        "title": table.title,
+        "title": clipped(table.title, LONGEST_TITLE),
         "columns": columns,
         "rows": [list(row) for row in table.rows],
     }

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
 SCHEMA = "clay-eval/report/2"
+LONGEST_WARNING = 4000
+LONGEST_TITLE = 400
 RESULT_FIELDS = (
     "entity",
     "method",
@@ -108,7 +111,7 @@ def build_report(
             "methods": methods,
             "retrievals": retrievals,
             "maps": maps,
-            "warnings": list(dict.fromkeys(_shortened(warning) for warning in warnings)),
+            "warnings": list(dict.fromkeys(map(clipped, warnings))),
             "per_query": per_query,
             "thumbnails": thumbnails or {},
             **({} if neighbours is None else {"neighbours": neighbours}),
@@ -117,6 +120,57 @@ def build_report(
     check(report, "report", "report.json")
     record: dict[str, Any] = report
     return record
+
+
+def check_writable(
+    title: str,
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    entities: Mapping[str, Mapping[str, Any]],
+    methods: Mapping[str, str],
+) -> None:
+    """Raise InputError for what a report could not hold, before anything is computed for it.
+
+    inputs: as in `build_report`, the encoder apart; methods: name -> target.
+    """
+    try:
+        build_report(
+            title=title,
+            inputs={**inputs, "encoder": {"name": "unknown", "demonstration": False}},
+            settings=settings,
+            entities=entities,
+            results=[],
+            methods={
+                name: {
+                    "title": name,
+                    "target": target,
+                    "parameters": {},
+                    "sees": [],
+                    "privileged": False,
+                    "fitted": [],
+                }
+                for name, target in methods.items()
+            },
+            per_query={
+                "file": "per_query.csv",
+                "sha256": "0" * 64,
+                "rows": 0,
+                "measures": settings["measures"],
+            },
+        )
+    except InputError as error:
+        raise InputError(
+            error.what.replace("not a valid report", "a report cannot hold this", 1),
+            where=str(error.where).replace("report.json at $.", "", 1),
+            expected=error.expected,
+            found=error.found,
+            hint="give it a shorter name" if "maxLength" in str(error.expected) else None,
+        ) from error
+
+
+def clipped(text: str, longest: int = LONGEST_WARNING) -> str:
+    """`text`, cut where a report would not hold it."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def plain(value: Any) -> Any:
@@ -132,10 +186,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
-
-
-def _shortened(warning: str) -> str:
-    return warning if len(warning) <= LONGEST_WARNING else f"{warning[: LONGEST_WARNING - 3]}..."
 
 
 def _result(result: Any) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from ..fusion import STACK
 from ..method_specs import Method
 from ..methods.protocol import describe
 from ..results import Outcome
-from ..sources import ClayShards, ImageFolder, ImageSource
+from ..sources import ClayShards, ImageFolder, ImageSource, Labels
+from ..splits import Split
+from .build import LONGEST_TITLE, entity_record
 
 
 def inputs_record(
@@ -89,6 +91,19 @@ def _sees(method: Method) -> list[str]:
     return ["images", *(["texts"] if method.uses_texts else []), *method.asks]
 
 
+def described_entity(labels: Labels, splits: Mapping[int, Split], plan: Path | None) -> dict[str, Any]:
+    """What the report says of an entity before anything is scored. splits: seed -> split."""
+    return entity_record(
+        title(plan, labels.entity),
+        labels.labels,
+        {seed: split.is_query for seed, split in splits.items()},
+        next(iter(splits.values())).is_database,
+        labels.keys,
+        parents=labels.parents,
+        coverage=coverage(plan).get(labels.entity),
+    )
+
+
 def coverage(plan: Path | None) -> dict[str, Any]:
     """Entity -> coverage, as the planner wrote it; empty without a plan."""
     path = None if plan is None else plan / "coverage.json"
@@ -103,4 +118,4 @@ def title(plan: Path | None, entity: str) -> str:
     path = None if plan is None else plan / "specs" / f"{entity}.json"
     if path is None or not path.is_file():
         return entity
-    return str(parse_json(read_text(path), path).get("title", entity))
+    return str(parse_json(read_text(path), path).get("title", entity))[:LONGEST_TITLE]

@@ -82,15 +82,13 @@ def pack_submission(
     float16 cannot hold, and for a folder that holds a submission unless `replace`.
     """
     form = form or Form()
-    if len(evaluation.methods) != 1:
-        raise InputError("a submission is of one method", where="--method", found=len(evaluation.methods))
-    method = evaluation.methods[0]
+    require_writable(evaluation, about, form)
     with locked(folder):
         _make_room(folder, replace)
         found = _Found()
         for name in evaluation.sets:
             _write_entity(evaluation, supply, name, folder, form, found, progress)
-        record = _record(evaluation, supply, method, about, form, found)
+        record = _record(evaluation, supply.identity, about, form, found)
         check(record, "submission", folder / METHOD)
         scored = score_parts(record, folder, evaluation.source, split=split, progress=progress)
         record["claimed"] = [
@@ -100,6 +98,15 @@ def pack_submission(
         check(record, "submission", folder / METHOD)
         write_sealed(folder / METHOD, record)
     return record
+
+
+def require_writable(evaluation: Evaluation, about: About, form: Form) -> None:
+    """Raise InputError for what method.json could not hold, before anything is computed for it."""
+    if len(evaluation.methods) != 1:
+        raise InputError("a submission is of one method", where="--method", found=len(evaluation.methods))
+    part = _part("entity", ["condition"], None, None, "parts/file", "0" * 64)
+    record = _record(evaluation, {"name": "unknown"}, about, form, _Found([part]))
+    check(record, "submission", METHOD)
 
 
 def _make_room(folder: Path, replace: bool) -> None:
@@ -236,10 +243,11 @@ def _part(
 
 
 def _record(
-    evaluation: Evaluation, supply: FeatureSupply, method: Method, about: About, form: Form, found: _Found
+    evaluation: Evaluation, identity: Mapping[str, Any], about: About, form: Form, found: _Found
 ) -> dict[str, Any]:
-    settings = evaluation.settings
-    inputs = evaluation.identity(supply.identity)["inputs"]
+    """method.json without its claims and seal; identity: the encoder's."""
+    settings, method = evaluation.settings, evaluation.methods[0]
+    inputs = evaluation.identity(identity)["inputs"]
     seen = about.conditions_seen
     form_says: Mapping[str, Any] = {"depth": form.depth} if form.format == RUNS else {"similarity": "inner"}
     encoder = dict(method.identity) if method.features is not None or method.embedder else None
@@ -255,7 +263,7 @@ def _record(
         "seconds": round(found.seconds, 3),
         "hardware": about.hardware,
         "software": versions(*_PACKAGES),
-        "encoder": dict(supply.identity) if encoder is None else {"name": method.name, **encoder},
+        "encoder": dict(identity) if encoder is None else {"name": method.name, **encoder},
         "data": {"fingerprint": evaluation.source.fingerprint, "kind": inputs["data"]["kind"]},
         "settings": {name: value for name, value in protocol_record(settings).items() if value is not None},
         "recorded": {

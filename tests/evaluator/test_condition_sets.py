@@ -74,10 +74,10 @@ def test_what_is_below_the_most_is_made() -> None:
 
 def test_the_largest_set_of_data() -> None:
     assert [default_largest(n) for n in (1, 4, 5, 40)] == [EVERY_SIZE, EVERY_SIZE, 2, 2]
-    assert largest_for([3, 4], None) == EVERY_SIZE
-    assert largest_for([3, 6], None) == 2
-    assert largest_for([3, 6], 3) == 3
-    assert largest_for([3, 6], 6) == EVERY_SIZE
+    assert largest_for({"a": "123", "b": "1234"}, None) == EVERY_SIZE
+    assert largest_for({"a": "123", "b": "123456"}, None) == 2
+    assert largest_for({"a": "123", "b": "123456"}, 3) == 3
+    assert largest_for({"a": "123", "b": "123456"}, 6) == EVERY_SIZE
 
 
 def test_a_condition_that_cannot_be_scored_is_left_out_of_all_sets() -> None:
@@ -140,3 +140,9 @@ def test_groups_of_many_parent_values_take_linear_time() -> None:
     assert len(task.groups) == images // 2
     assert task.groups[0].name == "parent=0"
     assert time.process_time() - start < 20
+
+
+def test_columns_beyond_any_use_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match="too many sets") as error:
+        largest_for({"few": "ab", "wide": [str(i) for i in range(100_000)]}, None)
+    assert str(error.value.where).startswith("wide: ")

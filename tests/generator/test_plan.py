@@ -290,3 +290,17 @@ def test_a_spec_without_diversity() -> None:
     plan = Plan(spec_of(diversity=[], prompt="{color} {kind} {make} {model}", negative_prompt=""))
     assert {tuple(s.diversity) for s in plan} == {()}
     assert plan.diversity_codes(0, 5).shape == (5, 0)
+
+
+def test_pairs_of_values_that_cannot_be_counted_are_refused() -> None:
+    """The coverage counts every pair of values of two attributes; no plan is made of more than fit a file."""
+    record = {
+        "schema": "clay-eval/entity-spec/1",
+        "entity": "wide",
+        "attributes": [{"name": "a", "values": ["x", "y"]}],
+        "diversity": [{"name": name, "values": [f"v{i}" for i in range(3000)]} for name in ("b", "c")],
+        "prompt": "{a} {b} {c}",
+        "images_per_combination": 1,
+    }
+    with pytest.raises(InputError, match="too many pairs of values"):
+        Plan(parse_entity(record, "wide.json"), count=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,24 @@ def test_load_names_the_file(tmp_path: Path) -> None:
     assert caught.value.where == "demo-objekt"
     with pytest.raises(InputError):
         load_entity(tmp_path)
+
+
+def test_a_spec_of_many_values_is_checked_in_linear_time() -> None:
+    values = [f"v{i}" for i in range(20_000)]
+    record = {
+        "schema": "clay-eval/entity-spec/1",
+        "entity": "wide",
+        "attributes": [
+            {"name": "kind", "values": values},
+            {"name": "sort", "parent": "kind", "values_by_parent": {value: ["a", "b"] for value in values}},
+        ],
+        "exclusions": [{"when": {"kind": [value]}, "reason": "r"} for value in values[:2000]],
+        "prompt": "{kind} {sort}",
+        "images_per_combination": 1,
+    }
+    start = time.process_time()
+    assert len(parse_entity(record, "wide.json").attributes[0].values) == 20_000
+    assert time.process_time() - start < 20
+    record["attributes"][0]["values"] = [*values, values[0]]  # type: ignore[index]
+    with pytest.raises(InputError, match="a value stands twice"):
+        parse_entity(record, "wide.json")

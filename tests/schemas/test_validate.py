@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -13,7 +15,15 @@ from hypothesis import strategies as st
 from clay_eval.schemas import validate
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.files import write_sealed
-from clay_eval.schemas.validate import check, parse_json, read_json, read_sealed, read_text, schema
+from clay_eval.schemas.validate import (
+    check,
+    parse_json,
+    read_json,
+    read_sealed,
+    read_text,
+    schema,
+    schema_errors,
+)
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 NAMES = sorted(p.name.removesuffix(".schema.json") for p in FOLDER.glob("*.schema.json"))
@@ -221,3 +231,50 @@ def test_no_depth_that_is_let_in_can_break_the_seal(tmp_path: Path) -> None:
         inner = [inner]
     write_sealed(tmp_path / "f", {**SETTINGS, "image": {"deep": inner}})
     assert read_sealed(tmp_path / "f", "render-settings")["image"] == {"deep": inner}
+
+
+def _seconds(record: Any, name: str) -> float:
+    start = time.process_time()
+    with pytest.raises(InputError):
+        check(record, name, "hostile.json")
+    return time.process_time() - start
+
+
+def test_checks_take_time_that_grows_with_what_they_check() -> None:
+    """Mixed items of a list that must be unique, and as many errors as items: seconds, not hours."""
+    many = 200_000
+    mixed: list[Any] = [number if number % 2 else str(number) for number in range(many)]
+    submission: dict[str, Any] = {
+        "schema": "clay-eval/submission/1",
+        "name": "x",
+        "data": {"fingerprint": "0" * 64},
+        "settings": {"split": "image", "seeds": mixed, "measures": ["AP"]},
+        "format": "embeddings",
+        "similarity": "inner",
+        "parts": [1] * many,
+        "conditions_seen": mixed,
+    }
+    assert _seconds(submission, "submission") < 20
+    exclusion = {"when": {"a": mixed}, "reason": "r"}
+    assert _seconds({"exclusions": [exclusion]}, "entity-spec") < 20
+    assert _seconds({"software": {f"{'x' * 201}{i}": 1 for i in range(many)}}, "report") < 20
+
+
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ([1, 2], True),
+        ([1, 1], False),
+        ([1, 1.0], False),
+        ([1, True], True),
+        ([0, False, "0", None], True),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}], False),
+        ([[1], [1]], False),
+        ([[1], [2], {"a": []}], True),
+        (["a", "b", "a"], False),
+    ],
+)
+def test_unique_items_are_those_of_json_schema(items: list[Any], unique: bool) -> None:
+    errors = schema_errors(items, {"uniqueItems": True}, 5)
+    assert (not errors) == unique
+    assert jsonschema.Draft202012Validator({"uniqueItems": True}).is_valid(items) == unique
