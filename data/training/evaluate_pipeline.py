@@ -37,9 +37,8 @@ from clay_eval.generator.render.base import Renderer
 from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
 from clay_eval.generator.render.embedded import load_embedded
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.schemas.samples import attempt_seed
 from clay_eval.schemas.entity import EntitySpec, load_entity
-from clay_eval.schemas.samples import SampleSpec
+from clay_eval.schemas.samples import SampleSpec, attempt_seed
 
 BATCH = 8
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "pipeline"
