@@ -28,10 +28,12 @@ EPILOG = """
 
     clay-eval verify downloads/data-set --digest 3c53c21219...
 
-Rehashes every file, recounts every sample, reads every picture. Exit code 0 if all is well, 4 if anything is damaged,
-missing or extra; every fault is listed. A run on your own data has no shards: its features and report are checked. A
-release (see clay-eval publish) is checked offline as a stranger's: every byte is covered by a digest, nothing outside the
-folder is read. --digest compares it with the one that its publisher prints, which is what shows a forgery.
+Rehashes every file, recounts every sample, reads every picture, holds samples against their plan. Exit code 0 if all is
+well, 4 if anything is damaged, missing or extra; every fault is listed, and a note names what was not looked at. A run on
+your own data has no shards: its features and report are checked. A release (see clay-eval publish) is checked offline as a
+stranger's: every byte is covered by a digest, texts and numbers are made again from its records, nothing outside the folder
+is read but the blobs of a Hub cache that it lies in. A release that contradicts itself is refused even if all digests were
+made anew; --digest compares it with the one that its publisher prints, which shows a forgery that does not.
 """
 NOT_CHECKED = "permissions, owners and times of files say nothing of a release: not looked at"
 
