@@ -28,11 +28,13 @@ from clay_eval.generator.rendering import entity_facts, shard_tasks
 from clay_eval.generator.shard_work import encode_image
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.manifest import Making, Tally, write_manifest
+from clay_eval.schemas.samples import attempt_seed
 from clay_eval.schemas.shards import ShardSample, write_shard
 from clay_eval.schemas.texts import shipped_texts
 
 ENTITIES = ("clay-object", "clay-human")
 RENDERER = {"type": "procedural", "size": 0}
+JUDGE = {"type": "made up"}
 MAIN = "import sys; from clay_eval.cli import main; main()"
 
 
@@ -57,11 +59,13 @@ def make_run(folder: Path, count: int, size: int, again: bool) -> int:
             record = {
                 "key": spec.key,
                 "entity": spec.entity,
+                "combination": spec.combination,
+                "index": spec.index,
                 "labels": dict(spec.labels),
                 "diversity": dict(spec.diversity),
                 "prompt": spec.prompt,
                 "negative_prompt": spec.negative_prompt,
-                "seed": spec.seed,
+                "seed": attempt_seed(spec.seed, 1 + twice),
                 "attempt": 1 + twice,
                 "scores": {},
                 "rejected": ["attempt 1: no"] if twice else [],
@@ -70,7 +74,7 @@ def make_run(folder: Path, count: int, size: int, again: bool) -> int:
             }
             samples.append(ShardSample(spec.key, "jpg", next(turn), record))
         written[task.name] = write_shard(folder / "shards" / task.name, samples)
-    making = Making(plan["fingerprint"], RENDERER, None, 2, planned)
+    making = Making(plan["fingerprint"], RENDERER, JUDGE if again else None, 2, planned)
     write_manifest(folder / "shards", list(written), entity_facts(specs), making, written)
     return sum(facts.bytes for facts in written.values())
 

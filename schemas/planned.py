@@ -36,14 +36,20 @@ class AgainstPlan:
     """Takes the samples of shards in their order and walks through plan.jsonl beside them, a line at a time.
 
     What the plan says of a sample, its JSON must say: everything but the seed word for word, the seed as the one of its
-    attempt. Samples of the plan that are in no shard (rejected ones) are passed over. shard_size: samples a shard, by
-    which a sample's tar follows from the plan, or None where that is not known. `faults` has a line for each sample.
+    attempt. Samples of the plan that are in no shard (rejected ones) are passed over. plan, manifest: the records beside
+    them. shard_size: samples a shard, by which a sample's tar follows from the plan, or None where that is not known.
+    `faults` has a line for each sample.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any], shard_size: int | None) -> None:
+    def __init__(
+        self, path: Path, plan: Mapping[str, Any], manifest: Mapping[str, Any], shard_size: int | None
+    ) -> None:
         self._path = path
+        self._plan = plan
         self._manifest = manifest
         self._shard_size = shard_size
+        # Without a judge nothing is rejected, so nothing is drawn again.
+        self._attempts = 1 if manifest["filter"]["judge"] is None else manifest["filter"]["attempts"]
         self._planned = Tally()
         self._lines = self._placed()
         self._ended = self._unreadable = False
@@ -63,8 +69,8 @@ class AgainstPlan:
                 f"{shard}: {sample.key}: not in {self._path}, or not in its order; what follows was not compared"
             )
 
-    def finish(self, plan: Mapping[str, Any]) -> list[str]:
-        """All faults, once the last sample was taken; `plan` is the record (plan.json) of the plan.
+    def finish(self) -> list[str]:
+        """All faults, once the last sample was taken.
 
         The number of samples, in all and of each entity, and the counts of every value in the manifest are recounted.
         """
@@ -75,8 +81,8 @@ class AgainstPlan:
         counted = {
             name: sum(next(iter(values.values())).values()) for name, values in self._planned.counts.items()
         }
-        wanted = {name: facts["samples"] for name, facts in plan["entities"].items()}
-        if counted != wanted or self._planned.samples != plan["samples"]:
+        wanted = {name: facts["samples"] for name, facts in self._plan["entities"].items()}
+        if counted != wanted or self._planned.samples != self._plan["samples"]:
             self.faults.append(f"{self._path}: the plan has another number of samples than plan.json says")
         if self._manifest["part"] is None:
             self._count()
@@ -115,7 +121,7 @@ class AgainstPlan:
     def _compare(self, shard: Path, record: Mapping[str, Any], spec: SampleSpec, tar: str | None) -> None:
         attempt = record.get("attempt")
         wrong = [name for name in _SAME if not _equal(record.get(name), getattr(spec, name))]
-        if type(attempt) is not int or not 1 <= attempt <= self._manifest["filter"]["attempts"]:
+        if type(attempt) is not int or not 1 <= attempt <= self._attempts:
             wrong.append("attempt")
         elif not _equal(record.get("seed"), attempt_seed(spec.seed, attempt)):
             wrong.append("seed")

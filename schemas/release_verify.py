@@ -146,7 +146,7 @@ def _check_data(
     findings.samples = within.samples
     findings.faults += within.faults
     if plan is not None:
-        findings.faults += plan.finish(read_sealed(folder / PLAN_FOLDER / "plan.json", "plan"))
+        findings.faults += plan.finish()
     if table is None:
         findings.faults.append(
             f"{folder / LABELS_TABLE}: missing or damaged, so not compared with the shards"
@@ -184,6 +184,10 @@ def _plan_to_compare(release: Release, findings: Findings) -> AgainstPlan | None
     lines = f"{PLAN_FOLDER}/{PLAN_LINES}"
     if not {lines, f"{PLAN_FOLDER}/plan.json"} <= release.whole:
         return None
+    try:
+        plan = read_sealed(release.folder / PLAN_FOLDER / "plan.json", "plan")
+    except ClayEvalError:
+        return None
     settings = None
     if RENDER_SETTINGS in release.whole:
         settings = read_settings(release.folder / RENDER_SETTINGS, release.manifest, findings)
@@ -192,7 +196,7 @@ def _plan_to_compare(release: Release, findings: Findings) -> AgainstPlan | None
             f"{release.folder / RENDER_SETTINGS}: not in the release, so which tar a sample belongs in was not checked"
         )
     size = None if settings is None else settings["shard_size"]
-    return AgainstPlan(release.folder / lines, release.manifest, size)
+    return AgainstPlan(release.folder / lines, plan, release.manifest, size)
 
 
 def _is_accepted_by_hand(record: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from .common import Json, RunFolder, emit, progress_bar
 
 if TYPE_CHECKING:
+    from clay_eval.schemas.planned import AgainstPlan
+    from clay_eval.schemas.shards import ShardSample
     from clay_eval.schemas.verify import Findings
 
 EPILOG = """
@@ -25,10 +28,12 @@ EPILOG = """
 
     clay-eval verify downloads/data-set --digest 3c53c21219...
 
-Rehashes every file, recounts every sample, reads every picture. Exit code 0 if all is well, 4 if anything is damaged,
-missing or extra; every fault is listed. A run on your own data has no shards: its features and report are checked. A
-release (see clay-eval publish) is checked offline as a stranger's: every byte is covered by a digest, nothing outside the
-folder is read. --digest compares it with the one that its publisher prints, which is what shows a forgery.
+Rehashes every file, recounts every sample, reads every picture, holds samples against their plan. Exit code 0 if all is
+well, 4 if anything is damaged, missing or extra; every fault is listed, and a note names what was not looked at. A run on
+your own data has no shards: its features and report are checked. A release (see clay-eval publish) is checked offline as a
+stranger's: every byte is covered by a digest, texts and numbers are made again from its records, nothing outside the folder
+is read but the blobs of a Hub cache that it lies in. A release that contradicts itself is refused even if all digests were
+made anew; --digest compares it with the one that its publisher prints, which shows a forgery that does not.
 """
 NOT_CHECKED = "permissions, owners and times of files say nothing of a release: not looked at"
 
@@ -52,7 +57,7 @@ def verify(
     from clay_eval.schemas.verify import Findings, verify_shards
 
     # A release that lost its record is still one, and damaged.
-    if (folder / RELEASE).exists() or ((folder / SUMS).exists() and (folder / DATA).exists()):
+    if os.path.lexists(folder / RELEASE) or ((folder / SUMS).exists() and (folder / DATA).exists()):
         _verify_release(folder, digest, decode, json)
         return
     if digest is not None:
@@ -72,7 +77,11 @@ def verify(
     has_shards = place.exists() or (run.plan.exists() and len(there) > 1)
     check_image = _image_check() if decode else None
     with progress_bar("verify", _bytes(place)) as advance:
-        findings = verify_shards(place, check_image, advance) if has_shards else Findings()
+        findings = Findings()
+        if has_shards:
+            beside = _plan_beside(run) if is_run else None
+            findings = verify_shards(place, check_image, advance, on_sample=_comparing(beside, place))
+            findings.faults += [] if beside is None else beside.finish()
         if is_run:
             _verify_run(run, findings)
     record = {
@@ -134,6 +143,30 @@ def _image_check() -> Callable[[bytes, str], Any]:
 
 def _bytes(folder: Path, pattern: str = "*") -> int:
     return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
+
+
+def _comparing(beside: AgainstPlan | None, place: Path) -> Callable[[str, ShardSample], None]:
+    """What takes each sample of the shards in `place`."""
+    if beside is None:
+        return lambda _, __: None
+    return lambda shard, sample: beside.compare(place / shard, sample)
+
+
+def _plan_beside(run: RunFolder) -> AgainstPlan | None:
+    """The plan of a run's shards; None where there is none or it is not theirs, which its own check tells."""
+    from clay_eval.generator.planning import SAMPLES, read_plan_record
+    from clay_eval.schemas.manifest import SETTINGS, read_manifest
+    from clay_eval.schemas.planned import AgainstPlan
+    from clay_eval.schemas.validate import read_sealed
+
+    try:
+        plan, manifest = read_plan_record(run.plan), read_manifest(run.shards)
+        settings = read_sealed(run.shards / SETTINGS, "render-settings")
+    except ClayEvalError:
+        return None
+    if plan["fingerprint"] != manifest["plan"]:
+        return None
+    return AgainstPlan(run.plan / SAMPLES, plan, manifest, settings["shard_size"])
 
 
 def _verify_run(run: RunFolder, findings: Findings) -> None:

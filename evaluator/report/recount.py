@@ -143,7 +143,7 @@ def _recount_comparisons(
     # A draw that ties with what was seen may fall on either side elsewhere; Holm's correction multiplies that.
     few = 3 / (inference.randomisations + 1)
     draws = {"p": few, "p_adjusted": few * len(found), "significant": math.inf}
-    _require_alike("comparisons", said, [one.row() for one in found], draws | near)
+    _require_alike("comparisons", said, [one.row() for one in found], {**draws, **near})
     for row in said:
         if row["significant"] != (row["p_adjusted"] < settings["alpha"]):
             raise _wrong(

@@ -19,6 +19,7 @@ from clay_eval.schemas.errors import IntegrityError
 from clay_eval.schemas.files import remove_file, storage_errors, write_sealed
 from clay_eval.schemas.fingerprint import SEAL, file_sha256, fingerprint
 from clay_eval.schemas.manifest import LABELS, MANIFEST
+from clay_eval.schemas.planned import PLAN_LINES, AgainstPlan
 from clay_eval.schemas.release import DATA, LABELS_TABLE, published_record
 from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_shard
 from clay_eval.schemas.verify import verify_shards
@@ -139,13 +140,16 @@ def _verified(sources: Sources, folder: Path, progress: Callable[[int], None]) -
     from clay_eval.schemas.manifest import read_manifest
 
     seen = Seen(manifest=read_manifest(folder / DATA))
+    plan = AgainstPlan(sources.plan / PLAN_LINES, sources.planned, seen.manifest, None)
     with LabelsTable(folder / LABELS_TABLE, seen.manifest["entities"]) as table:
 
         def look(shard: str, sample: ShardSample) -> None:
             seen.add(sample)
             table.add(shard, sample)
+            plan.compare(folder / DATA / shard, sample)
 
         findings = verify_shards(folder / DATA, None, progress, quarantine=False, on_sample=look)
+    findings.faults += plan.finish()
     if not findings.ok:
         raise _unverified(
             sources, [fault.replace(str(folder / DATA), str(sources.shards)) for fault in findings.faults]

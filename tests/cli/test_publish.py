@@ -39,6 +39,7 @@ def test_a_release_is_whole_and_verified_like_a_run(cli: Cli, release: Path) -> 
     assert "a release of 120 samples" in outcome.out
     digest = file_sha256(release / "release.json")
     assert f"digest of this release: {digest}" in outcome.out
+    assert "note: permissions, owners and times of files" in outcome.out
     assert cli("verify", release, "--no-decode", "--digest", digest).code == 0
     record = json.loads(cli("verify", release, "--json", "--digest", "0" * 64).out)
     assert (record["ok"], record["digest"], len(record["faults"])) == (False, digest, 1)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from clay_eval.schemas.manifest import making_again, read_manifest, write_manifest
+from clay_eval.schemas.shards import read_shard, write_shard
+
 Cli = Callable[..., Any]
 
 
@@ -157,3 +160,40 @@ def test_a_run_on_own_data(cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_p
     path = next((out / "features").glob("*/things-*.safetensors"))
     flip(path, 0.9)
     assert any(str(path) in fault for fault in faults(cli, out))
+
+
+def forged_run(folder: Path, change: Callable[[dict[str, Any]], object]) -> tuple[str, str]:
+    """Change one sample of a run without a report, and every sum of it; its shard and key."""
+    for name in ("features", "report"):
+        shutil.rmtree(folder / name)
+    shards = folder / "shards"
+    manifest = read_manifest(shards)
+    name = manifest["files"][0]["name"]
+    samples = list(read_shard(shards / name))
+    change(samples[0].record)
+    write_shard(shards / name, samples)
+    entities = {n: {k: v for k, v in f.items() if k != "samples"} for n, f in manifest["entities"].items()}
+    write_manifest(shards, [e["name"] for e in manifest["files"][:-1]], entities, making_again(manifest))
+    return name, samples[0].key
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("prompt", "a photo"), ("seed", 1), ("negative_prompt", "x"), ("index", 5)]
+)
+def test_samples_of_a_run_are_those_of_its_plan(cli: Cli, a_run: Path, name: str, value: Any) -> None:
+    shard, key = forged_run(a_run, lambda record: record.update({name: value}))
+    (fault,) = faults(cli, a_run, "--no-decode")
+    assert shard in fault
+    assert key in fault
+    assert name.replace("_", " ") in fault
+    said = ("--version", "1.0.0", "--date", "2026-01-01")
+    cli("publish", "--out", a_run, "--to", a_run.parent / "to", *said).refused(4, key)
+
+
+def test_what_systems_leave_in_a_run_is_noted(cli: Cli, a_run: Path) -> None:
+    for name in (".DS_Store", "._labels.csv", "Thumbs.db"):
+        (a_run / "shards" / name).write_text("x")
+    record = json.loads(cli("verify", a_run, "--no-decode", "--json").out)
+    assert record["faults"] == []
+    assert len(record["notes"]) == 3
+    assert "note: " in cli("verify", a_run / "shards", "--no-decode").out

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forging import renew, seal_again
 
 from clay_eval.evaluator.sources.images import decode_image
+from clay_eval.generator.publishing.verification import verify_published
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.manifest import read_manifest
-from clay_eval.schemas.release import RELEASE, SUMS, read_release, sums_text
+from clay_eval.schemas.release import RELEASE, SUMS, read_release
 from clay_eval.schemas.release_verify import verify_release
 from clay_eval.schemas.shards import read_shard, write_shard
 
@@ -34,30 +36,16 @@ def copy(plain_release: Path, tmp_path: Path) -> Path:
 
 
 def faults(folder: Path) -> list[str]:
-    return verify_release(folder, decode_image).faults
-
-
-def seal_again(folder: Path, **changes: Any) -> None:
-    """What a forger does: every digest in release.json and SHA256SUMS is made anew."""
-    record = json.loads((folder / RELEASE).read_text())
-    record |= changes
-    if "files" not in changes:
-        known = [p for p in files_of(folder) if p.name not in (RELEASE, SUMS)]
-        record["files"] = [
-            {"path": p.relative_to(folder).as_posix(), "bytes": p.stat().st_size, "sha256": file_sha256(p)}
-            for p in known
-        ]
-    write_sealed(folder / RELEASE, record)
-    sums = {e["path"]: e["sha256"] for e in record["files"]} | {RELEASE: file_sha256(folder / RELEASE)}
-    (folder / SUMS).write_text(sums_text(sums))
+    return verify_published(folder, decode_image).faults
 
 
 @pytest.mark.parametrize("name", ["plain_release", "judged_release"])
 def test_a_whole_release_is_well(name: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(name)
     seen: list[int] = []
-    findings = verify_release(folder, decode_image, seen.append)
+    findings = verify_published(folder, decode_image, seen.append)
     assert findings.faults == []
+    assert findings.notes == []
     assert findings.files == len(files_of(folder))
     assert findings.samples == read_release(folder)["samples"]
     assert sum(seen) == sum(e["bytes"] for e in read_release(folder)["files"])
@@ -121,9 +109,106 @@ def test_what_the_hub_adds_is_no_fault(copy: Path) -> None:
     (copy / ".cache" / "huggingface").mkdir(parents=True)
     (copy / ".cache" / "huggingface" / "x.lock").write_text("")
     assert faults(copy) == []
+    (copy / ".git").write_text("gitdir: ../elsewhere\n")
+    findings = verify_release(copy)
+    assert findings.faults == []
+    for name in (".gitattributes", ".cache", ".git"):
+        assert any(f"{name}: not looked at" in note for note in findings.notes)
     shutil.rmtree(copy / ".cache")
     (copy / ".cache").symlink_to("/")
     assert any(".cache" in fault for fault in faults(copy))
+
+
+@pytest.mark.parametrize("name", [".cache", ".git", "data/.git", "data/.cache"])
+def test_a_file_or_folder_of_the_wrong_kind_under_the_name_of_a_tools(copy: Path, name: str) -> None:
+    (copy / name).write_text("pictures, maybe")
+    assert any(name in fault for fault in faults(copy))
+    (copy / name).unlink()
+    (copy / ".gitattributes").mkdir()
+    (copy / ".gitattributes" / "x").write_text("x")
+    assert any(".gitattributes" in fault for fault in faults(copy))
+
+
+LITTER = [
+    ".DS_Store",
+    "data/.DS_Store",
+    "data/._labels.csv",
+    "Thumbs.db",
+    "data/desktop.ini",
+    "provenance/Desktop.ini",
+]
+
+
+def test_what_operating_systems_leave_is_noted_and_no_damage(copy: Path) -> None:
+    for name in LITTER:
+        (copy / name).write_bytes(b"\0\0\0\1Bud1")
+    findings = verify_published(copy)
+    assert findings.faults == []
+    for name in LITTER:
+        assert sum(str(copy / name) + ":" in note for note in findings.notes) == 1
+    (copy / "._folder").mkdir()
+    (copy / "data" / "._link").symlink_to("labels.csv")
+    found = faults(copy)
+    assert any("._folder" in fault for fault in found)
+    assert any("._link" in fault for fault in found)
+
+
+def hub_cache(release: Path, home: Path) -> Path:
+    """The snapshot of a release as the Hub's client keeps it: links into blobs/, two folders up or more."""
+    cache = home / "datasets--org--data"
+    snapshot = cache / "snapshots" / ("a" * 40)
+    (cache / "blobs").mkdir(parents=True)
+    for path in files_of(release):
+        inside = path.relative_to(release)
+        blob = cache / "blobs" / file_sha256(path)
+        shutil.copy(path, blob)
+        place = snapshot / inside
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(Path(*[".."] * (len(inside.parts) + 1), "blobs", blob.name))
+    return snapshot
+
+
+def test_a_snapshot_in_the_hubs_cache_is_read_through_its_links(copy: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache(copy, tmp_path / "hub")
+    findings = verify_published(snapshot, decode_image)
+    assert findings.faults == []
+    assert any("links of the Hub's cache" in note for note in findings.notes)
+    blob = (snapshot / "data" / "demo-object-test-00000.tar").resolve()
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    assert any("demo-object-test-00000.tar" in fault for fault in faults(snapshot))
+
+
+def test_links_of_a_cache_that_lead_elsewhere_are_refused(copy: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache(copy, tmp_path / "hub")
+    card = snapshot / "README.md"
+    target = card.readlink()
+    shutil.copy(card.resolve(), tmp_path / "outside")
+    for elsewhere in (
+        tmp_path / "outside",
+        Path("../../../../outside"),
+        Path("../../../blobs") / target.name,
+    ):
+        card.unlink()
+        card.symlink_to(elsewhere)
+        assert any("README.md" in fault for fault in faults(snapshot)), elsewhere
+    card.unlink()
+    card.symlink_to(target)
+    blob = card.resolve()
+    blob.unlink()
+    blob.symlink_to(tmp_path / "outside")
+    assert any("README.md" in fault for fault in faults(snapshot))
+
+
+def test_a_copy_of_dangling_links_says_how_to_fetch_the_files(copy: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache(copy, tmp_path / "hub")
+    moved = Path(shutil.copytree(snapshot, tmp_path / "moved", symlinks=True))
+    assert any("hf download" in fault for fault in faults(moved))
+    (moved / RELEASE).unlink()
+    shutil.copy(copy / RELEASE, moved / RELEASE)
+    found = faults(moved)
+    assert all("hf download" in fault for fault in found if "README.md" in fault)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +444,7 @@ def test_a_record_that_is_too_large_is_not_read(copy: Path) -> None:
 
 def test_a_forgery_that_agrees_with_itself_has_another_digest(copy: Path, plain_release: Path) -> None:
     """Nothing in a folder can show it: that is what the published digest is for."""
-    (copy / "README.md").write_text("# Mine\n")
-    seal_again(copy)
-    assert faults(copy) == []
+    renew(copy, authors=["Somebody Else"])
+    assert "Somebody Else" in (copy / "README.md").read_text()
+    assert verify_published(copy, decode_image).faults == []
     assert file_sha256(copy / RELEASE) != file_sha256(plain_release / RELEASE)

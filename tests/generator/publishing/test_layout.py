@@ -1,0 +1,98 @@
+"""The texts of a release for fixed records: what comes out is what `clay-eval verify` makes again for older releases."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from clay_eval.generator.publishing.texts import LAYOUT, Records, texts
+from clay_eval.schemas.fingerprint import fingerprint
+
+SHA = "0123456789abcdef" * 4
+LICENCE = {"id": "CC-BY-4.0", "title": "Creative Commons Attribution 4.0", "url": "https://example.org/by"}
+MODEL = {
+    "role": "renderer",
+    "name": "org/model",
+    "revision": "a1",
+    "digest": f"sha256 {SHA}",
+    "licence": {"id": "x", "title": "X", "url": "https://example.org/x"},
+    "outputs": "free",
+    "allows": "Anything.",
+    "text": {"path": "licences/renderer-org-model.txt", "sha256": SHA},
+    "accepted": True,
+}
+RELEASE: dict[str, Any] = {
+    "software": {"clay-eval": "0"},
+    "name": "cups",
+    "title": "Cups & <saucers>",
+    "version": "1.0.1",
+    "date": "2026-01-02",
+    "licence": LICENCE,
+    "authors": ["A. Author"],
+    "contact": "x@example.org",
+    "url": "https://huggingface.co/datasets/org/cups",
+    "manifest": SHA,
+    "samples": 3,
+    "entities": {"cup": 3},
+    "models": [MODEL, {**MODEL, "role": "judge", "text": None, "accepted": False}],
+    "review": {"accepted": 1, "removed": {"a dog": 1}},
+    "log": [
+        {"version": "1.0.0", "date": "2026-01-01", "kind": "first", "changes": ["first release"]},
+        {"version": "1.0.1", "date": "2026-01-02", "kind": "patch", "changes": ["a better card"]},
+    ],
+}
+MANIFEST: dict[str, Any] = {
+    "renderer": {"type": "diffusion", "model": "org/model", "steps": 4},
+    "entities": {"cup": {"samples": 3, "attributes": ["color"], "parents": {}, "diversity": ["light"]}},
+    "filter": {
+        "judge": {"type": "vqa"},
+        "attempts": 3,
+        "planned": 5,
+        "accepted": 3,
+        "first_try": 2,
+        "quarantined": 2,
+        "by_hand": 1,
+        "failed": 0,
+        "rejections": {"color": 4},
+    },
+    "balance": {"cup": {"color": {"red": [3, 1], "blue": [2, 2]}, "light": {"dim": [5, 3]}}},
+    "files": [
+        {"name": "cup-test-00000.tar", "bytes": 10, "sha256": SHA, "samples": 3},
+        {"name": "labels.csv", "bytes": 5, "sha256": SHA, "samples": None},
+    ],
+}
+ROW = {
+    "entity": "cup",
+    "method": "clay",
+    "encoder": "e",
+    "conditions": ["color"],
+    "metric": "AP",
+    "value": 0.5,
+    "ci_low": 0.25,
+    "ci_high": 0.75,
+    "chance": 0.1,
+    "queries": 2,
+}
+REPORT: dict[str, Any] = {
+    "settings": {"measures": ["AP"]},
+    "results": [ROW, {**ROW, "metric": "P@10", "value": None}],
+    "methods": {"clay": {"privileged": False}},
+    "per_query": {"rows": 2},
+    "warnings": [],
+}
+SPEC: Any = SimpleNamespace(
+    entity="cup",
+    title="Cups",
+    attributes=[SimpleNamespace(name="color", parent=None)],
+    diversity=[SimpleNamespace(name="light")],
+    exclusions=[SimpleNamespace(when={"color": ["red"]}, reason="there is none")],
+)
+
+
+def test_a_layout_stays_what_it_is() -> None:
+    """A change of these texts is a new layout: raise LAYOUT, then write down what it makes here."""
+    planned = {"entities": {"cup": {"combinations": 2, "excluded": 1}}}
+    table = {"bytes": 7, "sha256": SHA}
+    made = texts(Records(RELEASE, MANIFEST, planned, [SPEC], REPORT, table, "png"))
+    assert LAYOUT == 1
+    assert fingerprint(made) == "cf1739e9e789c1161b44a2de0bef93e361b9b3e66e5a3e2a2be489dc7f065f67"
