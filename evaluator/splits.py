@@ -123,7 +123,8 @@ def read_split(path: Path, labelled: Labelled) -> Split:
                 )
             roles[place[key]] = role
     except csv.Error as error:
-        raise InputError("not a readable CSV", where=f"{path} line {reader.line_num}", found=error) from error
+        line_number = reader.reader.line_num
+        raise InputError("not a readable CSV", where=f"{path} line {line_number}", found=error) from error
     if missing := [key for key, row in place.items() if row not in roles]:
         raise InputError(
             "images of the data are not in the split",

@@ -66,8 +66,13 @@ class GivenFeatures:
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
-        """Key, in composed Unicode form -> row."""
-        return {nfc(key): row for row, key in enumerate(self.keys)}
+        """Key -> row; its composed Unicode form (NFC), too, where no other key is that."""
+        exact = {key: row for row, key in enumerate(self.keys)}
+        return {nfc(key): row for key, row in exact.items()} | exact
+
+    def row(self, key: str) -> int | None:
+        """The row of a key, in this Unicode form or another."""
+        return self.rows.get(key, self.rows.get(nfc(key)))
 
     def select(self, rows: Sequence[int]) -> FloatArray:
         """The vectors (n, d) of some rows, checked; a view of the file where the rows follow one another.
@@ -114,7 +119,7 @@ def read_given(path: Path) -> GivenFeatures:
             expected=f"{len(matrix)} keys",
             found=f"{len(keys)} keys",
         )
-    twice = [key for key, count in Counter(map(nfc, keys)).items() if count > 1]
+    twice = [key for key, count in Counter(keys).items() if count > 1]
     if twice:
         raise InputError("keys that occur twice", where=path, expected="one row a key", found=_some(twice))
     if "" in keys:
@@ -172,12 +177,12 @@ class GivenEncoder:
         self.require_texts(texts)
         if self.texts is None or not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        return self.texts.select([self.texts.rows[nfc(text)] for text in texts])
+        return self.texts.select([row for text in texts if (row := self.texts.row(text)) is not None])
 
     def require_texts(self, texts: Iterable[str]) -> None:
         """Raise InputError, with the number of them and some, for texts whose features were not given."""
-        known = {} if self.texts is None else self.texts.rows
-        missing = [text for text in dict.fromkeys(texts) if nfc(text) not in known]
+        given = self.texts
+        missing = [text for text in dict.fromkeys(texts) if given is None or given.row(text) is None]
         if missing:
             raise InputError(
                 f"there are no features of {len(missing)} texts",

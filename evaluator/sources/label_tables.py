@@ -111,7 +111,8 @@ def label_table(
     formed = {name: one_form(name, column) for name, column in columns.items()}
     named = {_name_or_none(name) for pair in (parents or {}).items() for name in pair}
     useless = {} if chosen else unusable({name: column for name, (column, _) in formed.items()})
-    useless = {name: reason for name, reason in useless.items() if _name_or_none(name) not in named}
+    if named:
+        useless = {name: reason for name, reason in useless.items() if _name_or_none(name) not in named}
     kept = [name for name in columns if name not in useless]
     if not kept and not guessed:
         kept, useless = list(columns), {}

@@ -328,3 +328,28 @@ def test_plug_ins_that_fail(
         options = ["--data", own_folder, "--out", tmp_path / "out", "--encoder", tiny_encoder]
         cli("evaluate", *options, "--method", name).refused(2, *said)
         assert not (tmp_path / "out" / "report" / "report.json").exists()
+
+
+def test_what_was_left_out_stands_in_the_report_and_names_may_be_of_any_script(
+    cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    with (own_folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
+        header, *rows = list(csv.reader(stream))
+    header = ["форма" if name == "shape" else name for name in header]
+    wide = [
+        [*header, "caption", "width"],
+        *([*row, f"caption {i} " * 30, "64"] for i, row in enumerate(rows)),
+    ]
+    with (own_folder / "labels.csv").open("w", newline="", encoding="utf-8-sig") as stream:
+        csv.writer(stream).writerows(wide)
+    record = evaluate(cli, own_folder, tmp_path / "out", tiny_encoder, "--method", "raw", "--method", "clay")
+    assert {c for r in record["results"] for c in r["conditions"]} == {"color", "форма"}
+    said = "\n".join(record["warnings"])
+    assert "'caption' (another value for every picture)" in said
+    assert "'width' (the same value for all pictures)" in said
+    assert "'width'" in (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
+    more = ("--data", own_folder, "--encoder", tiny_encoder)
+    outcome = cli("export", "--out", tmp_path / "out", "--format", "latex", "--format", "trec", *more)
+    assert outcome.code == 0, outcome.err
+    written = {path.name for path in (tmp_path / "out" / "exports").rglob("*") if path.is_file()}
+    assert all(name.isascii() for name in written)

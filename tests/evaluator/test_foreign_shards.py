@@ -90,3 +90,40 @@ def test_cut_foreign_shard(foreign_shard: Callable[..., Path], tmp_path: Path) -
 def test_unit_hash_of_foreign_shards_is_the_files(foreign_shard: Callable[..., Path], tmp_path: Path) -> None:
     path = foreign_shard(tmp_path / "a.tar", [(str(i), {"a": i % 2}) for i in range(4)])
     assert open_source(tmp_path).units()[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_number_that_is_none_is_named_where_it_is_a_label(
+    foreign_shard: Callable[..., Path], tmp_path: Path
+) -> None:
+    samples: list[tuple[str, dict[str, object]]] = [
+        (str(i), {"a": i % 2, "score": float("nan")}) for i in range(4)
+    ]
+    foreign_shard(tmp_path / "a.tar", samples)
+    (labels,) = open_source(tmp_path).entities.values()
+    assert list(labels.labels) == ["a"]
+    with pytest.raises(InputError, match=r"a label is missing[\s\S]*a\.tar: 0 label 'score'[\s\S]*nan"):
+        open_source(tmp_path, conditions=["score"])
+
+
+def test_what_is_left_out_of_tars_is_counted(
+    foreign_shard: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes: list[object] = [1, 1.0, True, 2]
+    foreign_shard(tmp_path / "a.tar", [(f"v1.{i}", {"a": i % 2, "size": sizes[i]}) for i in range(4)])
+    (labels,) = open_source(tmp_path).entities.values()
+    assert len(labels.keys) == 4
+    assert labels.labels == {"a": ("0", "1", "0", "1"), "size": ("1", "1", "1", "2")}
+    assert "4 members of the tars left out" in caplog.text
+    assert "4 .txt" in caplog.text
+    assert "'1.0 is 1', 'true is 1'" in caplog.text
+
+
+def test_columns_with_fractions_are_named(
+    foreign_shard: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign_shard(tmp_path / "a.tar", [(str(i), {"a": i // 2, "size": (0.5, 1)[i % 2]}) for i in range(4)])
+    (labels,) = open_source(tmp_path).entities.values()
+    assert labels.labels == {"a": ("0", "0", "1", "1")}
+    assert "'size' (numbers with fractions" in caplog.text
+    (labels,) = open_source(tmp_path, conditions=["size"]).entities.values()
+    assert labels.labels == {"size": ("0.5", "1", "0.5", "1")}

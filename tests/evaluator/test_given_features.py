@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given as drawn
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from clay_eval.evaluator.encoders import Encoder
@@ -209,6 +210,7 @@ def test_the_identity_follows_numbers_and_keys(tmp_path: Path) -> None:
     assert GivenEncoder(read_given(path)).identity == first
 
 
+@settings(deadline=None)
 @drawn(st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1)))
 def test_needed_texts_come_back_from_their_file(texts: list[str]) -> None:
     import tempfile
@@ -332,3 +334,32 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "alone.keys.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ClayEvalError):
         read_given(tmp_path / "alone.npy")
+
+
+def test_bfloat16_is_read(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    matrix = torch.from_numpy(vectors()).to(torch.bfloat16)
+    save_file({"features": matrix}, tmp_path / "x.safetensors", {"keys": json.dumps(KEYS)})
+    features = read_given(tmp_path / "x.safetensors")
+    assert features.matrix.dtype == np.float32
+    assert np.array_equal(features.matrix, matrix.float().numpy())
+
+
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path) -> None:
+    path = as_npy(tmp_path / "x", KEYS, vectors())
+    beside = tmp_path / "x.keys.txt"
+    beside.write_bytes(b"\xef\xbb\xbf" + beside.read_bytes())
+    assert read_given(path).keys == tuple(KEYS)
+    other = as_safetensors_with_bytes(tmp_path / "y", ["\ufeffs000", *KEYS[1:]], vectors())
+    assert read_given(other).keys == tuple(KEYS)
+
+
+def test_keys_and_texts_in_either_unicode_form(tmp_path: Path) -> None:
+    texts = read_given(as_npy(tmp_path / "t", ["cafe\u0301", "b"], vectors(rows=2)))
+    images = read_given(as_npy(tmp_path / "i", KEYS, vectors()))
+    encoder = GivenEncoder(images, texts)
+    assert np.array_equal(encoder.rows_of_texts(["caf\u00e9"]), texts.matrix[:1])
+    both = read_given(as_npy(tmp_path / "u", ["cafe\u0301", "caf\u00e9"], vectors(rows=2)))
+    assert np.array_equal(GivenEncoder(images, both).rows_of_texts(["caf\u00e9"]), both.matrix[1:])

@@ -139,3 +139,11 @@ def test_caps_are_options() -> None:
 def test_no_bytes() -> None:
     with pytest.raises(IntegrityError, match="no bytes"):
         decode_image(b"", "a")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("BMP", "BMP"), ("TIFF", "TIFF"), ("GIF", "GIF"), ("PPM", "PPM")])
+def test_other_formats_are_named(kind: str, name: str) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(stream, kind)
+    with pytest.raises(IntegrityError, match=rf"{name}[\s\S]*convert"):
+        decode_image(stream.getvalue(), "x")

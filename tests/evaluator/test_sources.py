@@ -129,6 +129,13 @@ def test_clay_shards(tmp_path: Path) -> None:
         open_source(tmp_path / "run", parents={"a": "b"})
 
 
+def test_a_release_is_read_by_its_own_folder(tmp_path: Path) -> None:
+    shards = clay_shards(tmp_path / "release" / "data")
+    source = open_source(tmp_path / "release")
+    assert isinstance(source, ClayShards)
+    assert source.units() == open_source(shards).units()
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [

@@ -89,6 +89,16 @@ def test_a_given_split_is_read(tmp_path):
     assert split.is_database.tolist() == [True, False, True, False]
 
 
+def test_a_given_split_may_begin_with_a_mark_and_have_other_unicode_forms(tmp_path):
+    data = Labelled(("caf\u00e9", "b"), {"a": ("x", "y")}, {})
+    path = tmp_path / "s.csv"
+    path.write_text("\ufeffkey,split\ncafe\u0301,query\nb,database\n", "utf-8")
+    assert read_split(path, data).is_query.tolist() == [True, False]
+    path.write_text('key,split\n"caf\u00e9"x,query\n', "utf-8")
+    with pytest.raises(InputError, match=r"not a readable CSV[\s\S]*line 2"):
+        read_split(path, data)
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "words"),
     [

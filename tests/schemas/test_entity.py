@@ -228,3 +228,47 @@ def test_a_spec_of_many_values_is_checked_in_linear_time() -> None:
     record["attributes"][0]["values"] = [*values, values[0]]  # type: ignore[index]
     with pytest.raises(InputError, match="a value stands twice"):
         parse_entity(record, "wide.json")
+
+
+@pytest.mark.parametrize(
+    "values", [["red", "Red"], ["stra\u00dfe", "STRASSE"], ["Caf\u00e9", "cafe\u0301"], ["\u0424", "\u0444"]]
+)
+@pytest.mark.parametrize("place", ["attributes", "diversity"])
+def test_values_that_differ_in_case_only_are_refused(values: list[str], place: str) -> None:
+    index = 3 if place == "attributes" else 0
+    record = changed(lambda r: (r[place][index].update(values=values), r.pop("exclusions")))
+    with pytest.raises(InputError, match=rf"differ in case only[\s\S]*{place}"):
+        parse_entity(record, WHERE)
+
+
+def test_values_of_several_parents_that_differ_in_case_only_are_refused() -> None:
+    record = changed(
+        lambda r: r["attributes"][0].update(values_by_parent={"low": ["x"], "high": ["X"], "mid": ["m"]})
+    )
+    with pytest.raises(InputError, match="differ in case only"):
+        parse_entity(record, WHERE)
+
+
+def test_values_in_two_unicode_forms_are_one() -> None:
+    def both(record: Record) -> None:
+        record["attributes"][3]["values"] = ["caf\u00e9", "cafe\u0301"]
+        record["exclusions"] = []
+
+    with pytest.raises(InputError, match="stands twice"):
+        parse_entity(changed(both), WHERE)
+
+    def mixed(record: Record) -> None:
+        record["attributes"][3]["values"] = ["cafe\u0301", "tea"]
+        record["exclusions"] = [{"when": {"color": ["caf\u00e9"], "kind": ["boat"]}, "reason": "no"}]
+
+    spec = parse_entity(changed(mixed), WHERE)
+    assert spec.attributes[3].values == ("caf\u00e9", "tea")
+
+
+def test_what_a_report_could_not_hold_is_refused() -> None:
+    for change in (
+        lambda r: r.update(title="x" * 401),
+        lambda r: r["exclusions"][0].update(reason="x" * 4001),
+    ):
+        with pytest.raises(InputError, match="maxLength"):
+            parse_entity(changed(change), WHERE)

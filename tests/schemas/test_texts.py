@@ -113,3 +113,26 @@ def test_every_shipped_entity_has_texts_for_its_conditions_only() -> None:
         assert texts is not None
         assert set(texts.conditions) == {a.name for a in load_entity(name).attributes}
     assert shipped_texts("no-such-entity") is None
+
+
+def test_names_and_values_come_out_composed() -> None:
+    items = [{"text": "cafe\u0301 au lait", "value": "cafe\u0301", "parent": "e\u0301te\u0301"}]
+    texts = parse_texts(
+        with_conditions(**{"fe\u0301tiche": items, "\u0444\u043e\u0440\u043c\u0430": items}), "x"
+    )
+    assert list(texts.conditions) == ["f\u00e9tiche", "\u0444\u043e\u0440\u043c\u0430"]
+    assert texts.condition("f\u00e9tiche") == (
+        ConditionText("cafe\u0301 au lait", "caf\u00e9", "\u00e9t\u00e9"),
+    )
+
+
+@pytest.mark.parametrize("name", ["Color", "\u0424", "\u202e", "a b", "1", "\u00a0x", "x" * 64])
+def test_names_that_no_condition_has(name: str) -> None:
+    with pytest.raises(InputError):
+        parse_texts(with_conditions(**{name: [{"text": "t", "value": "v"}]}), "x")
+
+
+def test_one_name_in_two_unicode_forms() -> None:
+    items = [{"text": "t", "value": "v"}]
+    with pytest.raises(InputError, match="same name"):
+        parse_texts(with_conditions(**{"\u00e9": items, "e\u0301": items}), "x")
