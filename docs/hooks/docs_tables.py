@@ -18,14 +18,15 @@ FORMULAS = {
 def methods() -> str:
     """Every method with a short name."""
     from clay_eval.evaluator.catalogue import methods as known
+    from clay_eval.evaluator.methods.protocol import NEEDS
 
     rows = []
     for item in known():
         given = ", ".join(f"`{_given(name, value)}`" for name, value in item["parameters"].items())
         asks = ", ".join(f"`{name}`" for name in item["asks"])
-        sees = "privileged" if item["privileged"] else "pictures" if item["kind"] == "image" else ""
+        sees = "pictures and texts" if item["kind"] == "image" else NEEDS[item["needs"]]
         rows.append((f"`{item['name']}`", given, asks, sees))
-    return _table(("method", "parameters and defaults", "`fit` asks for", ""), rows)
+    return _table(("method", "parameters and defaults", "`fit` asks for", "is told"), rows)
 
 
 def measures() -> str:

@@ -8,6 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from clay_eval.evaluator.methods.clay_spectrum import CLAYSpectrum
 from clay_eval.evaluator.methods.clay_values import CLAYValues
 from clay_eval.evaluator.methods.image_text import ImageText
+from clay_eval.evaluator.methods import needs_of
 from clay_eval.evaluator.methods.label_posterior import LabelPosterior
 from clay_eval.evaluator.methods.pca import PCA
 from clay_eval.evaluator.methods.pca_generic import PCAGeneric
@@ -48,7 +49,7 @@ def test_posteriors_are_probabilities_at_any_scale():
         assert (rows >= 0).all()
         np.testing.assert_allclose(rows.sum(axis=1), 1)
     assert LabelPosterior.similarity == "inner"
-    assert LabelPosterior.privileged
+    assert needs_of(LabelPosterior) == "values"
     with pytest.raises(InputError, match="logit_scale"):
         LabelPosterior().fit(v, t, asked["text_values"], logit_scale=0.0)
     with pytest.raises(InputError, match="single value"):
