@@ -55,7 +55,9 @@ def fusion_of(method: object) -> str:
 
 def gives_chances(method: object) -> bool:
     """Whether the similarities of `method` are chances in [0, 1]: inner products of a class whose own fusion is product."""
-    return getattr(method, "similarity", "cosine") == "inner" and getattr(method, "fusion", STACK) == "product"
+    return (
+        getattr(method, "similarity", "cosine") == "inner" and getattr(method, "fusion", STACK) == "product"
+    )
 
 
 def combiner(fusion: str, weights: Sequence[float], *, chances: bool = False) -> Combine:

@@ -214,10 +214,12 @@ def text_mixture(q, v, t, a, groups=None, weight=0.8):
         if groups is not None:
             unnamed = groups.max() + 1
             others = np.full((len(v), unnamed), 0.3 / unnamed)
-            start = np.array([
-                np.eye(len(named) + unnamed)[len(named) + g] if g >= 0 else [*row, *np.zeros(unnamed)]
-                for row, g in zip(priors, groups, strict=True)
-            ])
+            start = np.array(
+                [
+                    np.eye(len(named) + unnamed)[len(named) + g] if g >= 0 else [*row, *np.zeros(unnamed)]
+                    for row, g in zip(priors, groups, strict=True)
+                ]
+            )
             priors = np.concatenate([0.7 * priors, others], axis=1)
         return expectation_maximisation(v @ columns, priors, start)
 
@@ -238,7 +240,11 @@ def text_mixture(q, v, t, a, groups=None, weight=0.8):
             others = np.full((len(images), unnamed), 0.3 / unnamed)
             priors = np.concatenate([0.7 * priors, others], axis=1)
         weighted = priors * np.stack(
-            [scipy.stats.multivariate_normal(m, learnt[1]).pdf(images @ columns).reshape(-1) for m in learnt[0]], axis=1
+            [
+                scipy.stats.multivariate_normal(m, learnt[1]).pdf(images @ columns).reshape(-1)
+                for m in learnt[0]
+            ],
+            axis=1,
         )
         return weighted / weighted.sum(axis=1, keepdims=True)
 

@@ -58,9 +58,7 @@ def _sees_labels(factory: Callable[[], Any], asks: tuple[str, ...]) -> Finding:
     made = factory()
     declared = getattr(made, "privileged", False) is True or getattr(made, "needs", "") == "labels"
     seen = f"asks for database_labels; similarities move by {moved:.2g} when they are mixed"
-    mend = (
-        'leave database_labels out, or set needs = "labels" in the class: it is then marked in every table'
-    )
+    mend = 'leave database_labels out, or set needs = "labels" in the class: it is then marked in every table'
     return finding(name, declared, seen + ("; declared privileged" if declared else ""), mend)
 
 

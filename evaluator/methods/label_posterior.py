@@ -6,8 +6,8 @@ With one unit text t_j a value (the normalised mean of its texts) and tau the en
 
 the chance that both images show the same value, if the posteriors are right. It is an inner product and not a cosine,
 which `similarity = "inner"` says. Several conditions meet by their product, the chance that the images agree in all of them.
-One fit for several (fusion=stack) gives the mean over them of their <p_c, q_c>, weighted where weights are given: rows are the
-posteriors side by side, each times sqrt(w_c / sum w).
+One fit for several (fusion=stack) gives the mean over them of their <p_c, q_c>, weighted where weights are given: rows are
+the posteriors side by side, each times sqrt(w_c / sum w).
 """
 
 from __future__ import annotations

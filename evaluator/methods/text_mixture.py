@@ -11,15 +11,15 @@ Of one condition, with W = H V_k as in CLAY and t_j the normalised mean of the t
 texts miss values. S is shared and shrunk, see `mixture`. No label of an image is seen.
 
 *Values that no text names.* Groups of images that `unnamed` finds become components without a text, of the prior .3
-together beside .7 l; they stay if they raise BIC = log-likelihood - (k C / 2) log n of the C components' means. Usually there
-are none.
+together beside .7 l; they stay if they raise BIC = log-likelihood - (k C / 2) log n of the C components' means. Usually
+there are none.
 
 *Texts that are near all images.* The gap between images and texts can favour some values whatever an image shows. l is then
 softmax_j(tau t_j.(v - m)), where that raises the mixture's log-likelihood by more than .5 an image.
 
-Fitting reads the database twice, to check it and for its mean; EM is done on at most `max_images` of its images, drawn by the
-seed, so its memory and time have a bound. Similarities are inner products, of posteriors' kind: several conditions meet by
-their product, the chance that the images agree in all of them.
+Fitting reads the database twice, to check it and for its mean; EM is done on at most `max_images` of its images, drawn by
+the seed, so its memory and time have a bound. Similarities are inner products, of posteriors' kind: several conditions meet
+by their product, the chance that the images agree in all of them.
 """
 
 from __future__ import annotations

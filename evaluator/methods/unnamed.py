@@ -4,12 +4,12 @@ Found among the k-means clusters of the images' directions in the texts' subspac
 one of these has to hold of a cluster, since many clusters are no value of the asked condition, but a part of a named one, or
 another attribute's:
 
-- size: it holds a third of a value's mean share of the images or more, five at least. Smaller ones are what clusters left over;
+- size: it holds a third of a value's mean share of the images or more, five at least. Smaller ones are what others left;
 - direction: its mean is 60 degrees or more from every named value's text;
 - doubt: zero-shot, its images are less sure than images are on average, and together they give no value .7 or more;
 - one piece: the mixture of named values gives most of it to one of them. Clusters of another attribute hold all values;
-- apart: along the discriminant to the cluster nearest to it, their means are 3.75 standard deviations apart. A spread without
-  a gap that k-means cuts in two leaves 2.65 (a normal one) to 3.46 (a flat one).
+- apart: along the discriminant to the cluster nearest to it, their means are 3.75 standard deviations apart. A spread
+  without a gap that k-means cuts in two leaves 2.65 (a normal one) to 3.46 (a flat one).
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ def cluster(points: Float64Array, wanted: int, seed: int) -> Codes:
     """
     from scipy.cluster.vq import kmeans2
 
+    distinct, same = np.unique(points.round(9), axis=0, return_inverse=True)
+    if len(distinct) <= wanted:
+        return same.astype(np.intp)
     order = np.lexsort(points.round(9).T)
     rows = points[order]
     best, least = np.zeros(len(rows), np.intp), np.inf

@@ -6,8 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from method_literals import LITERALS, make
 
+from clay_eval.evaluator.fusion import fusion_of
 from clay_eval.evaluator.methods import BUILT_IN as REGISTERED
-from clay_eval.evaluator.methods import asked_names, is_privileged, method_names, resolve_method
+from clay_eval.evaluator.methods import (
+    NEEDS,
+    asked_names,
+    is_privileged,
+    method_names,
+    needs_of,
+    resolve_method,
+)
 from clay_eval.evaluator.methods.check import check_method
 from clay_eval.evaluator.methods.linear import LinearMethod
 from clay_eval.schemas.errors import InputError
@@ -176,7 +184,7 @@ def test_refuses_texts_that_span_nothing(name):
         fitted(name, (q, v, hole, asked))
 
 
-@pytest.mark.parametrize("name", ["label-posterior", "clay-values", "text-discriminant"])
+@pytest.mark.parametrize("name", ["label-posterior", "clay-values", "text-discriminant", "text-mixture"])
 def test_refuses_values_that_tell_nothing(name):
     q, v, t, asked = make(7)
     with pytest.raises(InputError, match="value"):
@@ -205,11 +213,14 @@ def test_a_database_of_two_images_is_enough(name):
 def test_the_registry_and_its_marks():
     assert set(BUILT_IN) <= set(method_names())
     kinds = {name: resolve_method(name)[1]() for name in BUILT_IN}
-    assert {name for name, kind in kinds.items() if is_privileged(kind)} == {
-        "label-posterior",
-        "supervised-lda",
-    }
-    assert {name for name, kind in kinds.items() if not isinstance(kind, LinearMethod)} == {"label-posterior"}
+    told = {needs: {name for name, kind in kinds.items() if needs_of(kind) == needs} for needs in NEEDS}
+    posteriors = {"label-posterior", "text-mixture"}
+    assert told["values"] == {"clay-values", "text-discriminant", *posteriors}
+    assert (
+        told["labels"] == {name for name, kind in kinds.items() if is_privileged(kind)} == {"supervised-lda"}
+    )
+    assert {name for name, kind in kinds.items() if not isinstance(kind, LinearMethod)} == posteriors
+    assert {name for name, kind in kinds.items() if fusion_of(kind) == "product"} == posteriors
 
 
 @pytest.mark.parametrize("name", LITERALS)

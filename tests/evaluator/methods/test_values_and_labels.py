@@ -5,10 +5,10 @@ import pytest
 from method_literals import LITERALS, cosines, make, unit, value_texts
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from clay_eval.evaluator.methods import needs_of, resolve_method
 from clay_eval.evaluator.methods.clay_spectrum import CLAYSpectrum
 from clay_eval.evaluator.methods.clay_values import CLAYValues
 from clay_eval.evaluator.methods.image_text import ImageText
-from clay_eval.evaluator.methods import needs_of
 from clay_eval.evaluator.methods.label_posterior import LabelPosterior
 from clay_eval.evaluator.methods.pca import PCA
 from clay_eval.evaluator.methods.pca_generic import PCAGeneric
@@ -40,6 +40,15 @@ def test_posteriors_of_two_conditions_are_averaged():
     weights = np.array([3.0] * 12 + [1.0] * 8)
     weighted = LabelPosterior().fit(v, t, values, conditions, weights, logit_scale=9.0)
     np.testing.assert_allclose(scores(weighted, q, v), 0.75 * singles[0] + 0.25 * singles[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["label-posterior", "text-mixture"])
+def test_similarities_of_posteriors_are_chances(name):
+    q, v, t, values, conditions, asked = stacked(1)
+    method = resolve_method(name)[1]().fit(v, t, values, conditions, logit_scale=asked["logit_scale"])
+    found = scores(method, q, v)
+    assert (found >= 0).all()
+    assert (found <= 1 + 1e-12).all()
 
 
 def test_posteriors_are_probabilities_at_any_scale():
