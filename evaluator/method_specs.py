@@ -54,11 +54,11 @@ class MethodSpec:
 class Method:
     """What the engine runs: fresh instances by `factory`, conditions joined by `fusion`, `name` for the report.
 
-    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels of images; uses_texts:
-    whether it looks at the texts (a class says no by `uses_texts = False`); features: for methods that embed the images anew
-    for each set of conditions, conditions -> rows (N, k), or a pair of rows for queries and for the database; then nothing is fitted.
-    embedder: makes `features` for an entity; identity: what such a method depends on; needs: what it is told, a name of
-    `protocol.NEEDS`.
+    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels of images; needs: what it
+    is told, a name of `protocol.NEEDS`; uses_texts: whether it looks at the texts (a class says no by `uses_texts = False`);
+    features: for methods that embed the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows
+    for queries and for the database; then nothing is fitted. embedder: makes `features` for an entity; identity: what such a
+    method depends on.
     """
 
     name: str

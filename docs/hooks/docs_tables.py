@@ -9,7 +9,7 @@ FORMULAS = {
     "stack": r"cosine after one fit",
     "qr": r"cosine in an orthonormal basis of \([W_1 \mid \dots \mid W_C]\)",
     "sum": r"\(\sum_c w_c s_c \,/\, \sum_c w_c\)",
-    "product": r"\(\prod_c \left(\frac{1 + s_c}{2}\right)^{w_c / \sum w}\)",
+    "product": r"\(\prod_c \left(\frac{1 + s_c}{2}\right)^{w_c / \sum w}\); of chances \(\prod_c s_c^{w_c / \sum w}\)",
     "min": r"\(\min_c s_c\)",
     "rrf": r"\(\sum_c \frac{w_c}{60 + \mathrm{rank}_c}\)",
 }
