@@ -6,19 +6,19 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from .fusion import FUSIONS
+from .fusion import FUSIONS, fusion_of
 from .image_methods import image_method_names, is_image_method
 from .methods import method_names
 from .methods.guard import plug_in_errors
 from .methods.importing import import_target
-from .methods.protocol import asked_names, is_privileged
+from .methods.protocol import asked_names, is_privileged, needs_of
 from .scoring.measures import FAMILIES
 
 _FUSIONS: Mapping[str, str] = {
-    "stack": "the paper's: the texts of all conditions in one fit (default)",
+    "stack": "the paper's: the texts of all conditions in one fit (default, but for posteriors)",
     "qr": "an orthonormal basis of all subspaces",
     "sum": "the weighted mean of the similarities",
-    "product": "the weighted geometric mean of the similarities, brought to [0, 1]",
+    "product": "the weighted geometric mean of the similarities, brought to [0, 1] (posteriors' default)",
     "min": "the smallest similarity",
     "rrf": "reciprocal rank fusion",
 }
@@ -26,7 +26,8 @@ _FUSIONS: Mapping[str, str] = {
 
 def methods() -> list[dict[str, Any]]:
     """Every method with a short name: name, target, summary, parameters with defaults,
-    kind ("image" embeds pictures anew for each set of conditions), what it asks for, privileged.
+    kind ("image" embeds pictures anew for each set of conditions), what it asks for, privileged, needs (a name of
+    `NEEDS`), fusion (how it joins conditions where the user does not say).
 
     Classes are imported; one of another package that cannot be raises InputError with its name.
     """
@@ -55,4 +56,6 @@ def _method(name: str, target: str) -> dict[str, Any]:
             "kind": "image" if is_image_method(found) else "feature",
             "asks": [] if is_image_method(found) else list(asked_names(found)),
             "privileged": not is_image_method(found) and is_privileged(found),
+            "needs": "texts" if is_image_method(found) else needs_of(found),
+            "fusion": fusion_of(found),
         }

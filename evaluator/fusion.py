@@ -4,11 +4,13 @@
 
     qr       the subspaces: an orthonormal basis of [W_1 | ... | W_C], and the cosine in it
     sum      the similarities: s = sum_c w_c s_c / sum_c w_c
-    product  s = prod_c ((1 + s_c) / 2)^(w_c / sum w): the geometric mean of similarities brought to [0, 1]
+    product  s = prod_c ((1 + s_c) / 2)^(w_c / sum w): the geometric mean of similarities brought to [0, 1]; chances, which
+             methods of posteriors give, are there already: s = prod_c s_c^(w_c / sum w)
     min      s = min_c s_c
     rrf      the ranks: s = sum_c w_c / (60 + rank_c) (Cormack et al., SIGIR 2009), equal scores sharing their mean rank
 
 One stacked SVD is dominated by the condition whose texts are more or more spread; the others give each condition its say.
+A class may state its own by `fusion`; "stack" is the usual one.
 """
 
 from __future__ import annotations
@@ -44,13 +46,30 @@ def check_fusion(name: str) -> None:
         )
 
 
-def combiner(fusion: str, weights: Sequence[float]) -> Combine:
-    """Return what joins a block of scores a condition, each (B, N), into one (B, N): product, min or rrf."""
+def fusion_of(method: object) -> str:
+    """How `method`, an instance or a class, joins conditions where the user does not say; raises as `check_fusion`."""
+    own = str(getattr(method, "fusion", STACK))
+    check_fusion(own)
+    return own
+
+
+def gives_chances(method: object) -> bool:
+    """Whether the similarities of `method` are chances in [0, 1]: inner products of a class whose own fusion is product."""
+    return (
+        getattr(method, "similarity", "cosine") == "inner" and getattr(method, "fusion", STACK) == "product"
+    )
+
+
+def combiner(fusion: str, weights: Sequence[float], *, chances: bool = False) -> Combine:
+    """Return what joins a block of scores a condition, each (B, N), into one (B, N): product, min or rrf.
+
+    chances: the scores are in [0, 1], where a product takes them as they are.
+    """
     share = np.asarray(weights, np.float64) / np.sum(weights)
     if fusion == "min":
         return lambda blocks: np.minimum.reduce(list(blocks))
     if fusion == "product":
-        return lambda blocks: _product(blocks, share)
+        return lambda blocks: _product(blocks if chances else [(1 + block) / 2 for block in blocks], share)
     if fusion == "rrf":
         return lambda blocks: _reciprocal_ranks(blocks, np.asarray(weights, np.float64))
     raise ValueError(fusion)
@@ -91,10 +110,10 @@ def joint_basis(
 
 
 def _product(blocks: Sequence[FloatArray], share: Float64Array) -> FloatArray:
-    """Rounding may leave a cosine just below -1."""
+    """Rounding may leave a similarity just below 0."""
     total = np.ones_like(blocks[0])
     for block, power in zip(blocks, share, strict=True):
-        total *= np.maximum((1 + block) / 2, 0) ** block.dtype.type(power)
+        total *= np.maximum(block, 0) ** block.dtype.type(power)
     return total
 
 

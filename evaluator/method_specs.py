@@ -18,12 +18,12 @@ from typing import Any
 from clay_eval.schemas.errors import InputError
 
 from .arrays import FloatArray
-from .fusion import STACK, check_fusion
+from .fusion import STACK, check_fusion, fusion_of
 from .image_methods import image_method_names, is_image_method
-from .methods import BUILT_IN, MethodFactory, resolve_method
+from .methods import BUILT_IN, MethodFactory, method_names, resolve_method
 from .methods.guard import guarded, plug_in_errors
 from .methods.importing import import_target
-from .methods.protocol import Scalar, asked_names, is_privileged
+from .methods.protocol import Scalar, asked_names, is_privileged, needs_of
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _BARE = r'[^\s,="()][^,="()]*?'
@@ -36,14 +36,17 @@ _WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "none": "none", "n
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """A method's name or `package.module:Class`, its parameters, and how it joins several conditions."""
+    """A method's name or `package.module:Class`, its parameters, and how it joins several conditions.
+
+    fusion: None for the class's own, which is "stack" unless the class says otherwise.
+    """
 
     name: str
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
-    fusion: str = STACK
+    fusion: str | None = None
 
     def __str__(self) -> str:
-        given = dict(self.parameters) | ({} if self.fusion == STACK else {"fusion": self.fusion})
+        given = dict(self.parameters) | ({} if self.fusion is None else {"fusion": self.fusion})
         inside = ", ".join(f"{name}={_written(given[name])}" for name in sorted(given))
         return f"{self.name}({inside})" if inside else self.name
 
@@ -52,10 +55,11 @@ class MethodSpec:
 class Method:
     """What the engine runs: fresh instances by `factory`, conditions joined by `fusion`, `name` for the report.
 
-    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels or the like;
-    uses_texts: whether it looks at the texts (a class says no by `uses_texts = False`); features: for methods that embed
-    the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows for queries and for the
-    database; then nothing is fitted. embedder: makes `features` for an entity; identity: what such a method depends on.
+    asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels of images; needs: what it
+    is told, a name of `protocol.NEEDS`; uses_texts: whether it looks at the texts (a class says no by `uses_texts = False`);
+    features: for methods that embed the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows
+    for queries and for the database; then nothing is fitted. embedder: makes `features` for an entity; identity: what such a
+    method depends on.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Method:
     features: Features | None = None
     embedder: Callable[[str], Features] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
+    needs: str = "texts"
 
     def of_entity(self, name: str) -> Method:
         """The method ready for the images of one entity."""
@@ -88,9 +93,11 @@ def parse_spec(text: str) -> MethodSpec:
             raise _unreadable(text)
         parameters[found["name"]] = _value(found["value"], text)
         place = found.end()
-    fusion = str(parameters.pop("fusion", STACK))
-    check_fusion(fusion)
-    return MethodSpec(match["name"], parameters, fusion)
+    fusion = parameters.pop("fusion", None)
+    if fusion is not None:
+        check_fusion(str(fusion))
+    usual = fusion == STACK and _own_fusion(match["name"]) == STACK
+    return MethodSpec(match["name"], parameters, None if fusion is None or usual else str(fusion))
 
 
 def prepare_methods(
@@ -149,13 +156,23 @@ def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
     return Method(
         str(spec),
         factory,
-        spec.fusion,
+        spec.fusion or fusion_of(instance),
         asked_names(instance),
         is_privileged(instance),
         f"{type(instance).__module__}:{type(instance).__qualname__}",
         bool(getattr(instance, "uses_texts", True)),
         identity=dict(getattr(instance, "identity", {})),
+        needs=needs_of(instance),
     )
+
+
+def _own_fusion(name: str) -> str:
+    """How a method joins conditions where the user does not say; "stack" for what cannot be imported."""
+    target = name if ":" in name else method_names().get(name)
+    try:
+        return STACK if target is None else fusion_of(import_target(target))
+    except InputError:
+        return STACK
 
 
 def _value(written: str, spec: str) -> Scalar:

@@ -28,7 +28,7 @@ def image_methods(
     """
 
     def prepare(spec: MethodSpec) -> Method:
-        if spec.fusion != STACK:
+        if spec.fusion not in (None, STACK):
             raise InputError(
                 f"{spec.name} is asked for all conditions at once, so there is nothing to join",
                 where=str(spec),

@@ -11,7 +11,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 
 from .arrays import FloatArray, as_floats, require_finite, take_rows, unit_rows
-from .fusion import STACK, Combine, combiner, joint_basis, weighted_columns
+from .fusion import STACK, Combine, combiner, gives_chances, joint_basis, weighted_columns
 from .method_specs import Method
 from .methods.linear import LinearMethod
 from .methods.protocol import FeatureMethod, NotApplicableError, Scalar, describe
@@ -154,7 +154,9 @@ class _Fit:
             for key, value in describe(fitted).items()
         }
         if self.method.fusion != "sum":
-            return Space(pairs, combiner(self.method.fusion, weights), learnt, *_totals(fits))
+            chances = all(gives_chances(fitted) for fitted, _, _ in fits)
+            combine = combiner(self.method.fusion, weights, chances=chances)
+            return Space(pairs, combine, learnt, *_totals(fits))
         queries, database = (weighted_columns(side, weights) for side in zip(*pairs, strict=True))
         return Space(((queries, database),), None, learnt, *_totals(fits))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+import scipy.stats
 
 
 def unit(rows):
@@ -170,6 +171,119 @@ def text_discriminant(q, v, t, a, ridge=1.0):
     return cosines((q - m) @ columns, (v - m) @ columns)
 
 
+def oas(s, points):
+    """Chen et al., IEEE TSP 2010, eq. 23, with the empirical covariance s of so many points."""
+    p = len(s)
+    numerator = (1 - 2 / p) * np.trace(s @ s) + np.trace(s) ** 2
+    denominator = (points + 1 - 2 / p) * (np.trace(s @ s) - np.trace(s) ** 2 / p)
+    rho = min(numerator / denominator, 1) if denominator > 0 else 1
+    return (1 - rho) * s + rho * np.trace(s) / p * np.eye(p)
+
+
+def expectation_maximisation(x, priors, start, steps=20):
+    """Means, covariance and log-likelihood of Gaussians of one covariance, priors (n, C) differing from image to image."""
+    p = start
+    for _ in range(steps):
+        means = [sum(p[i, c] * x[i] for i in range(len(x))) / p[:, c].sum() for c in range(p.shape[1])]
+        s = sum(
+            p[i, c] * np.outer(x[i] - means[c], x[i] - means[c])
+            for i in range(len(x))
+            for c in range(len(means))
+        ) / len(x)
+        s = oas(s, len(x)) + 1e-3 * np.mean(x**2) * np.eye(len(s))
+        weighted = priors * np.stack(
+            [scipy.stats.multivariate_normal(m, s).pdf(x).reshape(-1) for m in means], axis=1
+        )
+        p = weighted / weighted.sum(axis=1, keepdims=True)
+    return means, s, np.log(weighted.sum(axis=1)).sum()
+
+
+def text_mixture(q, v, t, a, groups=None, weight=0.8):
+    """groups: the number of the unnamed group of each image, or -1, where there are any."""
+    mean, mapped = tangent(t)
+    columns = reflection(unit(v.mean(axis=0)), mean) @ right_vectors(mapped, min(50, len(t) - 1))
+    named = value_texts(t, a["text_values"])
+    logits_q, logits_v = a["logit_scale"] * q @ named.T, a["logit_scale"] * v @ named.T
+
+    def zero_shot(logits, offsets):
+        odds = np.exp(logits - offsets - (logits - offsets).max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def learn(offsets, groups=None):
+        priors = start = zero_shot(logits_v, offsets)
+        if groups is not None:
+            unnamed = groups.max() + 1
+            others = np.full((len(v), unnamed), 0.3 / unnamed)
+            start = np.array(
+                [
+                    np.eye(len(named) + unnamed)[len(named) + g] if g >= 0 else [*row, *np.zeros(unnamed)]
+                    for row, g in zip(priors, groups, strict=True)
+                ]
+            )
+            priors = np.concatenate([0.7 * priors, others], axis=1)
+        return expectation_maximisation(v @ columns, priors, start)
+
+    offsets = np.zeros(len(named))
+    learnt = learn(offsets)
+    other = learn(logits_v.mean(axis=0))
+    if other[2] - learnt[2] > 0.5 * len(v):
+        offsets, learnt = logits_v.mean(axis=0), other
+    if groups is not None:
+        more = learn(offsets, groups)
+        assert more[2] - learnt[2] > columns.shape[1] * (groups.max() + 1) / 2 * np.log(len(v))
+        learnt = more
+
+    def posterior(images, logits):
+        priors = zero_shot(logits, offsets)
+        unnamed = len(learnt[0]) - len(named)
+        if unnamed:
+            others = np.full((len(images), unnamed), 0.3 / unnamed)
+            priors = np.concatenate([0.7 * priors, others], axis=1)
+        weighted = priors * np.stack(
+            [
+                scipy.stats.multivariate_normal(m, learnt[1]).pdf(images @ columns).reshape(-1)
+                for m in learnt[0]
+            ],
+            axis=1,
+        )
+        return weighted / weighted.sum(axis=1, keepdims=True)
+
+    same = posterior(q, logits_q) @ posterior(v, logits_v).T
+    return weight * same + (1 - weight) * (1 + cosines(q @ columns, v @ columns)) / 2
+
+
+def indirect(q, v, t, a, m=32, steps=5000, seed=0):
+    """Adam as Kingma and Ba write it, the gradient by hand."""
+    x = np.unique(t.round(12), axis=0)
+    u = np.random.default_rng(seed).normal(0, 0.01, (m, x.shape[1]))
+    first, second = np.zeros_like(u), np.zeros_like(u)
+    best, least, last = u, np.inf, 0
+    turn = 1 - 1e-7
+    for step in range(1, steps + 1):
+        code = x @ u.T
+        length = np.linalg.norm(code, axis=1, keepdims=True)
+        code = code / length
+        back = code @ u
+        size = np.linalg.norm(back, axis=1, keepdims=True)
+        back = back / size
+        c = (x * back).sum(axis=1)
+        inside = np.clip(c, -turn, turn)
+        slope = -1 / np.sqrt(1 - inside**2)
+        loss = np.mean(np.arccos(inside) + slope * (c - inside))
+        if loss < least:
+            best, least, last = u, loss, step
+        elif step - last >= 100:
+            break
+        by_back = (slope / len(x))[:, None] * x
+        by_back = (by_back - (by_back * back).sum(axis=1, keepdims=True) * back) / size
+        by_code = by_back @ u.T
+        by_code = (by_code - (by_code * code).sum(axis=1, keepdims=True) * code) / length
+        gradient = code.T @ by_back + by_code.T @ x
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        u = u - 0.01 * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    return cosines(q @ best.T, v @ best.T)
+
+
 LITERALS = {
     "raw": raw,
     "centred": centred,
@@ -191,6 +305,8 @@ LITERALS = {
     "clay-spectrum": clay_spectrum,
     "clay-values": clay_values,
     "text-discriminant": text_discriminant,
+    "text-mixture": text_mixture,
+    "indirect": indirect,
 }
 
 

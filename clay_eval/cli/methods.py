@@ -27,15 +27,17 @@ def register(app: typer.Typer) -> None:
 def methods(json: Json = False) -> None:
     """List methods with their parameters, ways to join several conditions, and measures."""
     from clay_eval.evaluator.catalogue import fusions, measures, methods
+    from clay_eval.evaluator.methods.protocol import NEEDS
 
     record: dict[str, Any] = {"methods": methods(), "fusions": fusions(), "measures": measures()}
-    lines = ["Methods (parameters with their defaults; * sees labels or is told more than texts)"]
-    for item in record["methods"]:
-        mark = " *" if item["privileged"] else ""
-        lines.append(f"  {item['name'] + mark:<22} {item['summary']}")
-        if item["parameters"]:
-            given = ", ".join(f"{name}={value}" for name, value in item["parameters"].items())
-            lines.append(f"  {'':<22} ({given})")
+    lines = ["Methods, by what they are told (parameters with their defaults)"]
+    for needs, told in NEEDS.items():
+        lines += ["", f"{told[0].upper()}{told[1:]}"]
+        for item in (item for item in record["methods"] if item["needs"] == needs):
+            lines.append(f"  {item['name']:<22} {item['summary']}")
+            if item["parameters"]:
+                given = ", ".join(f"{name}={value}" for name, value in item["parameters"].items())
+                lines.append(f"  {'':<22} ({given})")
     for title, part in (("Several conditions: fusion=", "fusions"), ("Measures", "measures")):
         lines += ["", title, *(f"  {item['name']:<22} {item['summary']}" for item in record[part])]
     emit(json, record, *lines)

@@ -9,7 +9,7 @@ FORMULAS = {
     "stack": r"cosine after one fit",
     "qr": r"cosine in an orthonormal basis of \([W_1 \mid \dots \mid W_C]\)",
     "sum": r"\(\sum_c w_c s_c \,/\, \sum_c w_c\)",
-    "product": r"\(\prod_c \left(\frac{1 + s_c}{2}\right)^{w_c / \sum w}\)",
+    "product": r"\(\prod_c \left(\frac{1 + s_c}{2}\right)^{w_c / \sum w}\); of chances \(\prod_c s_c^{w_c / \sum w}\)",
     "min": r"\(\min_c s_c\)",
     "rrf": r"\(\sum_c \frac{w_c}{60 + \mathrm{rank}_c}\)",
 }
@@ -18,14 +18,15 @@ FORMULAS = {
 def methods() -> str:
     """Every method with a short name."""
     from clay_eval.evaluator.catalogue import methods as known
+    from clay_eval.evaluator.methods.protocol import NEEDS
 
     rows = []
     for item in known():
         given = ", ".join(f"`{_given(name, value)}`" for name, value in item["parameters"].items())
         asks = ", ".join(f"`{name}`" for name in item["asks"])
-        sees = "privileged" if item["privileged"] else "pictures" if item["kind"] == "image" else ""
+        sees = "pictures and texts" if item["kind"] == "image" else NEEDS[item["needs"]]
         rows.append((f"`{item['name']}`", given, asks, sees))
-    return _table(("method", "parameters and defaults", "`fit` asks for", ""), rows)
+    return _table(("method", "parameters and defaults", "`fit` asks for", "is told"), rows)
 
 
 def measures() -> str:

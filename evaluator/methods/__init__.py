@@ -16,18 +16,20 @@ from typing import Any
 from clay_eval.schemas.errors import InputError
 
 from .importing import import_target
-from .protocol import ASKABLE, FeatureMethod, asked_names, describe, is_privileged
+from .protocol import ASKABLE, NEEDS, FeatureMethod, asked_names, describe, is_privileged, needs_of
 
 __all__ = [
     "ASKABLE",
     "BUILT_IN",
     "ENTRY_POINTS",
+    "NEEDS",
     "FeatureMethod",
     "MethodFactory",
     "asked_names",
     "describe",
     "is_privileged",
     "method_names",
+    "needs_of",
     "resolve_method",
 ]
 
@@ -57,6 +59,8 @@ BUILT_IN = {
     "clay-spectrum": "clay_eval.evaluator.methods.clay_spectrum:CLAYSpectrum",
     "clay-values": "clay_eval.evaluator.methods.clay_values:CLAYValues",
     "text-discriminant": "clay_eval.evaluator.methods.text_discriminant:TextDiscriminant",
+    "text-mixture": "clay_eval.evaluator.methods.text_mixture:TextMixture",
+    "indirect": "clay_eval.evaluator.methods.indirect:InDiReCT",
 }
 
 

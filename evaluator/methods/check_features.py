@@ -55,11 +55,10 @@ def _sees_labels(factory: Callable[[], Any], asks: tuple[str, ...]) -> Finding:
     mixed = np.random.default_rng(1).permutation(sample.asked["database_labels"])
     other = replace(sample, asked=sample.asked | {"database_labels": mixed})
     moved = difference(_scores(factory, sample), _scores(factory, other))
-    declared = getattr(factory(), "privileged", False) is True
+    made = factory()
+    declared = getattr(made, "privileged", False) is True or getattr(made, "needs", "") == "labels"
     seen = f"asks for database_labels; similarities move by {moved:.2g} when they are mixed"
-    mend = (
-        "leave database_labels out, or set privileged = True in the class: it is then marked in every table"
-    )
+    mend = 'leave database_labels out, or set needs = "labels" in the class: it is then marked in every table'
     return finding(name, declared, seen + ("; declared privileged" if declared else ""), mend)
 
 

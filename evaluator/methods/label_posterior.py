@@ -1,12 +1,13 @@
-"""Images as zero-shot posteriors over the values of a condition: privileged, since the values are known to it.
+"""Images as zero-shot posteriors over the values of a condition, which it is told.
 
 With one unit text t_j a value (the normalised mean of its texts) and tau the encoder's logit scale:
 
     p(v) = softmax(tau t_j.v over the values j),  similarity <p, q>:
 
 the chance that both images show the same value, if the posteriors are right. It is an inner product and not a cosine,
-which `similarity = "inner"` says. Of several conditions at once it is the mean over them of their <p_c, q_c>, weighted
-where weights are given: rows are the posteriors side by side, each times sqrt(w_c / sum w).
+which `similarity = "inner"` says. Several conditions meet by their product, the chance that the images agree in all of them.
+One fit for several (fusion=stack) gives the mean over them of their <p_c, q_c>, weighted where weights are given: rows are
+the posteriors side by side, each times sqrt(w_c / sum w).
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-
-from clay_eval.schemas.errors import InputError
 
 from ..arrays import (
     Float64Array,
@@ -31,13 +30,15 @@ from ..arrays import (
 from .inputs import Codes, checked_texts, value_means
 from .linear import not_fitted
 from .options import checked_number
+from .posteriors import condition_shares, require_two_values
 
 
 class LabelPosterior:
     """Posteriors over a condition's values. Fitted: texts_ (values, d), n_values_, logit_scale_."""
 
-    privileged = True
+    needs = "values"
     similarity = "inner"
+    fusion = "product"
     n_values_: int
     logit_scale_: float
 
@@ -59,18 +60,11 @@ class LabelPosterior:
         means, conditions = value_means(
             checked_texts(text_features, width, text_weights), text_values, text_conditions
         )
-        if np.bincount(conditions).min() < 2:
-            raise InputError(
-                "a condition of a single value has no posterior",
-                where="text values",
-                expected="two values or more of every condition",
-            )
+        require_two_values(conditions)
         self.logit_scale_ = checked_number(logit_scale, "logit_scale", above=True)
         self.texts_, self.n_values_ = means.rows, len(means.rows)
         self._conditions: Codes = conditions
-        first = np.unique(conditions, return_index=True)[1]
-        weights = np.ones(len(first)) if means.weights is None else means.weights[first]
-        self._scales: Float64Array = np.sqrt(weights / weights.sum())
+        self._scales: Float64Array = np.sqrt(condition_shares(conditions, means.weights))
         return self
 
     def transform(self, features: npt.ArrayLike) -> FloatArray:

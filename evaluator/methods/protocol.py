@@ -4,6 +4,9 @@ What `fit` needs beyond the two arrays it asks for by the name of a further para
 `def fit(self, database_features, text_features, text_values, logit_scale=100.0)` gets the texts' values and the
 encoder's scale. `ASKABLE` lists the names. Optional, for methods that treat queries otherwise than database images:
 `transform_queries(features (M, d)) -> (M, k)`.
+
+Facts that a class may state: `needs`, a name of `NEEDS`; `similarity = "inner"` where rows are compared by inner product and
+not by cosine; `fusion`, how several conditions meet where the user does not say (see `fusion`; "stack" by default).
 """
 
 from __future__ import annotations
@@ -35,7 +38,17 @@ ASKABLE: Mapping[str, str] = MappingProxyType(
 )
 """What `fit` may ask for, with what it then gets."""
 
+NEEDS: Mapping[str, str] = MappingProxyType(
+    {
+        "texts": "images and texts only",
+        "values": "the values that texts name",
+        "labels": "labels of images (privileged)",
+    }
+)
+"""What a method is told, least first. A class says it by `needs`; by default it follows from what `fit` asks for."""
+
 _PRIVILEGED = "database_labels"
+_VALUES = "text_values"
 
 
 class NotApplicableError(InputError):
@@ -90,9 +103,31 @@ def asked_names(method: object) -> tuple[str, ...]:
     return tuple(p.name for p in further if p.name in ASKABLE and p.kind is not p.POSITIONAL_ONLY)
 
 
+def needs_of(method: object) -> str:
+    """Return what `method`, an instance or a class, is told: a name of `NEEDS`.
+
+    What `fit` asks for, or what the class says by `needs`, whichever is more; `privileged = True` says "labels".
+
+    Raises InputError for `needs` of another name.
+    """
+    names = asked_names(method)
+    said = getattr(method, "needs", "texts")
+    if said not in NEEDS:
+        kind = method if isinstance(method, type) else type(method)
+        raise InputError(
+            f"{kind.__name__} needs something that there is not",
+            where=f"{kind.__module__}.{kind.__qualname__}.needs",
+            expected=f"one of {tuple(NEEDS)}",
+            found=repr(said),
+        )
+    sees_labels = bool(getattr(method, "privileged", False)) or _PRIVILEGED in names
+    asked = "labels" if sees_labels else "values" if _VALUES in names else "texts"
+    return max(str(said), asked, key=list(NEEDS).index)
+
+
 def is_privileged(method: object) -> bool:
-    """Whether `method`, an instance or a class, sees labels: it asks for them, or says so by `privileged = True`."""
-    return bool(getattr(method, "privileged", False)) or _PRIVILEGED in asked_names(method)
+    """Whether `method`, an instance or a class, sees labels of images: see `needs_of`."""
+    return needs_of(method) == "labels"
 
 
 def describe(method: object) -> dict[str, Scalar]:

@@ -31,8 +31,7 @@ class SupervisedLDA(LinearMethod):
     """
 
     uses_texts = False
-
-    privileged = True
+    needs = "labels"
     n_components_: int
     n_classes_: int
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..methods.protocol import NEEDS
+
 RAW, CLAY = "raw", "clay"
 RIVAL, CONTROL, PRIVILEGED = "rival", "control", "privileged"
 ROLES: Mapping[str, str] = {
     RIVAL: "",
     CONTROL: "Controls: subspaces that are not the condition's",
-    PRIVILEGED: "Privileged: told labels or the values' names, so no rivals",
+    PRIVILEGED: "Privileged: told labels of images, so no rivals",
 }
 """Role -> the heading of its rows in a table, in the order in which they stand."""
 
@@ -22,6 +24,7 @@ _OURS = frozenset(
         "clay_spectrum:CLAYSpectrum",
         "clay_values:CLAYValues",
         "text_discriminant:TextDiscriminant",
+        "text_mixture:TextMixture",
     )
 )
 
@@ -35,6 +38,13 @@ def role(report: Mapping[str, Any], method: str) -> str:
 def role_of(target: str, privileged: bool) -> str:
     """RIVAL, CONTROL or PRIVILEGED; target: `package.module:Class`."""
     return PRIVILEGED if privileged else CONTROL if target.startswith(_CONTROLS) else RIVAL
+
+
+def needs(report: Mapping[str, Any], method: str) -> str:
+    """What a method is told, in the words of NEEDS; reports of before say it by what a method is given."""
+    described = report["methods"].get(method, {})
+    values = "values" if "text_values" in described.get("sees", ()) else "texts"
+    return NEEDS[described.get("needs") or ("labels" if described.get("privileged") else values)]
 
 
 def is_ours(report: Mapping[str, Any], method: str) -> bool:

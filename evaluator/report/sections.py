@@ -7,7 +7,7 @@ from typing import Any
 
 from .comparisons import best_rivals, build_forest
 from .plots import Series, label_styles, scatter, shares, tracks
-from .roles import CLAY, RAW, is_ours, measure_title, method_title, role
+from .roles import CLAY, RAW, is_ours, measure_title, method_title, needs, role
 from .tables import build_table, percent
 
 CHARTED = 5
@@ -37,6 +37,7 @@ def method_sections(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "target": method["target"],
                 "parameters": ", ".join(f"{key} = {value}" for key, value in parameters.items()),
                 "sees": ", ".join(what.replace("_", " ") for what in method["sees"]),
+                "needs": needs(report, name),
                 "role": role(report, name),
                 "ours": is_ours(report, name),
                 "components": span,

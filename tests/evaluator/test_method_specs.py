@@ -16,6 +16,9 @@ from clay_eval.schemas.errors import InputError
         ("clay(n_components=30)", "clay(n_components=30)"),
         ("clay( fusion=sum,n_components=30 )", "clay(fusion=sum, n_components=30)"),
         ("clay(fusion=stack)", "clay"),
+        ("label-posterior(fusion=stack)", "label-posterior(fusion=stack)"),
+        ("label-posterior(fusion=product)", "label-posterior(fusion=product)"),
+        ("no.such.package:Method(fusion=stack)", "no.such.package:Method"),
         ("clay(log_map=False)", "clay(log_map=false)"),
         ("clay-spectrum(power=.5)", "clay-spectrum(power=0.5)"),
         ("pkg.sub:Class(depth=2, path=a/b.safetensors)", "pkg.sub:Class(depth=2, path=a/b.safetensors)"),
@@ -37,7 +40,7 @@ def test_a_spec_has_one_name(text, name):
         st.one_of(st.booleans(), st.integers(-99, 99), st.floats(0.001, 1000), st.text(max_size=12)),
         max_size=4,
     ),
-    st.sampled_from(["stack", "sum", "rrf"]),
+    st.sampled_from([None, "sum", "rrf"]),
 )
 def test_a_name_reads_back_as_its_spec(parameters, fusion):
     spec = MethodSpec("clay", parameters, fusion)

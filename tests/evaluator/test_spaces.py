@@ -168,6 +168,23 @@ def test_fusions_equal_their_formulas(world, fusion, weights):
         )
 
 
+@pytest.mark.parametrize("name", ["label-posterior", "text-mixture"])
+@pytest.mark.parametrize("weights", [{}, {"color": 3.0}])
+def test_posteriors_meet_by_their_product_unless_it_is_said_otherwise(world, name, weights):
+    extras = Extras(weights=weights)
+    singles = [space_of(world, name, condition)[0] for condition in ("category", "color")]
+    usual, stated, stacked = (
+        space_of(world, spec, "category", "color", extras=extras)[0]
+        for spec in (name, f"{name}(fusion=product)", f"{name}(fusion=stack)")
+    )
+    w = np.array([1.0, weights.get("color", 1.0)]) / (1.0 + weights.get("color", 1.0))
+    for query in (0, 4):
+        first, second = (space.scores(query) for space in singles)
+        np.testing.assert_allclose(usual.scores(query), first ** w[0] * second ** w[1], atol=1e-5)
+        np.testing.assert_allclose(usual.scores(query), stated.scores(query))
+        np.testing.assert_allclose(stacked.scores(query), w[0] * first + w[1] * second, atol=1e-5)
+
+
 def test_joined_subspaces_project_on_the_sum_of_both(world):
     space, task = space_of(world, "clay(fusion=qr)", "category", "color")
     group = task.groups[0]

@@ -5,6 +5,7 @@ import pytest
 from method_literals import LITERALS, cosines, make, unit, value_texts
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from clay_eval.evaluator.methods import needs_of, resolve_method
 from clay_eval.evaluator.methods.clay_spectrum import CLAYSpectrum
 from clay_eval.evaluator.methods.clay_values import CLAYValues
 from clay_eval.evaluator.methods.image_text import ImageText
@@ -41,6 +42,15 @@ def test_posteriors_of_two_conditions_are_averaged():
     np.testing.assert_allclose(scores(weighted, q, v), 0.75 * singles[0] + 0.25 * singles[1], atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["label-posterior", "text-mixture"])
+def test_similarities_of_posteriors_are_chances(name):
+    q, v, t, values, conditions, asked = stacked(1)
+    method = resolve_method(name)[1]().fit(v, t, values, conditions, logit_scale=asked["logit_scale"])
+    found = scores(method, q, v)
+    assert (found >= 0).all()
+    assert (found <= 1 + 1e-12).all()
+
+
 def test_posteriors_are_probabilities_at_any_scale():
     _, v, t, asked = make(1)
     for scale in (1e-3, 100.0, 1e6):
@@ -48,7 +58,7 @@ def test_posteriors_are_probabilities_at_any_scale():
         assert (rows >= 0).all()
         np.testing.assert_allclose(rows.sum(axis=1), 1)
     assert LabelPosterior.similarity == "inner"
-    assert LabelPosterior.privileged
+    assert needs_of(LabelPosterior) == "values"
     with pytest.raises(InputError, match="logit_scale"):
         LabelPosterior().fit(v, t, asked["text_values"], logit_scale=0.0)
     with pytest.raises(InputError, match="single value"):
