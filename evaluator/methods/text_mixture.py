@@ -115,7 +115,7 @@ class TextMixture:
         n_components: int = 50,
         weight: float = 0.8,
         unnamed: bool = True,
-        max_images: int = 20_000,
+        max_images: int = 10_000,
         random_state: int = 0,
     ) -> None:
         self.n_components = checked_components(n_components)

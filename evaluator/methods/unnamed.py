@@ -28,6 +28,7 @@ _FEWEST_IMAGES = 5
 _LEAST_SHARE = 1 / 3
 _STEPS = 50
 _STARTS = 4
+_CLUSTERED = 2500
 
 _LARGEST_COSINE = 0.5
 _SURE = 0.7
@@ -73,23 +74,25 @@ def unnamed_groups(
 def cluster(points: Float64Array, wanted: int, seed: int) -> Codes:
     """Return the k-means cluster of each point (n,), numbers from 0 without gaps, whatever the order of the points.
 
-    The best of four seeded k-means++ starts, by the sum of squares within.
+    The best of four seeded k-means++ starts, by the sum of squares within. Of 5,000 points or more, the centres are those
+    of 2,500 to 5,000 evenly taken from all in their lexical order.
     """
-    from scipy.cluster.vq import kmeans2
+    from scipy.cluster.vq import kmeans2, vq
 
     distinct, same = np.unique(points.round(9), axis=0, return_inverse=True)
     if len(distinct) <= wanted:
         return same.astype(np.intp)
     order = np.lexsort(points.round(9).T)
     rows = points[order]
+    some = rows[:: max(1, len(rows) // _CLUSTERED)]
     best, least = np.zeros(len(rows), np.intp), np.inf
     for start in range(_STARTS):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a cluster that ran empty is left out below
-            centres, found = kmeans2(
-                rows, wanted, iter=_STEPS, minit="++", rng=np.random.default_rng((seed, start))
-            )
-        within = float(((rows - centres[found]) ** 2).sum())
+            draw = np.random.default_rng((seed, start))
+            centres, _ = kmeans2(some, wanted, iter=_STEPS, minit="++", rng=draw)
+        found, distances = vq(rows, centres)
+        within = float((distances**2).sum())
         if within < least:
             best, least = found, within
     clusters = np.empty(len(rows), np.intp)
