@@ -13,7 +13,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 
 from ..arrays import unit_rows
-from ..condition_sets import askable
+from ..condition_sets import Conditions, askable
 from ..engine import plan_tasks, score_group, seeded_splits
 from ..protocol import Labelled, RetrievalGroup, RetrievalTask
 from ..results import GroupScores, Outcome
@@ -27,7 +27,6 @@ from . import embeddings, runs
 from .layout import (
     EMBEDDINGS,
     METHOD,
-    Conditions,
     Part,
     Record,
     open_part,
