@@ -17,6 +17,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.reading import refuse_missing
 
 INDEX = "model_index.json"
 DTYPES: Mapping[str, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -32,6 +33,8 @@ _MOVING_OR_SOUNDING = frozenset(
     {"num_frames", "video_length", "audio_length_in_s", "audio_end_in_s", "frames"}
 )
 _LOADING_FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
+_PROXY = re.compile(r"prox(y|ies)|socks", re.IGNORECASE)
+_OWN_CODE = re.compile(r"remote.code|custom code", re.IGNORECASE)
 _MADE_UP = re.compile("newly initialized|were not initialized|MISSING")
 _BLOCK = 1 << 20
 
@@ -56,6 +59,7 @@ def find_pipeline(model: str, revision: str | None = None, trust_remote_code: bo
         if revision is not None:
             raise InputError("a folder has no revisions", where="--revision", found=revision)
         return Source(folder, folder.resolve().name, None)
+    refuse_missing(model, "--model", f"a folder with {INDEX}, or a name on the Hugging Face Hub")
     if not _HUB_NAME.fullmatch(model):
         raise InputError(
             "there is no such model",
@@ -109,8 +113,20 @@ def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
             "this model cannot be loaded",
             where=where,
             found=_first_line(error),
-            hint="a model with code of its own needs --trust-remote-code; read that code first",
+            hint=_hint(error),
         ) from error
+
+
+def _hint(error: Exception) -> str:
+    """The way out for what the libraries raise while they fetch a model; running its code only where they ask for it."""
+    text = f"{error} {error.__cause__ or ''}"
+    if _PROXY.search(text):
+        return "this is about the network: see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+    if isinstance(error, AttributeError) or _OWN_CODE.search(text):
+        return "a model with code of its own needs --trust-remote-code; read that code first"
+    if isinstance(error, ImportError):
+        return "install the package that is named"
+    return "fetch the whole model again; or diffusers may be too old for it"
 
 
 def check_folder(folder: Path, trust_remote_code: bool = False) -> dict[str, Any]:

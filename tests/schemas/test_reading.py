@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.reading import open_regular, read_bytes
+from clay_eval.schemas.reading import open_regular, read_bytes, refuse_missing
 from clay_eval.schemas.validate import parse_json, read_text
 
 
@@ -73,3 +73,20 @@ def test_a_repeated_key_is_named_in_one_pass() -> None:
     many = ", ".join(f'"k{i}": 0' for i in range(100_000))
     with pytest.raises(InputError, match="'k99999' stands twice"):
         parse_json("{" + many + ', "k99999": 1}', "record")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["./none.safetensors", "../none", "/none/at/all", "~/none-at-all", "x.safetensors", "C:\\model", "./a:b"],
+)
+def test_a_name_that_can_only_be_a_path_says_that_nothing_is_there(name: str) -> None:
+    with pytest.raises(InputError, match="no such file or folder") as caught:
+        refuse_missing(name, "--encoder", "a folder")
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["ViT-B-32", "org/name", "ViT-B-32:laion2b", "ViT-B-32:w.safetensors", "hf-hub:a/b", "/"]
+)
+def test_other_names_pass(name: str) -> None:
+    refuse_missing(name, "--encoder", "a folder")
