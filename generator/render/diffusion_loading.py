@@ -19,8 +19,11 @@ from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.reading import refuse_missing
 
+from .fetch_hints import fetch_hint
+
 INDEX = "model_index.json"
 DTYPES: Mapping[str, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _OTHER_WEIGHTS = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5", ".onnx", ".pb", ".npz", ".gguf"}
@@ -33,8 +36,6 @@ _MOVING_OR_SOUNDING = frozenset(
     {"num_frames", "video_length", "audio_length_in_s", "audio_end_in_s", "frames"}
 )
 _LOADING_FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
-_PROXY = re.compile(r"prox(y|ies)|socks", re.IGNORECASE)
-_OWN_CODE = re.compile(r"remote.code|custom code", re.IGNORECASE)
 _MADE_UP = re.compile("newly initialized|were not initialized|MISSING")
 _BLOCK = 1 << 20
 
@@ -113,20 +114,8 @@ def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
             "this model cannot be loaded",
             where=where,
             found=_first_line(error),
-            hint=_hint(error),
+            hint=fetch_hint(error),
         ) from error
-
-
-def _hint(error: Exception) -> str:
-    """The way out for what the libraries raise while they fetch a model; running its code only where they ask for it."""
-    text = f"{error} {error.__cause__ or ''}"
-    if _PROXY.search(text):
-        return "this is about the network: see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
-    if isinstance(error, AttributeError) or _OWN_CODE.search(text):
-        return "a model with code of its own needs --trust-remote-code; read that code first"
-    if isinstance(error, ImportError):
-        return "install the package that is named"
-    return "fetch the whole model again; or diffusers may be too old for it"
 
 
 def check_folder(folder: Path, trust_remote_code: bool = False) -> dict[str, Any]:
