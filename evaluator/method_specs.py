@@ -13,9 +13,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.reading import is_path
 
 from .arrays import FloatArray
 from .fusion import STACK, check_fusion, fusion_of
@@ -202,6 +204,15 @@ def _written(value: Scalar) -> str:
 
 
 def _unreadable(text: str) -> InputError:
+    name = text.partition("(")[0].strip()
+    if is_path(name):
+        there = Path(name.partition(":")[0]).exists()
+        return InputError(
+            "a method is named by its module, not by a file" if there else "no such file",
+            where=f"--method {name}",
+            expected="NAME, or package.module:Class",
+            hint="PYTHONPATH=FOLDER clay-eval ... --method MODULE:CLASS",
+        )
     return InputError(
         "cannot read this method",
         where="--method",

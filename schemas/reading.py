@@ -16,6 +16,8 @@ from .errors import InputError
 UTF8_MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors and spreadsheets put before UTF-8 text."""
 _PIECE = 1 << 20
+_ROOTS = ("./", "../", "/", "~/")
+_FILES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".npz", ".json", ".py")
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -91,4 +93,24 @@ def refuse_wide_text(start: bytes, where: str | Path) -> None:
             expected="UTF-8",
             found="UTF-16 or UTF-32",
             hint="save it as UTF-8, or convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW",
+        )
+
+
+def is_path(name: str) -> bool:
+    """Whether a name of a model or method can only be meant as a place on disk.
+
+    >>> is_path("./model"), is_path("weights.safetensors"), is_path("org/name"), is_path("ViT-B-32:w.safetensors")
+    (True, True, False, False)
+    """
+    return name.startswith(_ROOTS) or "\\" in name or (":" not in name and name.lower().endswith(_FILES))
+
+
+def refuse_missing(name: str, where: str, expected: str) -> None:
+    """Raise InputError where `name` can only be a path and nothing is there; where: the option."""
+    if is_path(name) and not Path(name).expanduser().exists():
+        raise InputError(
+            "no such file or folder",
+            where=f"{where} {name}",
+            expected=expected,
+            found=None if Path(name).is_absolute() else f"nothing of that name in {Path.cwd()}",
         )

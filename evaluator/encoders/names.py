@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256
-from clay_eval.schemas.reading import check_regular_below
+from clay_eval.schemas.reading import check_regular_below, is_path, refuse_missing
 from clay_eval.schemas.validate import parse_json, read_text
 
 EMBEDDED = "embedded"
@@ -56,8 +56,16 @@ def parse_name(name: str) -> EncoderName:
         return EncoderName("hub", name, None, name, "hub")
     if name.startswith(TRANSFORMERS):
         return _of_transformers(name.removeprefix(TRANSFORMERS))
+    refuse_missing(name.removeprefix("local-dir:"), "--encoder", _FORMS)
     if name.startswith("local-dir:") or (name and Path(name).is_dir()):
         return _folder(Path(name.removeprefix("local-dir:")))
+    if is_path(name):
+        raise InputError(
+            "a file of weights does not say which model it is of",
+            where=f"--encoder {name}",
+            expected=_FORMS,
+            hint=f"MODEL:{name}, such as ViT-B-32:{name}",
+        )
     model, colon, pretrained = name.partition(":")
     model = model.replace("/", "-") if colon else model
     if not colon or not model or not pretrained:
@@ -138,6 +146,7 @@ def _of_transformers(name: str) -> EncoderName:
         raise InputError(
             "unknown encoder", where="--encoder", expected=_FORMS, found=repr(TRANSFORMERS + name)
         )
+    refuse_missing(base, "--encoder", "transformers:FOLDER_OR_NAME[@REVISION]")
     folder = Path(base).expanduser()
     if folder.is_dir():
         if (folder / CONFIG).is_file() and not (folder / "config.json").is_file():
@@ -207,7 +216,7 @@ def _weights_in(folder: Path) -> Path:
 
 def _check_weights(path: Path) -> None:
     if not path.is_file():
-        raise InputError("no such weights file", where=path)
+        raise InputError("no such file of weights", where=path)
     if path.suffix != ".safetensors":
         raise InputError(
             "weights must be safetensors: other formats can run code when they are loaded",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.proxies import proxy_fault
-from clay_eval.schemas.reading import check_regular_below, open_regular
+from clay_eval.schemas.reading import check_regular_below, open_regular, refuse_missing
 
 from .devices import choose_device
 
@@ -60,6 +60,7 @@ def find_folder(name: str, where: str) -> ModelFolder:
     folder = Path(base).expanduser()
     if folder.is_dir():
         return ModelFolder(folder, folder.resolve().name)
+    refuse_missing(base, where, f"a folder with {CONFIG}, or ORG/NAME[@REVISION] of the Hugging Face Hub")
     if not _HUB_NAME.fullmatch(base) or revision == "":
         raise InputError(
             "there is no such model",

@@ -186,7 +186,7 @@ def read_combiner(path: Path) -> dict[str, Float64Array]:
             hint="convert them with safetensors.torch.save_file",
         )
     if not path.is_file():
-        raise InputError("no such weights file", where=path)
+        raise InputError("no such file of weights", where=path)
     try:
         stored = load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

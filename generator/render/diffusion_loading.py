@@ -17,11 +17,14 @@ from typing import Any
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.proxies import proxy_fault
-from clay_eval.schemas.reading import check_regular_below, open_regular
+from clay_eval.schemas.reading import check_regular_below, open_regular, refuse_missing
 from clay_eval.schemas.validate import parse_json, read_text
+
+from .fetch_hints import fetch_hint
 
 INDEX = "model_index.json"
 DTYPES: Mapping[str, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _OTHER_WEIGHTS = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5", ".onnx", ".pb", ".npz", ".gguf"}
@@ -58,6 +61,7 @@ def find_pipeline(model: str, revision: str | None = None, trust_remote_code: bo
         if revision is not None:
             raise InputError("a folder has no revisions", where="--revision", found=revision)
         return Source(folder, folder.resolve().name, None)
+    refuse_missing(model, "--model", f"a folder with {INDEX}, or a name on the Hugging Face Hub")
     if not _HUB_NAME.fullmatch(model):
         raise InputError(
             "there is no such model",
@@ -113,7 +117,7 @@ def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
             "this model cannot be loaded",
             where=where,
             found=_first_line(error),
-            hint="a model with code of its own needs --trust-remote-code; read that code first",
+            hint=fetch_hint(error),
         ) from error
 
 

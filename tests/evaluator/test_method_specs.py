@@ -91,3 +91,9 @@ def test_wrong_parameters_are_refused_before_anything_runs():
         prepare_methods(["clay(alignment=sideways)"])
     with pytest.raises(InputError, match="did you mean 'clay'"):
         prepare_methods(["cley"])
+
+
+@pytest.mark.parametrize("text", ["./mine.py", "./mine.py:Class", "../none.safetensors(a=1)"])
+def test_a_file_that_is_not_there_is_no_method(text: str) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        parse_spec(text)

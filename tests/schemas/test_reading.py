@@ -15,7 +15,13 @@ from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.failures import read_failures
 from clay_eval.schemas.fingerprint import file_sha256
-from clay_eval.schemas.reading import check_regular, check_regular_below, open_regular, read_bytes
+from clay_eval.schemas.reading import (
+    check_regular,
+    check_regular_below,
+    open_regular,
+    read_bytes,
+    refuse_missing,
+)
 from clay_eval.schemas.samples import read_plan
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.texts import load_texts
@@ -133,3 +139,20 @@ def test_json_with_too_many_values_is_not_parsed(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(InputError, match=r"not valid JSON[\s\S]*more than 1000 values"):
             parse_json(text, "a")
     assert parse_json(f'"{"word " * 300}"', "a")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["./none.safetensors", "../none", "/none/at/all", "~/none-at-all", "x.safetensors", "C:\\model", "./a:b"],
+)
+def test_a_name_that_can_only_be_a_path_says_that_nothing_is_there(name: str) -> None:
+    with pytest.raises(InputError, match="no such file or folder") as caught:
+        refuse_missing(name, "--encoder", "a folder")
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["ViT-B-32", "org/name", "ViT-B-32:laion2b", "ViT-B-32:w.safetensors", "hf-hub:a/b", "/"]
+)
+def test_other_names_pass(name: str) -> None:
+    refuse_missing(name, "--encoder", "a folder")
