@@ -29,7 +29,7 @@ SUBCATEGORIES = {
 AGES = ("child", "adult", "elderly")
 ACTIONS = ("running", "reading", "waving", "lifting weights")
 PLACES = {"beach": "#f3dca0", "forest": "#2b6b3c", "city street": "#9aa0a8", "snowy mountain": "#e8f1fa"}
-METHODS = ("raw", "clay", "ip-composer", "clay-values", "random-subspace", "label-posterior")
+METHODS = ("raw", "clay", "ip-composer", "clay-values", "random-subspace", "supervised-lda")
 PARENTS = {"subcategory": "category"}
 SHA = hashlib.sha256(b"x").hexdigest()
 

@@ -24,4 +24,5 @@ def condition_shares(conditions: Codes, weights: Float64Array | None) -> Float64
     """Return w_c / sum w of every condition, from the condition and the weight of its texts, each (n,)."""
     first = np.unique(conditions, return_index=True)[1]
     chosen: Float64Array = np.ones(len(first)) if weights is None else weights[first]
-    return chosen / chosen.sum()
+    shares: Float64Array = chosen / chosen.sum()
+    return shares

@@ -110,7 +110,7 @@ def apart(points: Float64Array, clusters: Codes, fewest: float) -> list[int]:
     means /= counts[:, None]
     residuals = points - means[clusters]
     within = shrunk(residuals.T @ residuals / len(points), len(points), points.var(axis=0))
-    precision = np.linalg.inv(within)
+    precision: Float64Array = np.linalg.inv(within)
     return [
         number
         for number in np.flatnonzero(counts >= fewest).tolist()

@@ -79,7 +79,14 @@ def test_every_score_and_notice_is_shown(made_report: tuple[dict[str, Any], Path
         assert f"{100 * result['ci_low']:.1f}–{100 * result['ci_high']:.1f}" in words
     for one in report["comparisons"]:
         assert one["method"] in words
-    for part in ("Controls:", "Privileged:", "this project's own method", "P@10", "Holm"):
+    for part in (
+        "Controls:",
+        "Privileged:",
+        "the values that texts name",
+        "this project's own method",
+        "P@10",
+        "Holm",
+    ):
         assert part in words
     assert "my.methods:Broken" in words
     assert "fit raised ValueError" in words
