@@ -37,6 +37,7 @@ from .report.warnings import Facts, report_warnings
 from .results import Compared, Failure, Outcome, Result
 from .settings import EvaluationSettings
 from .sources import ClayShards, ImageSource, Labels
+from .sources.names import count
 from .sources.notes import notes_of
 from .spaces import TextFeatures
 from .splits import Split, combination_codes, read_split
@@ -79,7 +80,8 @@ class Evaluation:
     def size(self) -> str:
         """How much there is to do, in words."""
         sets = sum(map(len, self.sets.values()))
-        return f"{sets:,} sets of conditions x {len(self.methods)} methods = {self.results:,} results"
+        parts = [count(sets, "set"), count(len(self.methods), "method"), count(self.results, "result")]
+        return "{} of conditions x {} = {}".format(*parts)
 
     def identity(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
         """The `inputs` and `settings` of a report on features of the encoder of this identity."""

@@ -13,7 +13,7 @@ from decimal import Decimal
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.words import VALUE_LENGTH, case_twins, nfc
 
-from .names import count, some
+from .names import count, listed, some
 
 Texts = Sequence[str]
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
@@ -63,21 +63,21 @@ def one_form(name: str, column: Texts) -> tuple[tuple[str, ...], list[str]]:
     same = _same_numbers(set(forms))
     if same:
         changed = sum(times for value, times in values.items() if composed[value] in same)
-        pairs = [f"{before} is {after}" for before, after in sorted(same.items())]
+        pairs = [f"{before!r} is {after!r}" for before, after in sorted(same.items())]
         notes.append(
-            f"{name!r}: numbers written in several ways are one value ({count(changed, 'label')}): {some(pairs)}"
+            f"{name!r}: numbers written in several ways are one value ({count(changed, 'label')}): {listed(pairs)}"
         )
     final = {value: same.get(text, text) for value, text in composed.items()}
     distinct = set(final.values())
     if twins := case_twins(distinct):
-        pairs = [" and ".join(group) for group in twins]
+        pairs = [" and ".join(map(repr, group)) for group in twins]
         notes.append(
-            f"{name!r}: values that differ in case only are counted as different: {some(pairs)}; write them alike if they "
+            f"{name!r}: values that differ in case only are counted as different: {listed(pairs)}; write them alike if they "
             "mean the same"
         )
     if equal := _equal_numbers(distinct):
-        pairs = [" and ".join(group) for group in equal]
-        notes.append(f"{name!r}: texts of the same number are counted as different: {some(pairs)}")
+        pairs = [" and ".join(map(repr, group)) for group in equal]
+        notes.append(f"{name!r}: texts of the same number are counted as different: {listed(pairs)}")
     return tuple(final[value] for value in column), notes
 
 

@@ -14,7 +14,7 @@ from clay_eval.schemas.words import nfc
 
 from .columns import Texts, check_lengths, left_out_notes, one_form, unusable
 from .files import Folder
-from .names import condition_name, some, unique_keys
+from .names import condition_name, listed, some, unique_keys
 from .table_rows import JSON_LINES, TableRows
 
 _NO_LABEL = "not a text, number or truth value of every picture"
@@ -135,8 +135,8 @@ def label_table(
         _check_column(name, labels[condition], place, where)
     renamed = {name: new for name, new in zip(kept, labels, strict=True) if name != new}
     if renamed:
-        pairs = [f"{name} is {new}" for name, new in renamed.items()]
-        notes.append(f"columns whose names were made plain: {some(pairs, 8)}")
+        pairs = [f"{name!r} is {new!r}" for name, new in renamed.items()]
+        notes.append(f"columns whose names were made plain: {listed(pairs, 8)}")
     ours = {condition_name(c, where): condition_name(p, where) for c, p in (parents or {}).items()}
     _check_parents(ours, labels)
     return LabelTable(labels, ours, notes=(*left_out_notes(left_out), *notes))

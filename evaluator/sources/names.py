@@ -60,12 +60,14 @@ def unique_keys(names: Sequence[str], origins: Sequence[str]) -> list[str]:
 
 def some(names: Iterable[str], most: int = 3, length: int = 60) -> str:
     """The first names, quoted and cut to `length` characters, and how many more there are."""
-    given = list(names)
-    cut = (name if len(name) <= length else f"{name[: length - 3]}..." for name in given[:most])
-    shown = ", ".join(map(repr, cut))
-    return shown + (f" and {len(given) - most} more" if len(given) > most else "")
+    return listed([repr(name if len(name) <= length else f"{name[: length - 3]}...") for name in names], most)
+
+
+def listed(items: Sequence[str], most: int = 3) -> str:
+    """The first items, and how many more there are."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
 def count(number: int, noun: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """`1 picture`, `2,000 pictures`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -49,7 +49,7 @@ def test_beyond_four_conditions_pairs_are_scored_unless_larger_sets_are_asked_fo
     write_columns(own_folder, ["a", "b"])
     outcome = evaluate()
     assert sets_of(outcome) == [1, 2, 3, 4]
-    assert "15 sets of conditions x 1 methods = 15 results" in outcome.err
+    assert "15 sets of conditions x 1 method = 15 results" in outcome.err
     assert "largest_set" not in json.loads(outcome.out)["settings"]
     write_columns(own_folder, ["c"])
     outcome = evaluate("--replace")

@@ -68,9 +68,9 @@ def test_limits_hold_where_the_table_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "values", "note"),
     [
-        (["1", "1.0", "true", "2"], ["1", "1", "1", "2"], "'1.0 is 1', 'true is 1'"),
+        (["1", "1.0", "true", "2"], ["1", "1", "1", "2"], "'1.0' is '1', 'true' is '1'"),
         (["0", "1", "False", "True"], ["0", "1", "0", "1"], "4 labels|2 labels"),
-        (["1", "1.00"], ["1", "1"], "1.00 is 1"),
+        (["1", "1.00"], ["1", "1"], "'1.00' is '1'"),
         (["1.0", "2.0"], ["1.0", "2.0"], ""),
         (["01", "1"], ["01", "1"], ""),
         (["true", "false"], ["true", "false"], ""),
