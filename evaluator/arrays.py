@@ -15,6 +15,8 @@ Float64Array = npt.NDArray[np.float64]
 _Float = TypeVar("_Float", bound=np.floating[Any])
 
 _CHUNK_ROWS = 4096
+_SMALLEST_SQUARE = 1e-200
+"""Below it, and above its inverse, squared lengths are too near to the ends of float64."""
 
 
 def as_floats(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -121,7 +123,10 @@ def mean_of_unit_rows(features: FloatArray) -> Float64Array:
     """Return the mean (d,) of the rows of `features` (M, d), each of unit length, in float64, chunk by chunk."""
     total = np.zeros(features.shape[1])
     for start in range(0, len(features), _CHUNK_ROWS):
-        total += unit_rows(features[start : start + _CHUNK_ROWS].astype(np.float64)).sum(axis=0)
+        rows = features[start : start + _CHUNK_ROWS].astype(np.float64)
+        squares = np.vecdot(rows, rows)
+        plain = squares.min() > _SMALLEST_SQUARE and squares.max() < 1 / _SMALLEST_SQUARE
+        total += (1 / np.sqrt(squares)) @ rows if plain else unit_rows(rows).sum(axis=0)
     return total / len(features)
 
 

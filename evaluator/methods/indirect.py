@@ -71,7 +71,7 @@ def learn_map(texts: Float64Array, start: Float64Array, max_steps: int) -> tuple
         elif step - last >= _PATIENCE:
             break
         adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         adam.step()
     return best, least, step
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..arrays import Float64Array, unit_rows
 from .inputs import Codes
-from .mixture import shrunk
+from .mixture import precision_root, shrunk
 
 _CLUSTERS_A_VALUE = 2
 _IMAGES_A_CLUSTER = 10
@@ -110,7 +110,8 @@ def apart(points: Float64Array, clusters: Codes, fewest: float) -> list[int]:
     means /= counts[:, None]
     residuals = points - means[clusters]
     within = shrunk(residuals.T @ residuals / len(points), len(points), points.var(axis=0))
-    precision: Float64Array = np.linalg.inv(within)
+    root = precision_root(within)
+    precision = root @ root.T
     return [
         number
         for number in np.flatnonzero(counts >= fewest).tolist()
