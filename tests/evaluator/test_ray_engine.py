@@ -78,15 +78,15 @@ def test_a_killed_worker_and_a_second_run_change_no_bit(
         import signal
 
         encoder = plain()
-        encode = encoder.encode_images
+        encode = encoder.encode_prepared  # type: ignore[attr-defined]
 
-        def encode_or_die(images: Any) -> Any:
-            if len(images) < 5 and not mark.exists():  # the rest of a unit
+        def encode_or_die(prepared: Any) -> Any:
+            if len(prepared) < 5 and not mark.exists():  # the rest of a unit
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return encode(images)
+            return encode(prepared)
 
-        encoder.encode_images = encode_or_die  # type: ignore[method-assign]
+        encoder.encode_prepared = encode_or_die  # type: ignore[attr-defined]
         return encoder
 
     store = FeatureStore(tmp_path / "there" / "features")

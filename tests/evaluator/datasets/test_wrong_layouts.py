@@ -134,7 +134,7 @@ def test_a_picture_of_too_many_bytes_and_a_link_out_of_the_folder(
     path.unlink()
     outside.rename(path)
     monkeypatch.setattr("clay_eval.evaluator.datasets.source.MAX_BYTES", 100)
-    refused("food101", folder, "too many bytes")
+    refused("food101", folder, "too large", "at most 100 bytes")
 
 
 EVIL = ("../secret", "/etc/passwd", "..\\secret", "a/../../b", "C:/x", "x\0y", "x\ny", "")
