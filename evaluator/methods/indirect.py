@@ -60,6 +60,17 @@ def learn_map(texts: Float64Array, start: Float64Array, max_steps: int) -> tuple
     """Return the best U (m, d) on the way from `start`, its loss, and the number of steps; texts (n, d), unit rows."""
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the arrays are small, and sums do not depend on the machine's cores
+    try:
+        return _adam(texts, start, max_steps)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _adam(texts: Float64Array, start: Float64Array, max_steps: int) -> tuple[Float64Array, float, int]:
+    import torch
+
     rows = torch.from_numpy(np.ascontiguousarray(texts))
     weights = torch.from_numpy(start.copy()).requires_grad_(True)
     adam = torch.optim.Adam([weights], lr=_RATE)
