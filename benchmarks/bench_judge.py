@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from clay_eval.generator.alignment.loading import load_judge
 from clay_eval.generator.alignment.texts import PROMPT
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.samples import SampleSpec

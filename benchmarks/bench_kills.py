@@ -23,10 +23,10 @@ from typing import Any
 from PIL import Image
 
 from clay_eval.generator.alignment.base import Verdict
-from clay_eval.generator.planning import SAMPLES, PlanRequest, write_plan
+from clay_eval.generator.plan.planning import SAMPLES, PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.rendering import render_plan
-from clay_eval.generator.shard_work import RenderOptions
+from clay_eval.generator.shards.rendering import render_plan
+from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.files import remove_leftovers
 from clay_eval.schemas.samples import SampleSpec, read_plan

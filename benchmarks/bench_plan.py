@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from clay_eval.generator.plan import Plan
-from clay_eval.generator.planning import SAMPLES, PlanRequest, write_plan
+from clay_eval.generator.plan.combinations import Plan
+from clay_eval.generator.plan.planning import SAMPLES, PlanRequest, write_plan
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.samples import read_plan
 from clay_eval.schemas.texts import shipped_texts

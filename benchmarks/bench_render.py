@@ -15,11 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from clay_eval.generator.planning import SAMPLES, PlanRequest, write_plan
+from clay_eval.generator.plan.planning import SAMPLES, PlanRequest, write_plan
 from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
 from clay_eval.generator.render.embedded import EMBEDDED, load_embedded
-from clay_eval.generator.rendering import render_plan
-from clay_eval.generator.shard_work import RenderOptions
+from clay_eval.generator.shards.rendering import render_plan
+from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.samples import read_plan
 

@@ -22,10 +22,10 @@ import numpy as np
 import webdataset as wds
 from PIL import Image
 
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.metadata import xmp_packet
-from clay_eval.generator.rendering import entity_facts
-from clay_eval.generator.shard_work import encode_image
+from clay_eval.generator.shards.rendering import entity_facts
+from clay_eval.generator.shards.work import encode_image
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.manifest import Making, Tally, shard_name, write_manifest
 from clay_eval.schemas.shards import ShardSample, write_shard

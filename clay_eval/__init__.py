@@ -16,15 +16,15 @@ _LAZY = {
     "CLAY": "clay_eval.evaluator.methods.clay",
     "ClayEvalError": "clay_eval.schemas.errors",
     "Inference": "clay_eval.evaluator.statistics.scoreboard",
-    "Labelled": "clay_eval.evaluator.protocol",
-    "Settings": "clay_eval.evaluator.engine",
-    "TextFeatures": "clay_eval.evaluator.spaces",
+    "Labelled": "clay_eval.evaluator.retrieval.tasks",
+    "Settings": "clay_eval.evaluator.retrieval.engine",
+    "TextFeatures": "clay_eval.evaluator.retrieval.spaces",
     "average_precision": "clay_eval.evaluator.scoring",
-    "evaluate_features": "clay_eval.evaluator.engine",
-    "load_encoder": "clay_eval.evaluator.encoders",
+    "evaluate_features": "clay_eval.evaluator.retrieval.engine",
+    "load_encoder": "clay_eval.evaluator.embedding.encoders",
     "parse_measures": "clay_eval.evaluator.scoring.measures",
-    "prepare_methods": "clay_eval.evaluator.method_specs",
-    "resolve_method": "clay_eval.evaluator.methods",
+    "prepare_methods": "clay_eval.evaluator.methods.support.specs",
+    "resolve_method": "clay_eval.evaluator.methods.support.registry",
     "results_of": "clay_eval.evaluator.statistics.scoreboard",
     "retrieval_scores": "clay_eval.evaluator.scoring",
 }
@@ -48,15 +48,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.encoders import load_encoder
-    from clay_eval.evaluator.engine import Settings, evaluate_features
-    from clay_eval.evaluator.method_specs import prepare_methods
-    from clay_eval.evaluator.methods import resolve_method
+    from clay_eval.evaluator.embedding.encoders import load_encoder
     from clay_eval.evaluator.methods.clay import CLAY
-    from clay_eval.evaluator.protocol import Labelled
+    from clay_eval.evaluator.methods.support.registry import resolve_method
+    from clay_eval.evaluator.methods.support.specs import prepare_methods
+    from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
+    from clay_eval.evaluator.retrieval.spaces import TextFeatures
+    from clay_eval.evaluator.retrieval.tasks import Labelled
     from clay_eval.evaluator.scoring import average_precision, retrieval_scores
     from clay_eval.evaluator.scoring.measures import parse_measures
-    from clay_eval.evaluator.spaces import TextFeatures
     from clay_eval.evaluator.statistics.scoreboard import Inference, results_of
     from clay_eval.schemas.errors import ClayEvalError
 

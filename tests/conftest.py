@@ -69,7 +69,7 @@ def _logging_kept() -> Iterator[None]:
 def cli() -> Cli:
     """Run `clay-eval ARGUMENTS` in this process: torch is loaded once for all tests, and maps get few iterations."""
     from clay_eval.cli import main
-    from clay_eval.evaluator.report import maps
+    from clay_eval.evaluator.evaluation import maps
 
     def call(*arguments: object) -> Outcome:
         before = sys.argv

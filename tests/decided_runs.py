@@ -11,9 +11,9 @@ from PIL import Image
 
 from clay_eval.generator.alignment.base import Verdict
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.rendering import render_plan, shard_tasks
 from clay_eval.generator.review.apply import apply_decisions
-from clay_eval.generator.shard_work import RenderOptions
+from clay_eval.generator.shards.rendering import render_plan, shard_tasks
+from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.manifest import read_manifest
 from clay_eval.schemas.samples import SampleSpec

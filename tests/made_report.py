@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from clay_eval.evaluator import engine, settings, splits
-from clay_eval.evaluator.protocol import Labelled
-from clay_eval.evaluator.report import build, gallery, inputs
-from clay_eval.evaluator.results import Failure
-from clay_eval.evaluator.sources import Labels, Unit
-from clay_eval.evaluator.spaces import TextFeatures
+from clay_eval.evaluator.evaluation import gallery, inputs, settings
+from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.report import build
+from clay_eval.evaluator.retrieval import engine, splits
+from clay_eval.evaluator.retrieval.results import Failure
+from clay_eval.evaluator.retrieval.spaces import TextFeatures
+from clay_eval.evaluator.retrieval.tasks import Labelled
 from clay_eval.evaluator.statistics import scoreboard
 
 COLORS = {"red": "#d33", "orange": "#f80", "green": "#2a4", "blue": "#26d", "black": "#222"}

@@ -9,11 +9,11 @@ from typing import Any
 
 from fake_judges import FakeJudge
 
-from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.rendering import render_plan
 from clay_eval.generator.review.apply import apply_decisions
-from clay_eval.generator.shard_work import RenderOptions
+from clay_eval.generator.shards.rendering import render_plan
+from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.manifest import read_manifest
 from clay_eval.schemas.shards import read_shard

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from clay_eval.evaluator.arrays import FloatArray, unit_rows
-from clay_eval.evaluator.evaluation import Evaluation, prepare
-from clay_eval.evaluator.features import EntityFeatures
-from clay_eval.evaluator.method_specs import Method
-from clay_eval.evaluator.settings import EvaluationSettings
-from clay_eval.evaluator.sources import Labels, Unit
+from clay_eval.evaluator.embedding.store import EntityFeatures
+from clay_eval.evaluator.evaluation.evaluate import Evaluation, prepare
+from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+from clay_eval.evaluator.methods.support.specs import Method
+from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.vectors.arrays import FloatArray, unit_rows
 
 KINDS = {"shoes": ("boot", "sandal"), "bags": ("tote", "clutch")}
 COLORS = ("red", "blue", "green")

@@ -31,10 +31,10 @@ def check_method(
     json: Json = False,
 ) -> None:
     """Check that a method keeps to what the evaluation relies on."""
-    from clay_eval.evaluator.method_specs import parse_spec
-    from clay_eval.evaluator.methods import resolve_method
-    from clay_eval.evaluator.methods.check import check_method as check
-    from clay_eval.evaluator.methods.guard import plug_in_errors
+    from clay_eval.evaluator.conformance.check import check_method as check
+    from clay_eval.evaluator.methods.support.guard import plug_in_errors
+    from clay_eval.evaluator.methods.support.registry import resolve_method
+    from clay_eval.evaluator.methods.support.specs import parse_spec
 
     spec = parse_spec(method)
     with plug_in_errors(spec.name, "when it was imported"):

@@ -77,7 +77,7 @@ def cost(
     """Time conditional similarity against the number of conditions, beside encoding again for each."""
     from clay_eval.evaluator.experiments.cost import CostSettings, find_costs, machine
     from clay_eval.evaluator.experiments.cost_findings import cost_findings
-    from clay_eval.evaluator.experiments.findings import Findings
+    from clay_eval.evaluator.report.findings import Findings
 
     default = CostSettings()
     settings = CostSettings(
@@ -127,10 +127,10 @@ def _encoders(
 ) -> tuple[Encode | None, Callable[[int], None], dict[str, Encode]]:
     """What encodes the study's pictures, decoded beforehand: the encoder, None where vectors come from files, and the
     image methods by their names."""
-    from clay_eval.evaluator.encoders import load_encoder
-    from clay_eval.evaluator.image_methods import load_image_method
-    from clay_eval.evaluator.sources import pictures
-    from clay_eval.evaluator.sources.images import decode_image
+    from clay_eval.evaluator.embedding.encoders import load_encoder
+    from clay_eval.evaluator.methods.images.registry import load_image_method
+    from clay_eval.evaluator.pictures.sources import pictures
+    from clay_eval.schemas.decoding import decode_image
 
     kept: dict[int, Any] = {}
 

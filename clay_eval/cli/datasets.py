@@ -10,7 +10,7 @@ import typer
 from .common import Json, emit, progress_bar
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.sources import ImageSource
+    from clay_eval.evaluator.pictures.sources import ImageSource
 
 EPILOG = """
 **Example**
@@ -48,14 +48,14 @@ def datasets(
     json: Json = False,
 ) -> None:
     """List the published data sets that can be read, or check a folder that holds one."""
-    from clay_eval.evaluator.datasets import parse_data_name
-    from clay_eval.evaluator.datasets.checking import (
+    from clay_eval.evaluator.pictures.benchmarks.checking import (
         catalogue_lines,
         catalogue_record,
         check_folder,
         check_lines,
         require_folder,
     )
+    from clay_eval.evaluator.pictures.benchmarks.naming import parse_data_name
     from clay_eval.schemas.errors import InputError
 
     require_folder(name, folder)
@@ -85,8 +85,8 @@ def datasets(
 
 
 def _write_galleries(source: ImageSource, path: Path) -> dict[str, object]:
-    from clay_eval.evaluator.datasets.genecis import ENTITY, galleries_record
-    from clay_eval.evaluator.datasets.source import BenchmarkSource
+    from clay_eval.evaluator.pictures.benchmarks.genecis import ENTITY, galleries_record
+    from clay_eval.evaluator.pictures.benchmarks.source import BenchmarkSource
     from clay_eval.schemas.files import write_text
     from clay_eval.schemas.fingerprint import canonical_json
 

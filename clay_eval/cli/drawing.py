@@ -13,8 +13,8 @@ from .common import RunFolder, progress_bar
 if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
     from clay_eval.generator.render.base import Renderer
-    from clay_eval.generator.rendering import Engine
-    from clay_eval.generator.shard_work import RenderOptions, Workshop
+    from clay_eval.generator.shards.rendering import Engine
+    from clay_eval.generator.shards.work import RenderOptions, Workshop
 
 DEFAULT_SIZE = 128
 EMBEDDED = "embedded"
@@ -69,7 +69,7 @@ class Drawing:
 
     def options(self) -> RenderOptions:
         """How pictures are stored."""
-        from clay_eval.generator.shard_work import RenderOptions
+        from clay_eval.generator.shards.work import RenderOptions
 
         endpoint = self.renderer is RendererName.endpoint
         usual = _ROUNDS * self.given.get("concurrency", _ROUNDS) if endpoint else 8
@@ -117,7 +117,7 @@ class Drawing:
                     )
             return None
         from clay_eval.generator.alignment.loading import load_judge
-        from clay_eval.generator.planning import plan_texts
+        from clay_eval.generator.plan.planning import plan_texts
 
         return load_judge(
             name,
@@ -130,9 +130,9 @@ class Drawing:
 
     def open_workshop(self, plan: Path, folder: Path) -> Workshop:
         """Renderer and judge, ready to make shards of `plan` in `folder`; for engines in other processes."""
-        from clay_eval.generator.planning import read_plan_record
-        from clay_eval.generator.rendering import plan_specs
-        from clay_eval.generator.shard_work import Workshop
+        from clay_eval.generator.plan.planning import read_plan_record
+        from clay_eval.generator.shards.rendering import plan_specs
+        from clay_eval.generator.shards.work import Workshop
 
         renderer, judge = self.make_renderer(), self.make_judge(plan)
         for spec in plan_specs(plan, read_plan_record(plan)):
@@ -149,9 +149,9 @@ def draw(
     engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Render the run's plan, or a part of it; return the manifest."""
-    from clay_eval.generator.parts import part_folder
-    from clay_eval.generator.planning import read_plan_record
-    from clay_eval.generator.rendering import render_plan
+    from clay_eval.generator.plan.planning import read_plan_record
+    from clay_eval.generator.shards.parts import part_folder
+    from clay_eval.generator.shards.rendering import render_plan
 
     folder = run.shards if part is None else part_folder(run.parts, part)
     total = read_plan_record(run.plan)["samples"]

@@ -14,7 +14,7 @@ from .engine import DrawingRecipe, render_engine
 if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
     from clay_eval.generator.render.base import Renderer
-    from clay_eval.schemas.ray_cluster import Resources
+    from clay_eval.ray.cluster import Resources
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def draw_elsewhere(
     run: RunFolder, drawing: Drawing, part: tuple[int, int] | None, resources: Resources
 ) -> dict[str, Any]:
     """Render the run's plan, or a part of it, on the cluster; return the manifest. The model is loaded by workers only."""
-    from clay_eval.generator.parts import part_folder
-    from clay_eval.generator.ray_identity import loaded_elsewhere
+    from clay_eval.generator.shards.parts import part_folder
+    from clay_eval.ray.identity import loaded_elsewhere
     from clay_eval.schemas.errors import InputError
 
     device = str(drawing.given.get("device", "auto"))

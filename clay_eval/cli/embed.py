@@ -12,10 +12,10 @@ from .common import Json, Out, RunFolder, emit, progress_bar
 from .engine import CpusPerWorker, EngineName, EngineOption, GpusPerWorker, Workers, ray_resources
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.encoders import Encoder
-    from clay_eval.evaluator.features import EmbedCounts
-    from clay_eval.evaluator.sources import ImageSource
-    from clay_eval.schemas.ray_cluster import Resources
+    from clay_eval.evaluator.embedding.encoders import Encoder
+    from clay_eval.evaluator.embedding.store import EmbedCounts
+    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.ray.cluster import Resources
 
 EPILOG = """
 **Example**
@@ -80,7 +80,7 @@ def embed(
     json: Json = False,
 ) -> None:
     """Turn every picture into one vector, once."""
-    from clay_eval.evaluator.encoders.names import request
+    from clay_eval.evaluator.embedding.encoders.names import request
     from clay_eval.schemas.files import locked
 
     resources = ray_resources(engine, workers, gpus_per_worker, cpus_per_worker)
@@ -99,7 +99,7 @@ def embed(
 
 def open_data(folder: RunFolder, data: Path | None, **own: Any) -> ImageSource:
     """Open the labelled pictures in `data`, or the run's own; `own` as in `open_source`."""
-    from clay_eval.evaluator.sources import open_source
+    from clay_eval.evaluator.pictures.opening import open_source
     from clay_eval.schemas.manifest import SETTINGS, read_manifest
 
     place = data or folder.shards
@@ -121,9 +121,9 @@ def embed_source(
 
     resources: has it done by workers of the Ray cluster; `device` is then theirs, and this machine needs no GPU.
     """
-    from clay_eval.evaluator.encoders.lazy import open_encoder
-    from clay_eval.evaluator.features import FeatureStore
-    from clay_eval.evaluator.features import embed as compute
+    from clay_eval.evaluator.embedding.lazy import open_encoder
+    from clay_eval.evaluator.embedding.store import FeatureStore
+    from clay_eval.evaluator.embedding.store import embed as compute
 
     total = sum(len(labels.keys) for labels in source.entities.values())
     with progress_bar("embed", total) as advance:
@@ -139,7 +139,7 @@ def embed_source(
         if resources is None:
             model = open_encoder(encoder, store, device, precision, batch_size)
             return compute(source, model, store, batch_size, report), model
-        from clay_eval.evaluator.features.ray_engine import EncoderRecipe, ray_engine
+        from clay_eval.ray.embedding import EncoderRecipe, ray_engine
 
         model = open_encoder(encoder, store, "cpu", precision, batch_size)
         recipe = EncoderRecipe(encoder, device, precision, batch_size)

@@ -14,8 +14,8 @@ from .drawing import Drawing, RendererName
 if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
     from clay_eval.generator.render.base import Renderer
-    from clay_eval.generator.rendering import Engine
-    from clay_eval.schemas.ray_cluster import Resources
+    from clay_eval.generator.shards.rendering import Engine
+    from clay_eval.ray.cluster import Resources
 
 
 class EngineName(StrEnum):
@@ -65,8 +65,8 @@ def ray_resources(
 
     Raises InputError if Ray is not installed, for values that make no sense, and for options that --engine local has not.
     """
+    from clay_eval.ray.cluster import Resources, require_ray
     from clay_eval.schemas.errors import InputError
-    from clay_eval.schemas.ray_cluster import Resources, require_ray
 
     if engine is EngineName.ray:
         resources = Resources(workers, gpus, 1.0 if cpus is None else cpus)
@@ -96,7 +96,7 @@ def render_engine(drawing: Drawing, plan: Path, folder: Path, resources: Resourc
     """The engine that makes the shards of `plan` in `folder` on the cluster; None for the local one."""
     if resources is None:
         return None
-    from clay_eval.generator.ray_engine import ray_engine
+    from clay_eval.ray.rendering import ray_engine
 
     learned = drawing.renderer is RendererName.diffusion or drawing.judge_name is not None
     can_use_gpus = learned and drawing.given.get("device") != "cpu"

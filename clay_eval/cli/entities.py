@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def entities(json: Json = False) -> None:
     """List the entity specs that come with the package."""
-    from clay_eval.generator.plan import Plan
+    from clay_eval.generator.plan.combinations import Plan
     from clay_eval.schemas.entity import load_entity, shipped_entities
 
     rows: dict[str, dict[str, Any]] = {}

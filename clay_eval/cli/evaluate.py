@@ -27,7 +27,7 @@ from .scoring import (
 )
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
 EPILOG = """
 **Examples**
@@ -134,7 +134,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score methods on every condition and combination of conditions, and write the report."""
-    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
     defaults = EvaluationSettings()
     settings = EvaluationSettings(
@@ -178,8 +178,8 @@ def evaluate(
 
 
 def _write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path) -> int:
-    from clay_eval.evaluator.evaluation import prepare
-    from clay_eval.evaluator.features.given import write_needed_texts
+    from clay_eval.evaluator.embedding.given import write_needed_texts
+    from clay_eval.evaluator.evaluation.evaluate import prepare
 
     evaluation = prepare(
         inputs.source,
@@ -207,7 +207,7 @@ def score(
 
     All that can be refused is refused before anything is computed or written.
     """
-    from clay_eval.evaluator.evaluation import REPORT, evaluate_source, prepare
+    from clay_eval.evaluator.evaluation.evaluate import REPORT, evaluate_source, prepare
 
     folder = inputs.folder
     if not replace:
@@ -243,8 +243,8 @@ def _as_before(settings: EvaluationSettings, inputs: Inputs) -> EvaluationSettin
     """
     from dataclasses import replace
 
-    from clay_eval.evaluator.condition_sets import EVERY_SIZE
-    from clay_eval.evaluator.evaluation import REPORT, read_report
+    from clay_eval.evaluator.evaluation.evaluate import REPORT, read_report
+    from clay_eval.evaluator.retrieval.condition_sets import EVERY_SIZE
 
     folder = inputs.folder.report
     if settings.largest_set is not None or not (folder / REPORT).exists():

@@ -11,8 +11,8 @@ from .common import emit, progress_bar
 from .scoring import Inputs
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.findings import Findings
     from clay_eval.evaluator.experiments.study import Study
+    from clay_eval.evaluator.report.findings import Findings
 
 Replace = Annotated[bool, typer.Option("--replace", help="Replace results that other settings made.")]
 MethodOption = Annotated[
@@ -43,10 +43,11 @@ def conduct(
 
     find: gets the studies, an entity each, and a function to be called when a step is done.
     """
-    from clay_eval.evaluator.condition_texts import texts_by_entity
-    from clay_eval.evaluator.experiments.record import FOLDER, finished, run_experiment
+    from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
+    from clay_eval.evaluator.evaluation.inputs import inputs_record
+    from clay_eval.evaluator.experiments.record import finished, run_experiment
     from clay_eval.evaluator.experiments.study import studies
-    from clay_eval.evaluator.report.inputs import inputs_record
+    from clay_eval.evaluator.report.experiment_records import FOLDER
 
     source, root = inputs.source, inputs.folder.root
     texts = texts_by_entity(source.entities, inputs.texts, inputs.plan, template)
@@ -68,7 +69,7 @@ def conduct(
 
 def show(json: bool, inputs: Inputs, record: Mapping[str, Any], table: str) -> None:
     """Print the record as JSON, or one of its tables, its warnings and where the rest lies."""
-    from clay_eval.evaluator.experiments.record import FOLDER, TABLES, table_of
+    from clay_eval.evaluator.report.experiment_records import FOLDER, TABLES, table_of
 
     folder = inputs.folder.root / FOLDER / record["name"]
     shown = next(one for one in record["tables"] if one["name"] == table)

@@ -23,7 +23,7 @@ from .scoring import (
 )
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
 EPILOG = """
 **Examples**
@@ -98,7 +98,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a finished report in the formats of other tools."""
-    from clay_eval.evaluator.evaluation import read_report
+    from clay_eval.evaluator.evaluation.evaluate import read_report
 
     place = RunFolder(out).report if RunFolder(out).report.is_dir() else out
     report = read_report(place)
@@ -165,9 +165,9 @@ def _runs(
     compress: bool,
 ) -> Path:
     """Rank again, after a check that all is as it was in the report, and return the index of what was written."""
-    from clay_eval.evaluator.evaluation import prepare
+    from clay_eval.evaluator.evaluation.evaluate import prepare
     from clay_eval.evaluator.exports.rankings import evaluation_rankings
-    from clay_eval.evaluator.exports.trec import INDEX, export_rankings
+    from clay_eval.evaluator.trec.writing import INDEX, export_rankings
 
     settings = _settings(report, split_file)
     chosen = _chosen(report, method)
@@ -195,8 +195,8 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
     """The settings that the report records."""
     from dataclasses import fields
 
-    from clay_eval.evaluator.condition_sets import EVERY_SIZE
-    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+    from clay_eval.evaluator.retrieval.condition_sets import EVERY_SIZE
     from clay_eval.schemas.errors import InputError
 
     found = report["settings"]
@@ -213,7 +213,7 @@ def _settings(report: dict[str, Any], split_file: Path | None) -> EvaluationSett
 
 
 def _chosen(report: dict[str, Any], method: list[str] | None) -> set[str]:
-    from clay_eval.evaluator.method_specs import parse_spec
+    from clay_eval.evaluator.methods.support.specs import parse_spec
     from clay_eval.schemas.errors import InputError
 
     known = report["settings"]["methods"]

@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
 
 def merge(out: Out, json: Json = False) -> None:
     """Bring the parts of a divided rendering together."""
-    from clay_eval.generator.parts import merge_parts
-    from clay_eval.generator.planning import read_plan_record
+    from clay_eval.generator.plan.planning import read_plan_record
+    from clay_eval.generator.shards.parts import merge_parts
 
     run = RunFolder(out)
     with progress_bar("merge", read_plan_record(run.plan)["samples"]) as advance:

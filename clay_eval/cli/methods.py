@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def methods(json: Json = False) -> None:
     """List methods with their parameters, ways to join several conditions, and measures."""
-    from clay_eval.evaluator.catalogue import fusions, measures, methods
-    from clay_eval.evaluator.methods.protocol import NEEDS
+    from clay_eval.evaluator.methods.catalogue import fusions, measures, methods
+    from clay_eval.evaluator.methods.support.protocol import NEEDS
 
     record: dict[str, Any] = {"methods": methods(), "fusions": fusions(), "measures": measures()}
     lines = ["Methods, by what they are told (parameters with their defaults)"]

@@ -10,7 +10,7 @@ import typer
 from .common import Json, Out, RunFolder, Seed, emit, progress_bar
 
 if TYPE_CHECKING:
-    from clay_eval.generator.llm.drafting import Draft
+    from clay_eval.generator.plan.llm.drafting import Draft
     from clay_eval.schemas.entity import EntitySpec
     from clay_eval.schemas.texts import ConditionTexts
 
@@ -148,8 +148,8 @@ def plan(
             )
         record = make_plan(folder, entity, count, seed, texts or [], exclusions)
     else:
-        from clay_eval.generator.llm.drafting import DraftOptions
-        from clay_eval.generator.llm.meter import Limits
+        from clay_eval.generator.plan.llm.drafting import DraftOptions
+        from clay_eval.generator.plan.llm.meter import Limits
 
         from .planner import LlmOptions, draft_plans, quality_of
 
@@ -204,7 +204,7 @@ def make_plan(
     exclusions: Path | None = None,
 ) -> dict[str, Any]:
     """Load specs and texts, and write the plan."""
-    from clay_eval.evaluator.condition_texts import texts_from_files
+    from clay_eval.evaluator.evaluation.condition_texts import texts_from_files
     from clay_eval.schemas.entity import load_entity
     from clay_eval.schemas.errors import InputError
     from clay_eval.schemas.texts import shipped_texts
@@ -234,7 +234,7 @@ def _write(
     count: int | None,
     seed: int,
 ) -> dict[str, Any]:
-    from clay_eval.generator.planning import PlanRequest, write_plan
+    from clay_eval.generator.plan.planning import PlanRequest, write_plan
 
     with progress_bar("plan", None) as advance:
         return write_plan(PlanRequest(specs, texts, count, seed), folder.plan, advance)
@@ -242,7 +242,7 @@ def _write(
 
 def _with_exclusions(specs: list[EntitySpec], table: Path) -> EntitySpec:
     """The one spec of `specs` with the exclusions of `table` in place of its own."""
-    from clay_eval.generator.llm.exclusion_table import read_exclusions
+    from clay_eval.generator.plan.llm.exclusion_table import read_exclusions
     from clay_eval.schemas.entity import parse_entity
     from clay_eval.schemas.errors import InputError
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from .common import RunFolder, progress_bar
 
 if TYPE_CHECKING:
-    from clay_eval.generator.llm.client import Server
-    from clay_eval.generator.llm.drafting import Draft, DraftOptions
-    from clay_eval.generator.llm.meter import Limits
+    from clay_eval.generator.plan.llm.client import Server
+    from clay_eval.generator.plan.llm.drafting import Draft, DraftOptions
+    from clay_eval.generator.plan.llm.meter import Limits
 
 DEFAULT_URL = "https://api.openai.com/v1"
 STEPS = 6
@@ -39,11 +39,11 @@ def draft_plans(
 
     Returns the drafts and a record of what was written, what it cost and what fell short.
     """
-    from clay_eval.generator.llm.asking import Asker
-    from clay_eval.generator.llm.client import ChatClient
-    from clay_eval.generator.llm.drafting import draft, write_draft
-    from clay_eval.generator.llm.local import MAX_TOKENS
-    from clay_eval.generator.llm.store import CallStore
+    from clay_eval.generator.plan.llm.asking import Asker
+    from clay_eval.generator.plan.llm.client import ChatClient
+    from clay_eval.generator.plan.llm.drafting import draft, write_draft
+    from clay_eval.generator.plan.llm.local import MAX_TOKENS
+    from clay_eval.generator.plan.llm.store import CallStore
     from clay_eval.schemas.files import locked, remove_leftovers
 
     place = folder.plan / "llm"
@@ -76,8 +76,8 @@ def draft_plans(
 
 def quality_of(drafts: list[Draft], encoder: str) -> dict[str, dict[str, dict[str, float]]]:
     """Entity -> condition -> number of texts, rank and share of variance between values, by `encoder`."""
-    from clay_eval.evaluator.encoders import load_encoder
-    from clay_eval.evaluator.text_quality import text_quality
+    from clay_eval.evaluator.embedding.encoders import load_encoder
+    from clay_eval.evaluator.vectors.text_quality import text_quality
 
     model = load_encoder(encoder)
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -111,8 +111,8 @@ def _server(llm: LlmOptions) -> Iterator[Server]:
     """The server that `--llm` names."""
     from urllib.parse import urlsplit
 
-    from clay_eval.generator.llm.client import Server
-    from clay_eval.generator.llm.local import local_server
+    from clay_eval.generator.plan.llm.client import Server
+    from clay_eval.generator.plan.llm.local import local_server
     from clay_eval.schemas.errors import InputError
     from clay_eval.schemas.secrets import known_secrets, of_key, of_url, without_userinfo
     from clay_eval.schemas.validate import read_text

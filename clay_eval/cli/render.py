@@ -258,7 +258,7 @@ def render(
     json: Json = False,
 ) -> None:
     """Draw the planned pictures into shards."""
-    from clay_eval.generator.rendering import parse_part
+    from clay_eval.generator.shards.rendering import parse_part
 
     of_pipelines = {
         "revision": revision,

@@ -28,7 +28,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the pages of a finished evaluation."""
-    from clay_eval.evaluator.evaluation import read_report
+    from clay_eval.evaluator.evaluation.evaluate import read_report
     from clay_eval.evaluator.report.pages import write_pages
 
     place = folder / "report" if (folder / "report" / "report.json").is_file() else folder

@@ -13,8 +13,8 @@ from .embed import BatchSize, Device, Precision, PrecisionOption
 from .scoring import Backend, Inputs, TemplateOption, TextsOption
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.engine import Settings
-    from clay_eval.evaluator.experiments.reproduce import EncoderUse, Found
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found
+    from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.schemas.texts import ConditionTexts
 
 EPILOG = """
@@ -71,11 +71,12 @@ def reproduce(
     json: Json = False,
 ) -> None:
     """Run the paper's protocol on what is there, and put each number beside the paper's."""
-    from clay_eval.evaluator.engine import Settings
-    from clay_eval.evaluator.experiments.record import FOLDER, run_experiment
-    from clay_eval.evaluator.experiments.reproduce import EncoderUse, Found, settings_record
-    from clay_eval.evaluator.experiments.reproduce_findings import NAME, findings
-    from clay_eval.evaluator.experiments.reproduce_lines import lines
+    from clay_eval.evaluator.experiments.record import run_experiment
+    from clay_eval.evaluator.report.experiment_records import FOLDER
+    from clay_eval.evaluator.reproduce.findings import NAME, findings
+    from clay_eval.evaluator.reproduce.lines import lines
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, settings_record
+    from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.evaluator.scoring.measures import parse_measure
 
     folder = RunFolder(out)
@@ -119,7 +120,7 @@ def _pairs(
     runtime: tuple[str, str, int],
 ) -> Iterator[tuple[Inputs, EncoderUse, Mapping[str, ConditionTexts]]]:
     """Every data set with every encoder. All data are opened, and texts assigned, before anything is embedded."""
-    from clay_eval.evaluator.condition_texts import texts_by_entity, texts_from_files
+    from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity, texts_from_files
     from clay_eval.schemas.errors import InputError
 
     own = folder.shards.resolve()
@@ -154,11 +155,11 @@ def _run(
     record: dict[str, Any],
     advance: Any,
 ) -> None:
-    from clay_eval.evaluator.experiments.reproduce import Job, run_job
-    from clay_eval.evaluator.features import FeatureStore
-    from clay_eval.evaluator.method_specs import Method, prepare_methods
-    from clay_eval.evaluator.reencoding import image_methods
-    from clay_eval.evaluator.report.inputs import inputs_record
+    from clay_eval.evaluator.embedding.store import FeatureStore
+    from clay_eval.evaluator.evaluation.inputs import inputs_record
+    from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
+    from clay_eval.evaluator.reproduce.reproduce import Job, run_job
+    from clay_eval.evaluator.retrieval.reencoding import image_methods
     from clay_eval.schemas.errors import InputError
 
     runtime = {"device": inputs.device, "precision": inputs.precision, "batch_size": inputs.batch_size}
@@ -203,8 +204,8 @@ def _demonstration(folder: RunFolder, seed: int) -> Path:
 
 def _rows(pairs: list[str]) -> dict[str, str]:
     """ROW=METHOD pairs; raises InputError for rows that have a method already, and for what cannot be read."""
-    from clay_eval.evaluator.experiments.reproduce_paper import OWN_ROWS
-    from clay_eval.evaluator.method_specs import parse_spec
+    from clay_eval.evaluator.methods.support.specs import parse_spec
+    from clay_eval.evaluator.reproduce.paper import OWN_ROWS
     from clay_eval.schemas.errors import InputError
 
     found: dict[str, str] = {}

@@ -57,7 +57,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Do it all: plan, render, embed, evaluate, report."""
-    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
     if renderer is RendererName.endpoint:

@@ -14,7 +14,7 @@ from .embed import Data, open_data
 from .scoring import ConditionOption, EntityOption, ParentOption, parents_of
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.sources import ImageSource
+    from clay_eval.evaluator.pictures.sources import ImageSource
     from clay_eval.evaluator.trec.scores import RunScores
 
 EPILOG = """

@@ -16,11 +16,11 @@ from .common import RunFolder, note
 from .embed import embed_source, open_data
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.evaluation import Evaluation
-    from clay_eval.evaluator.method_specs import Method
-    from clay_eval.evaluator.settings import EvaluationSettings
-    from clay_eval.evaluator.sources import ImageSource
-    from clay_eval.evaluator.supply import FeatureSupply, StoredFeatures
+    from clay_eval.evaluator.evaluation.evaluate import Evaluation
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+    from clay_eval.evaluator.methods.support.specs import Method
+    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.retrieval.vectors import FeatureSupply, StoredFeatures
 
 
 class Ties(StrEnum):
@@ -125,9 +125,9 @@ class Inputs:
 
     def identity(self) -> Mapping[str, Any]:
         """The identity of what makes the vectors; a model that the feature store does not know is loaded for it."""
-        from clay_eval.evaluator.encoders import load_encoder
-        from clay_eval.evaluator.encoders.names import request
-        from clay_eval.evaluator.features import FeatureStore
+        from clay_eval.evaluator.embedding.encoders import load_encoder
+        from clay_eval.evaluator.embedding.encoders.names import request
+        from clay_eval.evaluator.embedding.store import FeatureStore
 
         if self.features is not None:
             return self._given().identity
@@ -137,9 +137,9 @@ class Inputs:
     @contextmanager
     def supply(self) -> Iterator[FeatureSupply]:
         """Vectors of the pictures, computed now as far as the store lacks them; the store is locked meanwhile."""
-        from clay_eval.evaluator.encoders.names import request
-        from clay_eval.evaluator.features import FeatureStore
-        from clay_eval.evaluator.supply import StoredFeatures
+        from clay_eval.evaluator.embedding.encoders.names import request
+        from clay_eval.evaluator.embedding.store import FeatureStore
+        from clay_eval.evaluator.retrieval.vectors import StoredFeatures
         from clay_eval.schemas.files import locked
 
         if self.features is not None:
@@ -154,8 +154,8 @@ class Inputs:
             yield StoredFeatures(FeatureStore(self.folder.features), model)
 
     def _given(self) -> StoredFeatures:
-        from clay_eval.evaluator.features.given import GivenEncoder, GivenStore, read_given
-        from clay_eval.evaluator.supply import StoredFeatures
+        from clay_eval.evaluator.embedding.given import GivenEncoder, GivenStore, read_given
+        from clay_eval.evaluator.retrieval.vectors import StoredFeatures
 
         assert self.features is not None
         images = read_given(self.features)
@@ -164,8 +164,8 @@ class Inputs:
 
     def methods(self, settings: EvaluationSettings) -> list[Method]:
         """The methods that `settings` name; those that embed pictures keep their vectors in the run's feature store."""
-        from clay_eval.evaluator.features import FeatureStore
-        from clay_eval.evaluator.reencoding import image_methods
+        from clay_eval.evaluator.embedding.store import FeatureStore
+        from clay_eval.evaluator.retrieval.reencoding import image_methods
 
         runtime = {"device": self.device, "precision": self.precision, "batch_size": self.batch_size}
         return settings.prepared(image_methods(self.source, FeatureStore(self.folder.features), runtime))
@@ -174,7 +174,7 @@ class Inputs:
         """What can move a number by rounding, and is no part of a report's identity."""
         import torch
 
-        from clay_eval.evaluator.encoders.devices import choose_device
+        from clay_eval.evaluator.embedding.encoders.devices import choose_device
 
         return {
             "device": choose_device(self.device),

@@ -129,8 +129,8 @@ def submit(
     json: Json = False,
 ) -> None:
     """Pack a method's result on the run's data as a submission that others can check."""
-    from clay_eval.evaluator.evaluation import prepare
-    from clay_eval.evaluator.settings import EvaluationSettings
+    from clay_eval.evaluator.evaluation.evaluate import prepare
+    from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.evaluator.submissions.layout import EMBEDDINGS, METHOD, RUNS
     from clay_eval.evaluator.submissions.pack import About, Form, pack_submission, require_writable
 

@@ -136,7 +136,7 @@ def _notes(findings: Findings) -> list[str]:
 
 
 def _image_check() -> Callable[[bytes, str], Any]:
-    from clay_eval.evaluator.sources.images import decode_image
+    from clay_eval.schemas.decoding import decode_image
 
     return decode_image
 
@@ -154,7 +154,7 @@ def _comparing(beside: AgainstPlan | None, place: Path) -> Callable[[str, ShardS
 
 def _plan_beside(run: RunFolder) -> AgainstPlan | None:
     """The plan of a run's shards; None where there is none or it is not theirs, which its own check tells."""
-    from clay_eval.generator.planning import SAMPLES, read_plan_record
+    from clay_eval.generator.plan.planning import SAMPLES, read_plan_record
     from clay_eval.schemas.manifest import SETTINGS, read_manifest
     from clay_eval.schemas.planned import AgainstPlan
     from clay_eval.schemas.validate import read_sealed
@@ -189,7 +189,7 @@ def _listed(findings: Findings) -> Iterator[None]:
 
 def _check_plan(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
     """The plan is whole, and the one that the shards were made from."""
-    from clay_eval.generator.planning import read_plan_record
+    from clay_eval.generator.plan.planning import read_plan_record
 
     if not run.plan.exists():
         return
@@ -206,8 +206,8 @@ def _check_plan(run: RunFolder, manifest: dict[str, Any] | None, findings: Findi
 
 def _check_features(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
     """Every file of features is whole and holds numbers."""
-    from clay_eval.evaluator.features import ENCODER_FILE, FeatureStore
-    from clay_eval.evaluator.features.files import read_features
+    from clay_eval.evaluator.embedding.feature_files import read_features
+    from clay_eval.evaluator.embedding.store import ENCODER_FILE, FeatureStore
 
     store = FeatureStore(run.features)
     known = {store.encoder_folder(identity): identity for identity in store.identities()}
@@ -229,9 +229,9 @@ def _require_finite(path: Path, features: Any) -> None:
 
 def _check_report(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
     """The report is whole; if it is of shards and there are some here, it is of these, and of the features here."""
-    from clay_eval.evaluator.evaluation import REPORT, read_report
-    from clay_eval.evaluator.features import FeatureStore
-    from clay_eval.evaluator.sources import open_source
+    from clay_eval.evaluator.embedding.store import FeatureStore
+    from clay_eval.evaluator.evaluation.evaluate import REPORT, read_report
+    from clay_eval.evaluator.pictures.opening import open_source
 
     if not (run.report / REPORT).exists():
         return

@@ -17,7 +17,7 @@ import numpy as np
 from pictures import ENTITIES, make
 from PIL import Image
 
-from clay_eval.evaluator.encoders import Encoder, load_encoder
+from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.texts import shipped_texts
 

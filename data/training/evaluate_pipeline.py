@@ -29,10 +29,10 @@ from evaluate_encoder import value_vectors
 from pictures import ENTITIES
 from PIL import Image
 
-from clay_eval.evaluator.encoders import Encoder, load_encoder
+from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
 from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.alignment.loading import load_judge
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.base import Renderer
 from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
 from clay_eval.generator.render.embedded import load_embedded

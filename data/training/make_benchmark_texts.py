@@ -4,8 +4,8 @@
     python data/training/make_benchmark_texts.py --check    # exit code 1 if a file differs from what would be written
 
 `benchmark_wordings.json` holds, for each entity and condition, a carrier and the wordings of each value, the plain first.
-Values are spelt as the readers in `clay_eval.evaluator.datasets` spell them. Each text is the paper's template, "a photo of
-{c}", around the carrier, in which {a} is a wording after "a" or "an", and {c} the wording alone.
+Values are spelt as the readers in `clay_eval.evaluator.pictures.benchmarks` spell them. Each text is the paper's
+template, "a photo of {c}", around the carrier, in which {a} is a wording after "a" or "an", and {c} the wording alone.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ FORMULAS = {
 
 def methods() -> str:
     """Every method with a short name."""
-    from clay_eval.evaluator.catalogue import methods as known
-    from clay_eval.evaluator.methods.protocol import NEEDS
+    from clay_eval.evaluator.methods.catalogue import methods as known
+    from clay_eval.evaluator.methods.support.protocol import NEEDS
 
     rows = []
     for item in known():
@@ -31,14 +31,14 @@ def methods() -> str:
 
 def measures() -> str:
     """Every family of measures."""
-    from clay_eval.evaluator.catalogue import measures as known
+    from clay_eval.evaluator.methods.catalogue import measures as known
 
     return _table(("name", "what"), ((f"`{item['name']}`", item["summary"]) for item in known()))
 
 
 def fusions() -> str:
     """Every way to join several conditions, with its formula."""
-    from clay_eval.evaluator.catalogue import fusions as known
+    from clay_eval.evaluator.methods.catalogue import fusions as known
 
     rows = ((f"`{item['name']}`", item["summary"], FORMULAS[item["name"]]) for item in known())
     return _table(("fusion", "what", "score"), rows)
@@ -46,14 +46,14 @@ def fusions() -> str:
 
 def askable() -> str:
     """What fit may ask for by name."""
-    from clay_eval.evaluator.methods.protocol import ASKABLE
+    from clay_eval.evaluator.methods.support.protocol import ASKABLE
 
     return _table(("parameter of `fit`", "what it gets"), ((f"`{n}`", what) for n, what in ASKABLE.items()))
 
 
 def datasets() -> str:
     """Every published data set that can be read, with its conditions."""
-    from clay_eval.evaluator.datasets.checking import catalogue_record
+    from clay_eval.evaluator.pictures.benchmarks.checking import catalogue_record
 
     rows = []
     for name, item in catalogue_record().items():
@@ -86,7 +86,6 @@ def exit_codes() -> str:
 
 def error_kinds() -> Iterator[tuple[int, str, str]]:
     """Exit code, name and first line of the docstring of every class of errors that people see."""
-    import clay_eval.generator.llm.errors  # noqa: F401  (it adds a class)
     from clay_eval.schemas.errors import ClayEvalError
 
     for kind in ClayEvalError.__subclasses__():

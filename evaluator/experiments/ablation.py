@@ -13,12 +13,12 @@ from typing import Any
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText
 
-from ..engine import Settings, seeded_splits
-from ..method_specs import MethodSpec, parse_spec, prepare_methods
+from ..evaluation.settings import EvaluationSettings
+from ..methods.support.specs import MethodSpec, parse_spec, prepare_methods
+from ..retrieval.engine import Settings, seeded_splits
+from ..retrieval.spaces import TextFeatures
 from ..scoring import Ties
 from ..scoring.measures import parse_measure
-from ..settings import EvaluationSettings
-from ..spaces import TextFeatures
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
 from .study import Study, answerable, score_conditions
 

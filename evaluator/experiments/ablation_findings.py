@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 
-from ..text_directions import direction_share
-from ..text_quality import text_quality
+from ..report.findings import Cell, Column, Findings, Form, Table
+from ..vectors.text_directions import direction_share
+from ..vectors.text_quality import text_quality
 from .ablation import AXES, AblationSettings, Point, Sweep, composed
 from .ablation_plots import drawings
 from .compositions import COMPOSITIONS, GIVEN
-from .findings import Cell, Column, Findings, Form, Table
 from .study import Study, spread
 
 HINDSIGHT = (

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..report.findings import Drawing
 from .ablation import SWITCHES, Point
 from .compositions import COMPOSITIONS
-from .findings import Drawing
 from .plots import MARKERS, percent_axis, short, styles
 from .study import spread
 

@@ -23,10 +23,10 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array, FloatArray
-from ..method_specs import Method, MethodSpec, parse_spec, prepare_methods, reencodes
-from ..methods.protocol import FeatureMethod
-from ..spaces import make_space
+from ..methods.support.protocol import FeatureMethod
+from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods, reencodes
+from ..retrieval.spaces import make_space
+from ..vectors.arrays import Float64Array, FloatArray
 from .study import Study, whole_task
 
 RE_ENCODING = "re-encoding with this encoder"

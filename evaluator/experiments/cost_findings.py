@@ -7,8 +7,8 @@ from dataclasses import astuple, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..report.findings import Cell, Column, Drawing, Findings, Form, Table, shown_time
 from .cost import RE_ENCODING, Cost
-from .findings import Cell, Column, Drawing, Findings, Form, Table, shown_time
 from .plots import short, styles
 
 if TYPE_CHECKING:

@@ -14,16 +14,17 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.texts import ConditionTexts
 
-from ..arrays import Float64Array
-from ..condition_texts import texts_by_entity
-from ..galleries import GalleryQuery, GalleryScores, read_galleries, score_galleries
-from ..method_specs import Method, prepare_methods
-from ..report.inputs import inputs_record
+from ..evaluation.condition_texts import texts_by_entity
+from ..evaluation.inputs import inputs_record
+from ..methods.support.specs import Method, prepare_methods
+from ..pictures.gallery_queries import GalleryQuery, read_galleries
+from ..pictures.sources import ImageSource
+from ..report.findings import Column, Drawing, Findings, Table
+from ..retrieval.galleries import GalleryScores, score_galleries
+from ..retrieval.vectors import FeatureSupply, condition_features, extras
 from ..scoring.measures import parse_measures
-from ..sources import ImageSource
 from ..statistics import bootstrap_interval
-from ..supply import FeatureSupply, condition_features, extras
-from .findings import Column, Drawing, Findings, Table
+from ..vectors.arrays import Float64Array
 from .plots import percent_axis, short, styles
 
 if TYPE_CHECKING:

@@ -24,15 +24,15 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array, FloatArray
-from ..engine import Settings, score_group
-from ..method_specs import Method, prepare_methods
-from ..protocol import Codes, relevance_codes
+from ..evaluation.settings import EvaluationSettings
+from ..methods.support.specs import Method, prepare_methods
+from ..retrieval.engine import Settings, score_group
+from ..retrieval.spaces import make_space
+from ..retrieval.splits import Split, draw_split
+from ..retrieval.tasks import Codes, relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure
-from ..settings import EvaluationSettings
-from ..spaces import make_space
-from ..splits import Split, draw_split
+from ..vectors.arrays import Float64Array, FloatArray
 from .study import Study, telling, whole_task
 
 LEAK_SPLITS = ("combination", "image")

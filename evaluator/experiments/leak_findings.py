@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .findings import Cell, Column, Drawing, Findings, Form, Table
+from ..report.findings import Cell, Column, Drawing, Findings, Form, Table
 from .leak import Leak
 from .plots import HEAT, short
 from .study import spread

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array, FloatArray
+from ..vectors.arrays import Float64Array, FloatArray
 
 Ranks = npt.NDArray[np.int64]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.files import atomic_file
 
-from .findings import Drawing
+from ..report.findings import Drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

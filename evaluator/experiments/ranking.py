@@ -19,15 +19,15 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array, FloatArray
-from ..engine import seeded_splits
-from ..method_specs import Method, prepare_methods
-from ..protocol import RetrievalGroup, RetrievalTask, make_task
+from ..evaluation.settings import EvaluationSettings
+from ..methods.support.specs import Method, prepare_methods
+from ..retrieval.engine import seeded_splits
+from ..retrieval.spaces import Space, make_space
+from ..retrieval.splits import combination_codes
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..scoring import mean_over_groups
-from ..settings import EvaluationSettings
-from ..spaces import Space, make_space
-from ..splits import combination_codes
 from ..statistics import bootstrap_interval
+from ..vectors.arrays import Float64Array, FloatArray
 from .orders import (
     Ranks,
     RankSums,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .findings import Column, Drawing, Findings, Table
+from ..report.findings import Column, Drawing, Findings, Table
 from .plots import MARKERS, ORDERED, short
 from .ranking import Ordering
 

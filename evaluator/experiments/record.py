@@ -9,57 +9,21 @@ RUN/experiments/NAME/PLOT.svg, PLOT.png
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clay_eval.schemas.errors import IntegrityError
 from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed, write_text
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.software import versions
-from clay_eval.schemas.validate import check, read_sealed
+from clay_eval.schemas.validate import check
 
 from ..report.build import LONGEST_TITLE, clipped
-from .findings import Column, Findings, Table
+from ..report.experiment_records import FOLDER, NUMBERS, RECORD, TABLES, read_record
+from ..report.findings import Findings, Table
 from .plots import save
 
 SCHEMA = "clay-eval/experiment/1"
-FOLDER = "experiments"
-RECORD = "experiment.json"
-NUMBERS = "numbers.csv"
-TABLES = "tables.md"
-NAMES = ("ablate", "cost", "rank", "leak", "galleries", "reproduce")
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "torch")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure of an experiment in two formats, and what it shows in words."""
-
-    name: str
-    title: str
-    alt: str
-    svg: Path
-    png: Path
-
-
-@dataclass(frozen=True)
-class ExperimentRecord:
-    """A finished experiment, read and checked. `plot` is the SVG that stands for it."""
-
-    folder: Path
-    name: str
-    title: str
-    caption: str
-    fingerprint: str
-    plots: tuple[Plot, ...]
-    tables: tuple[Table, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def plot(self) -> Path:
-        """The first plot, as SVG."""
-        return self.plots[0].svg
 
 
 def run_experiment(
@@ -101,43 +65,6 @@ def finished(folder: Path, inputs: Mapping[str, Any], settings: Mapping[str, Any
         hint,
     )
     return before
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The sealed record of `folder`; raises IntegrityError where it, its numbers or a plot was changed."""
-    record = read_sealed(folder / RECORD, "experiment")
-    for name, digest in record["files"].items():
-        path = folder / name
-        if path.parent != folder or not path.is_file() or file_sha256(path) != digest:
-            raise IntegrityError(
-                "a file of the experiment is missing or was changed",
-                where=path,
-                hint=f"run clay-eval {record['name']} again with --replace",
-            )
-    return record
-
-
-def read_experiments(run_folder: Path) -> list[ExperimentRecord]:
-    """Return all finished experiments of a run, in the order of NAMES; raises IntegrityError for damaged ones."""
-    folders = [run_folder / FOLDER / name for name in NAMES]
-    return [_read(folder) for folder in folders if (folder / RECORD).is_file()]
-
-
-def _read(folder: Path) -> ExperimentRecord:
-    record = read_record(folder)
-    return ExperimentRecord(
-        folder=folder,
-        name=record["name"],
-        title=record["title"],
-        caption=record["caption"],
-        fingerprint=record["fingerprint"],
-        plots=tuple(
-            Plot(p["name"], p["title"], p["alt"], folder / p["svg"], folder / p["png"])
-            for p in record["plots"]
-        ),
-        tables=tuple(table_of(table) for table in record["tables"]),
-        warnings=tuple(record["warnings"]),
-    )
 
 
 def _record(
@@ -207,12 +134,6 @@ def _table_record(table: Table) -> dict[str, Any]:
         "columns": columns,
         "rows": [list(row) for row in table.rows],
     }
-
-
-def table_of(record: Mapping[str, Any]) -> Table:
-    """A table as it stands in a record."""
-    columns = tuple(Column(c["name"], c["title"], c["form"]) for c in record["columns"])
-    return Table(record["name"], record["title"], columns, tuple(tuple(row) for row in record["rows"]))
 
 
 def _json(value: Any) -> Any:

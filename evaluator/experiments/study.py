@@ -9,18 +9,18 @@ import numpy as np
 
 from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
-from ..arrays import Float64Array, FloatArray
-from ..condition_sets import askable
-from ..engine import Settings, evaluate_features
-from ..method_specs import Method
-from ..methods.inputs import checked_database
-from ..protocol import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
-from ..results import GroupScores
+from ..methods.support.inputs import checked_database
+from ..methods.support.specs import Method
+from ..pictures.sources import ImageSource
+from ..retrieval.condition_sets import askable
+from ..retrieval.engine import Settings, evaluate_features
+from ..retrieval.results import GroupScores
+from ..retrieval.spaces import Extras, TextFeatures
+from ..retrieval.splits import Split
+from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
+from ..retrieval.vectors import FeatureSupply, condition_features, extras
 from ..scoring import mean_over_groups
-from ..sources import ImageSource
-from ..spaces import Extras, TextFeatures
-from ..splits import Split
-from ..supply import FeatureSupply, condition_features, extras
+from ..vectors.arrays import Float64Array, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from clay_eval.schemas.errors import InputError
 
 from ..report.protocol import protocol
-from ..report.roles import PRIVILEGED, RIVAL, ROLES, measure_title, method_title, role
+from ..report.roles import PRIVILEGED, RIVAL, ROLES, method_title, role
+from ..scoring.measures import measure_title
 
 ABSENT = "–"
 MOST_COLUMNS = 8

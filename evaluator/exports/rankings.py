@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
-from ..engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
-from ..method_specs import Method, uses_texts
-from ..methods.protocol import NotApplicableError
-from ..protocol import Labelled, RetrievalGroup, RetrievalTask
-from ..spaces import Extras, Space, TextFeatures, make_space
-from ..splits import Split
-from ..supply import FeatureSupply, extras
-from .trec import Ranking, score_blocks
+from ..methods.support.protocol import NotApplicableError
+from ..methods.support.specs import Method, uses_texts
+from ..retrieval.engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
+from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
+from ..retrieval.splits import Split
+from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.vectors import FeatureSupply, extras
+from ..trec.writing import Ranking, score_blocks
 
 if TYPE_CHECKING:
-    from ..evaluation import Evaluation
+    from ..evaluation.evaluate import Evaluation
 
 Failed = Collection[tuple[str, str, tuple[str, ...]]]
 """Entity, method and conditions that an evaluation has no scores of."""
@@ -28,7 +28,7 @@ def evaluation_rankings(
     evaluation: Evaluation, supply: FeatureSupply, failed: Failed = ()
 ) -> Iterator[Ranking]:
     """Yield the rankings that `evaluate_source` scores, but for those that `failed`."""
-    from ..evaluation import encoded_texts
+    from ..evaluation.evaluate import encoded_texts
 
     features = supply.images(evaluation.source)
     for name, labels in evaluation.entities.items():

@@ -13,11 +13,11 @@ from typing import Self
 
 import numpy.typing as npt
 
-from ..projection import Projection
+from ..vectors.projection import Projection
 from .clay import CLAY
-from .linear import QueryMethod
-from .options import checked_choice, checked_components
-from .tangent import ALIGNMENTS, Alignment
+from .support.linear import QueryMethod
+from .support.options import checked_choice, checked_components
+from .support.tangent import ALIGNMENTS, Alignment
 
 
 class Asymmetric(QueryMethod):

@@ -10,9 +10,9 @@ from typing import Self
 
 import numpy.typing as npt
 
-from ..arrays import mean_of_unit_rows
-from .inputs import checked_database
-from .linear import LinearMethod
+from ..vectors.arrays import mean_of_unit_rows
+from .support.inputs import checked_database
+from .support.linear import LinearMethod
 
 
 class Centred(LinearMethod):

@@ -22,11 +22,11 @@ from typing import Self
 
 import numpy.typing as npt
 
-from ..arrays import Float64Array
-from .inputs import checked_database, checked_texts
-from .linear import LinearMethod
-from .options import checked_choice, checked_components, checked_flag
-from .tangent import ALIGNMENTS, MEANS, Alignment, Mean, aligned, tangent_basis
+from ..vectors.arrays import Float64Array
+from .support.inputs import checked_database, checked_texts
+from .support.linear import LinearMethod
+from .support.options import checked_choice, checked_components, checked_flag
+from .support.tangent import ALIGNMENTS, MEANS, Alignment, Mean, aligned, tangent_basis
 
 
 class CLAY(LinearMethod):

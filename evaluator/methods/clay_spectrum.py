@@ -15,11 +15,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import FloatArray, mean_of_unit_rows
-from .inputs import Texts, checked_database, checked_texts
-from .linear import LinearMethod
-from .options import checked_components, checked_number
-from .tangent import tangent_basis
+from ..vectors.arrays import FloatArray, mean_of_unit_rows
+from .support.inputs import Texts, checked_database, checked_texts
+from .support.linear import LinearMethod
+from .support.options import checked_components, checked_number
+from .support.tangent import tangent_basis
 
 
 class CLAYSpectrum(LinearMethod):

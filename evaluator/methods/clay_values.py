@@ -16,7 +16,7 @@ from typing import Self
 import numpy.typing as npt
 
 from .clay_spectrum import CLAYSpectrum
-from .inputs import checked_database, checked_texts, value_means
+from .support.inputs import checked_database, checked_texts, value_means
 
 
 class CLAYValues(CLAYSpectrum):

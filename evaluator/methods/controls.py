@@ -18,10 +18,10 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from .clay import CLAY
-from .inputs import checked_database, checked_texts
-from .linear import LinearMethod
-from .options import checked_choice, checked_components
-from .tangent import ALIGNMENTS, Alignment, sphere_mean, tangent_basis
+from .support.inputs import checked_database, checked_texts
+from .support.linear import LinearMethod
+from .support.options import checked_choice, checked_components
+from .support.tangent import ALIGNMENTS, Alignment, sphere_mean, tangent_basis
 
 
 class RandomSubspace(LinearMethod):

@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_features, mean_of_unit_rows
-from .inputs import checked_database, checked_texts
-from .linear import LinearMethod
+from ..vectors.arrays import as_features, mean_of_unit_rows
+from .support.inputs import checked_database, checked_texts
+from .support.linear import LinearMethod
 
 
 class CRL(LinearMethod):

@@ -39,8 +39,8 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256
 
-from .. import subspace
-from ..arrays import (
+from ..vectors import subspace
+from ..vectors.arrays import (
     Float64Array,
     FloatArray,
     as_features,
@@ -49,7 +49,7 @@ from ..arrays import (
     require_width,
     unit_rows,
 )
-from .linear import not_fitted
+from .support.linear import not_fitted
 
 MODES = ("asymmetric", "symmetric")
 _BLOCK_ROWS = 1024

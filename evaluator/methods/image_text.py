@@ -13,10 +13,10 @@ from typing import Self
 
 import numpy.typing as npt
 
-from .. import subspace
-from ..arrays import Float64Array, as_features
-from ..projection import Projection
-from .linear import QueryMethod
+from ..vectors import subspace
+from ..vectors.arrays import Float64Array, as_features
+from ..vectors.projection import Projection
+from .support.linear import QueryMethod
 
 
 class ImageText(QueryMethod):

@@ -17,10 +17,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Float64Array, as_features
-from .inputs import checked_texts
-from .linear import LinearMethod
-from .options import checked_components, checked_number
+from ..vectors.arrays import Float64Array, as_features
+from .support.inputs import checked_texts
+from .support.linear import LinearMethod
+from .support.options import checked_components, checked_number
 
 _RATE = 0.01
 _SPREAD = 0.01

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import (
+from ..vectors.arrays import (
     Float64Array,
     FloatArray,
     as_features,
@@ -27,10 +27,10 @@ from ..arrays import (
     require_width,
     unit_rows,
 )
-from .inputs import Codes, checked_texts, value_means
-from .linear import not_fitted
-from .options import checked_number
 from .posteriors import condition_shares, require_two_values
+from .support.inputs import Codes, checked_texts, value_means
+from .support.linear import not_fitted
+from .support.options import checked_number
 
 
 class LabelPosterior:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 
 _SMALLEST_SHARE = 1e-3
 

@@ -11,10 +11,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from .inputs import checked_database
-from .linear import LinearMethod
-from .moments import covariance
-from .options import checked_components
+from .support.inputs import checked_database
+from .support.linear import LinearMethod
+from .support.moments import covariance
+from .support.options import checked_components
 
 _SMALLEST_VARIANCE = 1e-12
 

@@ -12,11 +12,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import subspace
-from ..arrays import as_features
-from .inputs import checked_texts
-from .linear import LinearMethod
-from .options import checked_components
+from ..vectors import subspace
+from ..vectors.arrays import as_features
+from .support.inputs import checked_texts
+from .support.linear import LinearMethod
+from .support.options import checked_components
 
 
 class PCAGeneric(LinearMethod):

@@ -6,8 +6,8 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
-from .inputs import Codes
+from ..vectors.arrays import Float64Array
+from .support.inputs import Codes
 
 
 def require_two_values(conditions: Codes) -> None:

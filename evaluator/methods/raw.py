@@ -9,8 +9,8 @@ from typing import Self
 
 import numpy.typing as npt
 
-from ..arrays import as_features
-from .linear import LinearMethod
+from ..vectors.arrays import as_features
+from .support.linear import LinearMethod
 
 
 class Raw(LinearMethod):

@@ -16,11 +16,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from .discriminants import discriminants
-from .inputs import checked_database, label_codes
-from .linear import LinearMethod
-from .moments import group_means, within_covariance
-from .options import checked_components, checked_number
+from .support.discriminants import discriminants
+from .support.inputs import checked_database, label_codes
+from .support.linear import LinearMethod
+from .support.moments import group_means, within_covariance
+from .support.options import checked_components, checked_number
 
 
 class SupervisedLDA(LinearMethod):

@@ -18,13 +18,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import subspace
-from ..arrays import Float64Array, mean_of_unit_rows
-from .discriminants import discriminants
-from .inputs import Codes, checked_database, checked_texts, value_codes
-from .linear import LinearMethod
-from .options import checked_number
-from .tangent import sphere_mean
+from ..vectors import subspace
+from ..vectors.arrays import Float64Array, mean_of_unit_rows
+from .support.discriminants import discriminants
+from .support.inputs import Codes, checked_database, checked_texts, value_codes
+from .support.linear import LinearMethod
+from .support.options import checked_number
+from .support.tangent import sphere_mean
 
 
 class TextDiscriminant(LinearMethod):

@@ -31,20 +31,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import (
-    Float64Array,
-    FloatArray,
-    as_floats,
-    require_finite,
-    require_width,
-    unit_rows,
-)
-from .inputs import checked_database, checked_texts, value_codes, value_means
-from .linear import not_fitted
+from ..vectors.arrays import Float64Array, FloatArray, as_floats, require_finite, require_width, unit_rows
 from .mixture import Mixture, fit_mixture, log_softmax
-from .options import checked_components, checked_flag, checked_number
 from .posteriors import condition_shares, require_two_values
-from .tangent import aligned, tangent_basis
+from .support.inputs import checked_database, checked_texts, value_codes, value_means
+from .support.linear import not_fitted
+from .support.options import checked_components, checked_flag, checked_number
+from .support.tangent import aligned, tangent_basis
 from .unnamed import unnamed_groups
 
 _STEPS = 20

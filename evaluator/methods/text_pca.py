@@ -13,11 +13,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import subspace
-from ..arrays import as_features, mean_of_unit_rows
-from .inputs import checked_database, checked_texts
-from .linear import LinearMethod
-from .options import checked_components
+from ..vectors import subspace
+from ..vectors.arrays import as_features, mean_of_unit_rows
+from .support.inputs import checked_database, checked_texts
+from .support.linear import LinearMethod
+from .support.options import checked_components
 
 
 class TextPCA(LinearMethod):

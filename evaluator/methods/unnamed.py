@@ -18,9 +18,9 @@ import warnings
 
 import numpy as np
 
-from ..arrays import Float64Array, unit_rows
-from .inputs import Codes
+from ..vectors.arrays import Float64Array, unit_rows
 from .mixture import precision_root, shrunk
+from .support.inputs import Codes
 
 _CLUSTERS_A_VALUE = 2
 _IMAGES_A_CLUSTER = 10

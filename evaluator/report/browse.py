@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from .escaping import embedded, visible
+from clay_eval.schemas.escaping import embedded, visible
+
+from .picture_files import missing_sheets
 from .roles import OURS_NOTE, is_ours, method_title, role
-from .sheets import missing_sheets
 
 QUERIES = "queries.html"
 _SCRIPTS = ("queries_data.js", "queries.js")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,8 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
+
+from ..vectors.json_values import plain
 
 SCHEMA = "clay-eval/report/2"
 LONGEST_WARNING = 4000
@@ -171,21 +172,6 @@ def check_writable(
 def clipped(text: str, longest: int = LONGEST_WARNING) -> str:
     """`text`, cut where a report would not hold it."""
     return text if len(text) <= longest else text[: longest - 3] + "..."
-
-
-def plain(value: Any) -> Any:
-    """`value` in JSON's own types: arrays and tuples as lists, NumPy scalars as Python's, non-finite floats as null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _result(result: Any) -> dict[str, Any]:

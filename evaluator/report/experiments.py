@@ -10,7 +10,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError
 
-from ..experiments.record import FOLDER, ExperimentRecord, read_experiments
+from .experiment_records import FOLDER, ExperimentRecord, read_experiments
 
 MAX_BYTES = 4 << 20
 _KINDS = {".svg": ("image/svg+xml", (b"<?xml", b"<svg")), ".png": ("image/png", (b"\x89PNG\r\n\x1a\n",))}

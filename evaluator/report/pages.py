@@ -16,20 +16,21 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from clay_eval.schemas.escaping import markdown, visible
 from clay_eval.schemas.files import remove_file, write_text
 from clay_eval.schemas.validate import check
 
+from ..scoring.measures import measure_title
 from .browse import QUERIES, render_queries
-from .escaping import markdown, visible
 from .experiments import experiment_sections
-from .neighbours import read_neighbours
+from .neighbours_file import read_neighbours
 from .protocol import protocol
-from .retrievals import RULE, pictured
-from .roles import OURS_NOTE, ROLES, measure_title, primary
+from .roles import OURS_NOTE, ROLES, primary
 from .sections import asked, entity_sections, method_sections
+from .shown import RULE, pictured
 from .summary import comparison, headline, notices
 from .tables import Table, factor, percent
-from .thumbnails import data_uris
+from .thumbnail_files import data_uris
 
 
 def write_pages(report: dict[str, Any], folder: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..scoring.measures import FAMILIES
-from .roles import measure_title, method_title
+from ..scoring.measures import FAMILIES, measure_title
+from .roles import method_title
 
 _TIES = {
     "expected": "Images with equal similarity count with the score expected of them in random order",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods.protocol import NEEDS
+from ..methods.support.protocol import NEEDS
 
 RAW, CLAY = "raw", "clay"
 RIVAL, CONTROL, PRIVILEGED = "rival", "control", "privileged"
@@ -19,7 +19,7 @@ ROLES: Mapping[str, str] = {
 OURS_NOTE = "† this project's own method, not the paper's"
 _CONTROLS = "clay_eval.evaluator.methods.controls:"
 _OURS = frozenset(
-    f"clay_eval.evaluator.methods.{place}"
+    f"clay_eval.evaluator.methods.support.registry.{place}"
     for place in (
         "clay_spectrum:CLAYSpectrum",
         "clay_values:CLAYValues",
@@ -62,12 +62,3 @@ def primary(report: Mapping[str, Any]) -> str:
     """The measure that tables, comparisons and sentences speak of."""
     measure: str = report["settings"]["measures"][0]
     return measure
-
-
-def measure_title(measure: str) -> str:
-    """The mean of a measure over queries as one reads it: mAP for AP, mAP@R for AP@R, else the measure's name.
-
-    >>> measure_title("AP"), measure_title("AP(trapezoid)"), measure_title("P@10")
-    ('mAP', 'mAP(trapezoid)', 'P@10')
-    """
-    return f"m{measure}" if measure == "AP" or measure.startswith(("AP@", "AP(")) else measure

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..scoring.measures import measure_title
 from .comparisons import best_rivals, build_forest
 from .plots import Series, label_styles, scatter, shares, tracks
-from .roles import CLAY, RAW, is_ours, measure_title, method_title, needs, role
+from .roles import CLAY, RAW, is_ours, method_title, needs, role
 from .tables import build_table, percent
 
 CHARTED = 5

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .roles import CLAY, RAW, RIVAL, is_ours, measure_title, method_title, primary, role
+from ..scoring.measures import measure_title
+from .roles import CLAY, RAW, RIVAL, is_ours, method_title, primary, role
 from .tables import mean, percent, ratio
 
 DEMONSTRATION = (

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .roles import CLAY, RAW, RIVAL, ROLES, is_ours, measure_title, method_title, primary, role
+from ..scoring.measures import measure_title
+from .roles import CLAY, RAW, RIVAL, ROLES, is_ours, method_title, primary, role
 
 ABSENT = "–"
 MARKS = {"better": "▲", "worse": "▼", "": ""}

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array, FloatArray, as_floats
+from ..vectors.arrays import Float64Array, FloatArray, as_floats
 from .blocks import Part, Scorer, block_rows, check_ties, over_rows
 from .formulas import Tables
 from .measures import Measure, check_measures

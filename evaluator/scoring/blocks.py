@@ -11,7 +11,7 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array, FloatArray
+from ..vectors.arrays import Float64Array, FloatArray
 from .formulas import RankedHits, Tables, discounted_gain, measure_values, read_hits
 from .measures import Measure
 from .ranking import RowSort, Workspace, dense_keys, score_keys

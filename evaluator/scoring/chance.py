@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 from .measures import Measure, check_measures, graded_chance
 from .relevance import CodePair, Codes, checked_codes, checked_own, checked_pairs
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 from .measures import Measure
 from .ranking import Keys, first_not_below
 from .ties import Counts, Formula, discount_sums, expected_precision_sum, harmonic_numbers, miss_probability

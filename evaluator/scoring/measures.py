@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 from .ties import (
     Formula,
     discount_sums,
@@ -287,3 +287,12 @@ def _unknown(name: str) -> InputError:
         expected=f"one of {', '.join(family.example for family in FAMILIES.values())} (any cutoff)",
         hint=f"did you mean {likely}?" if likely else None,
     )
+
+
+def measure_title(measure: str) -> str:
+    """The mean of a measure over queries as one reads it: mAP for AP, mAP@R for AP@R, else the measure's name.
+
+    >>> measure_title("AP"), measure_title("AP(trapezoid)"), measure_title("P@10")
+    ('mAP', 'mAP(trapezoid)', 'P@10')
+    """
+    return f"m{measure}" if measure == "AP" or measure.startswith(("AP@", "AP(")) else measure

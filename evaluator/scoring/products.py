@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import FloatArray, as_floats, require_width
+from ..vectors.arrays import FloatArray, as_floats, require_width
 from .blocks import block_rows, thread_count
 from .duplicates import find_duplicates
 from .relevance import Codes

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import FloatArray
+from ..vectors.arrays import FloatArray
 
 Keys = npt.NDArray[np.int32]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import FloatArray, require_finite
+from ..vectors.arrays import FloatArray, require_finite
 from .blocks import Part, over_rows
 from .duplicates import Duplicates, find_duplicates
 from .products import Pair, Products, checked_spaces, product_rows

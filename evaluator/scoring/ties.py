@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 
 Formula = Literal["standard", "trapezoid"]
 Ties = Literal["expected", "pessimistic"]

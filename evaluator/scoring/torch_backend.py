@@ -19,7 +19,7 @@ import numpy as np
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 from .duplicates import find_duplicates
 from .measures import Measure
 from .products import Combine, Pair, combined, float_type

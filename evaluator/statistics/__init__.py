@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 
 Clusters = Sequence[npt.ArrayLike] | None
 """One integer array (Q,) a group: queries of equal numbers belong together. None: every query for itself."""

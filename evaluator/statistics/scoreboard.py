@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Float64Array
-from ..results import Compared, GroupScores, Outcome, Result
+from ..retrieval.results import Compared, GroupScores, Outcome, Result
 from ..scoring import mean_over_groups
+from ..vectors.arrays import Float64Array
 from . import bootstrap_means_many, percentile_intervals
 from .significance import compare_many, holm
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 from . import (
     Clusters,
     bootstrap_means_many,

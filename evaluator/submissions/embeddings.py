@@ -22,8 +22,8 @@ from clay_eval.schemas.files import atomic_file
 from clay_eval.schemas.fingerprint import canonical_json
 from clay_eval.schemas.validate import parse_json
 
-from ..arrays import FloatArray, require_finite, take_rows
-from ..features.files import DamagedFeaturesError, join_keys, split_keys
+from ..embedding.feature_files import DamagedFeaturesError, join_keys, split_keys
+from ..vectors.arrays import FloatArray, require_finite, take_rows
 from .layout import shown
 
 FORMAT = "clay-eval/embeddings/1"

@@ -34,9 +34,9 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import SEAL, file_sha256, fingerprint, is_sealed
 from clay_eval.schemas.validate import check, parse_json, read_text
 
-from ..condition_sets import EVERY_SIZE, Conditions
-from ..protocol import Labelled
-from ..settings import EvaluationSettings
+from ..evaluation.settings import EvaluationSettings
+from ..retrieval.condition_sets import EVERY_SIZE, Conditions
+from ..retrieval.tasks import Labelled
 
 METHOD = "method.json"
 SCORE = "score.json"

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
 from ..statistics import percentile_intervals
 from ..statistics.scoreboard import Pooled
 from ..statistics.significance import EQUAL, paired_randomisation_many
+from ..vectors.arrays import Float64Array
 
 Sets = Sequence[Sequence[Pooled]]
 """The scored groups of each set of conditions; sets without any are left out before."""

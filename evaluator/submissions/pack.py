@@ -16,15 +16,15 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
-from ..arrays import unit_rows
-from ..engine import check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
-from ..evaluation import Evaluation, encoded_texts
-from ..exports.trec import safe_name, score_blocks, write_run
-from ..method_specs import Method, uses_texts
-from ..methods.protocol import NotApplicableError
-from ..protocol import Labelled, RetrievalGroup, RetrievalTask
-from ..spaces import Space, make_space
-from ..supply import FeatureSupply, extras
+from ..evaluation.evaluate import Evaluation, encoded_texts
+from ..methods.support.protocol import NotApplicableError
+from ..methods.support.specs import Method, uses_texts
+from ..retrieval.engine import check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
+from ..retrieval.spaces import Space, make_space
+from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.vectors import FeatureSupply, extras
+from ..trec.writing import safe_name, score_blocks, write_run
+from ..vectors.arrays import unit_rows
 from .embeddings import write_embeddings
 from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE, protocol_record
 from .scoring import score_parts

@@ -15,9 +15,10 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from ..report.escaping import markdown, visible
+from clay_eval.schemas.escaping import markdown, visible
+
 from ..report.pages import template as report_template
-from ..report.roles import measure_title
+from ..scoring.measures import measure_title
 from .gathering import COMPUTED
 
 _ABSENT = "–"

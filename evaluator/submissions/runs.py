@@ -11,12 +11,12 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.words import nfc
 
-from ..arrays import Float64Array
-from ..engine import Settings
-from ..exports.trec import encoded_name
-from ..protocol import Index, RetrievalGroup, RetrievalTask
+from ..retrieval.engine import Settings
+from ..retrieval.tasks import Index, RetrievalGroup, RetrievalTask
 from ..trec.files import Documents, Limits, Listed, TrecFile, read_run
 from ..trec.scores import score_run
+from ..trec.writing import encoded_name
+from ..vectors.arrays import Float64Array
 from .embeddings import missing_keys
 from .layout import shown
 

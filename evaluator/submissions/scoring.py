@@ -12,17 +12,17 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 
-from ..arrays import unit_rows
-from ..condition_sets import Conditions, askable
-from ..engine import plan_tasks, score_group, seeded_splits
-from ..protocol import Labelled, RetrievalGroup, RetrievalTask
-from ..results import GroupScores, Outcome
+from ..evaluation.settings import EvaluationSettings
+from ..pictures.sources import ImageSource
+from ..retrieval.condition_sets import Conditions, askable
+from ..retrieval.engine import plan_tasks, score_group, seeded_splits
+from ..retrieval.results import GroupScores, Outcome
+from ..retrieval.spaces import Space
+from ..retrieval.splits import Split, combination_codes, read_split
+from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
-from ..settings import EvaluationSettings
-from ..sources import ImageSource
-from ..spaces import Space
-from ..splits import Split, combination_codes, read_split
 from ..statistics.scoreboard import results_of
+from ..vectors.arrays import unit_rows
 from . import embeddings, runs
 from .layout import (
     EMBEDDINGS,

@@ -26,7 +26,7 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.reading import UTF8_MARK, open_regular, refuse_wide_text
 from clay_eval.schemas.words import nfc
 
-from ..arrays import Float64Array
+from ..vectors.arrays import Float64Array
 
 Documents = dict[bytes, int]
 """Document -> its number; share one among a qrels file and the runs that are scored on it."""

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..arrays import Float64Array
 from ..scoring import Ties, score_rankings
 from ..scoring.measures import Measure
 from ..scoring.ties import discount_sums
 from ..statistics import bootstrap_means_many, percentile_intervals
 from ..statistics.significance import compare_many, holm
+from ..vectors.arrays import Float64Array
 from .files import Listed, TrecFile
 
 Flags = npt.NDArray[np.bool_]

@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from clay_eval.evaluator.encoders import load_encoder
-from clay_eval.evaluator.encoders.names import CONFIG
+from clay_eval.evaluator.embedding.encoders import load_encoder
+from clay_eval.evaluator.embedding.encoders.names import CONFIG
 from clay_eval.schemas.errors import IntegrityError
 from clay_eval.schemas.texts import ConditionTexts
 

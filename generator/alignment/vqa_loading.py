@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from clay_eval.evaluator.encoders.devices import choose_device
-from clay_eval.evaluator.encoders.transformers_loading import (
+from clay_eval.evaluator.embedding.encoders.devices import choose_device
+from clay_eval.evaluator.embedding.encoders.transformers_loading import (
     check_folder,
     digests,
     find_folder,

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clay_eval.evaluator.encoders import Encoder
-from clay_eval.evaluator.encoders import rows as encoder_rows
+from clay_eval.evaluator.embedding.encoders import Encoder
+from clay_eval.evaluator.embedding.encoders import rows as encoder_rows
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec

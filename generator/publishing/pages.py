@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from clay_eval.evaluator.report.escaping import markdown
+from clay_eval.schemas.escaping import markdown
 
 
 def yaml_text(value: Any, indent: int = 0) -> str:

@@ -15,10 +15,10 @@ from clay_eval.schemas.manifest import BY_HAND, QUARANTINE, SETTINGS, read_manif
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.validate import read_sealed
 
-from ..planning import read_plan_record
-from ..rendering import plan_specs
+from ..plan.planning import read_plan_record
 from ..review.decisions import ACCEPTED
 from ..review.journal import refuse_unfinished
+from ..shards.rendering import plan_specs
 
 REPORT = "report.json"
 

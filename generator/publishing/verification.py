@@ -39,7 +39,7 @@ from .models import models_from
 from .texts import LAYOUT, Records, texts
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.protocol import Labelled
+    from clay_eval.evaluator.retrieval.tasks import Labelled
 
 _SHOWN = 160
 _COMPARED_BYTES = 8 << 20
@@ -177,7 +177,7 @@ def _check_numbers(release: Release, findings: Findings) -> None:
     """The report's numbers follow from the scores of its queries and the labels of the pictures."""
     if release.record["report"] is None:
         return
-    from clay_eval.evaluator.report.recount import recount
+    from clay_eval.evaluator.evaluation.recount import recount
 
     report = read_sealed(release.inside(REPORT_FILE), "report")
     covered = f"{PLAN_FOLDER}/coverage.json"
@@ -212,7 +212,7 @@ def _where(path: Path) -> Iterator[None]:
 
 def _labelled(release: Release) -> dict[str, Labelled]:
     """Entity -> keys and labels, from a labels.csv that says what the shards say."""
-    from clay_eval.evaluator.protocol import Labelled
+    from clay_eval.evaluator.retrieval.tasks import Labelled
 
     entities = release.manifest["entities"]
     keys: dict[str, list[str]] = {name: [] for name in entities}

@@ -18,14 +18,14 @@ from urllib.parse import unquote
 
 from PIL import Image
 
-from clay_eval.evaluator.sources.images import decode_image
+from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec
 from clay_eval.schemas.secrets import known_secrets, of_key, of_url, without_userinfo
 from clay_eval.schemas.validate import parse_json
 
-from ..refusals import complaint, retry_after
+from ..servers.refusals import complaint, retry_after
 
 URL_VARIABLE = "OPENAI_BASE_URL"
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -72,7 +72,7 @@ class EndpointRenderer:
 
     def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
         # openai's library takes long to load.
-        from ..exchange import open_client
+        from ..servers.exchange import open_client
 
         options = options or EndpointOptions()
         url = (options.base_url or os.environ.get(URL_VARIABLE) or "").strip()
@@ -199,7 +199,7 @@ class EndpointRenderer:
         """The body of the server's answer, without keys."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        from ..exchange import TooLargeError
+        from ..servers.exchange import TooLargeError
 
         try:
             answer = self._client.images.with_raw_response.generate(**self._request(sample))

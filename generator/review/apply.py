@@ -24,9 +24,9 @@ from clay_eval.schemas.manifest import (
 )
 from clay_eval.schemas.validate import read_sealed
 
-from ..planning import SAMPLES, read_plan_record
-from ..rendering import shard_tasks
-from ..shard_work import ShardTask
+from ..plan.planning import SAMPLES, read_plan_record
+from ..shards.rendering import shard_tasks
+from ..shards.work import ShardTask
 from .decisions import ACCEPTED, Decisions, last_by_hand, read_decisions
 from .gather import require_unchanged
 from .journal import end_journal, read_journal, write_journal

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clay_eval.evaluator.sources.images import by_pixels, decode_image
+from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.errors import ClayEvalError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import benchmark_trees as trees
 import pytest
 
-from clay_eval.evaluator.datasets.catalogue import BENCHMARKS
+from clay_eval.evaluator.pictures.benchmarks.catalogue import BENCHMARKS
 
 Cli = Callable[..., Any]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from labels import split_combinations
 
-from clay_eval.evaluator.encoders import load_encoder
-from clay_eval.evaluator.sources.images import decode_image
+from clay_eval.evaluator.embedding.encoders import load_encoder
+from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.texts import shipped_texts

@@ -176,9 +176,9 @@ def test_vectors_made_elsewhere(
     evaluate: Callable[..., Any], cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     """Vectors exported from the encoder give the encoder's numbers; no model is loaded, and missing ones are named."""
-    from clay_eval.evaluator.encoders import load_encoder
-    from clay_eval.evaluator.features import FeatureStore
-    from clay_eval.evaluator.sources import open_source
+    from clay_eval.evaluator.embedding.encoders import load_encoder
+    from clay_eval.evaluator.embedding.store import FeatureStore
+    from clay_eval.evaluator.pictures.opening import open_source
 
     record = record_of(evaluate("--method", "clay", "--method", "image-text"))
     outcome = evaluate("--method", "clay", "--method", "image-text", "--write-texts", tmp_path / "needed.txt")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from clay_eval.cli import cost
-from clay_eval.evaluator.experiments.record import read_experiments
+from clay_eval.evaluator.report.experiment_records import read_experiments
 
 QUICK: dict[str, list[str]] = {
     "ablate": ["--axis", "composition", "--method", "raw", "--method", "clay", "--seed", "0", "--draws", "1"],

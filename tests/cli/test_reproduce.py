@@ -12,8 +12,8 @@ from typing import Any
 import benchmark_trees as trees
 import pytest
 
-from clay_eval.evaluator.experiments import reproduce_paper
-from clay_eval.evaluator.experiments.record import read_experiments
+from clay_eval.evaluator.report.experiment_records import read_experiments
+from clay_eval.evaluator.reproduce import paper as reproduce_paper
 
 Cli = Callable[..., Any]
 USED = ("clevr4", "stanford40", "genecis")

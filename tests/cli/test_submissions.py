@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clay_eval.evaluator.sources import open_source
+from clay_eval.evaluator.pictures.opening import open_source
 
 Cli = Callable[..., Any]
 

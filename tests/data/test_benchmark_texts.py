@@ -10,11 +10,11 @@ from pathlib import Path
 import make_benchmark_texts
 import pytest
 
-from clay_eval.evaluator.datasets.catalogue import BENCHMARKS
-from clay_eval.evaluator.datasets.class_names import FLOWERS
-from clay_eval.evaluator.datasets.clevr4 import VALUES
-from clay_eval.evaluator.datasets.ppmi import INSTRUMENTS
-from clay_eval.evaluator.datasets.stanford40 import ACTIONS
+from clay_eval.evaluator.pictures.benchmarks.catalogue import BENCHMARKS
+from clay_eval.evaluator.pictures.benchmarks.class_names import FLOWERS
+from clay_eval.evaluator.pictures.benchmarks.clevr4 import VALUES
+from clay_eval.evaluator.pictures.benchmarks.ppmi import INSTRUMENTS
+from clay_eval.evaluator.pictures.benchmarks.stanford40 import ACTIONS
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText, shipped_texts
 

@@ -114,7 +114,7 @@ def test_no_page_names_a_command_or_option_that_there_is_not() -> None:
 
 @pytest.mark.parametrize("kind", ["methods", "fusions", "measures"])
 def test_everything_in_the_catalogue_is_explained(kind: str, full: dict[str, str]) -> None:
-    from clay_eval.evaluator import catalogue
+    from clay_eval.evaluator.methods import catalogue
 
     page = {"methods": WRITTEN["methods"], "fusions": full["conditions"], "measures": full["protocol"]}[kind]
     names = [item["name"] for item in getattr(catalogue, kind)()]
@@ -160,7 +160,7 @@ def test_every_python_name_is_in_the_reference(full: dict[str, str]) -> None:
 
 
 def test_what_fit_can_ask_for_is_listed(full: dict[str, str]) -> None:
-    from clay_eval.evaluator.methods.protocol import ASKABLE
+    from clay_eval.evaluator.methods.support.protocol import ASKABLE
 
     assert [name for name in ASKABLE if f"| `{name}` |" not in full["methods-own"]] == []
 
@@ -168,7 +168,7 @@ def test_what_fit_can_ask_for_is_listed(full: dict[str, str]) -> None:
 def test_generated_parts_change_with_the_code(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     import docs_tables
 
-    from clay_eval.evaluator import catalogue
+    from clay_eval.evaluator.methods import catalogue
 
     made: Callable[[], str] = docs_tables.measures
     monkeypatch.setattr(catalogue, "measures", lambda: [{"name": "A|B", "summary": "either | or"}])

@@ -14,7 +14,7 @@ import pytest
 from made_report import fake_report
 from PIL import Image
 
-from clay_eval.evaluator.features import FeatureStore
+from clay_eval.evaluator.embedding.store import FeatureStore
 from clay_eval.evaluator.report import pages
 
 

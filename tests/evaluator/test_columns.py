@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clay_eval.evaluator.sources import open_source
-from clay_eval.evaluator.sources.columns import one_form, unusable
-from clay_eval.evaluator.sources.names import condition_name
+from clay_eval.evaluator.pictures.columns import one_form, unusable
+from clay_eval.evaluator.pictures.names import condition_name
+from clay_eval.evaluator.pictures.opening import open_source
 from clay_eval.schemas.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from clay_eval.evaluator.condition_sets import (
+from clay_eval.evaluator.retrieval.condition_sets import (
     EVERY_SIZE,
     MOST_SETS,
     askable,
@@ -17,10 +17,10 @@ from clay_eval.evaluator.condition_sets import (
     default_largest,
     largest_for,
 )
-from clay_eval.evaluator.engine import Settings as EngineSettings
-from clay_eval.evaluator.engine import plan_tasks, seeded_splits
-from clay_eval.evaluator.protocol import Labelled, make_task
-from clay_eval.evaluator.splits import Split, draw_split
+from clay_eval.evaluator.retrieval.engine import Settings as EngineSettings
+from clay_eval.evaluator.retrieval.engine import plan_tasks, seeded_splits
+from clay_eval.evaluator.retrieval.splits import Split, draw_split
+from clay_eval.evaluator.retrieval.tasks import Labelled, make_task
 from clay_eval.schemas.errors import InputError
 
 

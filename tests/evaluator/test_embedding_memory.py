@@ -16,14 +16,15 @@ import pytest
 from PIL import Image
 from tiny_towers import save_tower
 
-from clay_eval.evaluator import features
-from clay_eval.evaluator.encoders import Encoder, Preparing, load_encoder, normalise_rows
-from clay_eval.evaluator.encoders.lazy import LazyEncoder
-from clay_eval.evaluator.encoders.transformers_encoder import FAMILIES
-from clay_eval.evaluator.features import FeatureStore, embed
-from clay_eval.evaluator.image_methods.conditioned import ConditionedEncoder
-from clay_eval.evaluator.image_methods.models import shrunk
-from clay_eval.evaluator.sources import Labels, Unit, images
+from clay_eval.evaluator.embedding import store as features
+from clay_eval.evaluator.embedding.encoders import Encoder, Preparing, load_encoder, normalise_rows
+from clay_eval.evaluator.embedding.encoders.transformers_encoder import FAMILIES
+from clay_eval.evaluator.embedding.lazy import LazyEncoder
+from clay_eval.evaluator.embedding.store import FeatureStore, embed
+from clay_eval.evaluator.methods.images.conditioned import ConditionedEncoder
+from clay_eval.evaluator.methods.images.models import shrunk
+from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.schemas import decoding as images
 
 SIZES = [(64, 48), (200, 300), (33, 90), (500, 20), (128, 128), (90, 31), (700, 500)]
 
@@ -205,7 +206,7 @@ import io, resource, sys
 from pathlib import Path
 from PIL import Image
 from test_embedding_memory import InSteps, Pictures
-from clay_eval.evaluator.features import FeatureStore, embed
+from clay_eval.evaluator.embedding.store import FeatureStore, embed
 
 stream = io.BytesIO()
 Image.new("RGB", (4000, 4000), "red").save(stream, "PNG", compress_level=1)

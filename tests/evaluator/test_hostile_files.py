@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from clay_eval.evaluator.datasets import mat_files
-from clay_eval.evaluator.datasets.hugging_face import HuggingFaceSource
-from clay_eval.evaluator.datasets.mat_files import read_mat
-from clay_eval.evaluator.encoders import load_encoder
-from clay_eval.evaluator.features import parquet_bounds
-from clay_eval.evaluator.features.files import DamagedFeaturesError, read_features
-from clay_eval.evaluator.features.given import read_given
-from clay_eval.evaluator.sources import open_source
+from clay_eval.evaluator.embedding import parquet_bounds
+from clay_eval.evaluator.embedding.encoders import load_encoder
+from clay_eval.evaluator.embedding.feature_files import DamagedFeaturesError, read_features
+from clay_eval.evaluator.embedding.given import read_given
+from clay_eval.evaluator.pictures.benchmarks import mat_files
+from clay_eval.evaluator.pictures.benchmarks.hugging_face import HuggingFaceSource
+from clay_eval.evaluator.pictures.benchmarks.mat_files import read_mat
+from clay_eval.evaluator.pictures.opening import open_source
 from clay_eval.evaluator.trec.files import read_qrels, read_run
 from clay_eval.schemas.errors import ClayEvalError, InputError
 

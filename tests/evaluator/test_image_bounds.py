@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clay_eval.evaluator.sources import headers, images
-from clay_eval.evaluator.sources.headers import picture_size
-from clay_eval.evaluator.sources.images import by_pixels, decode_image
+from clay_eval.schemas import decoding as images
+from clay_eval.schemas import picture_headers as headers
+from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
+from clay_eval.schemas.picture_headers import picture_size
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)
 

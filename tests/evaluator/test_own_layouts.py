@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clay_eval.evaluator.sources import ForeignShards, ImageFolder, open_source
-from clay_eval.evaluator.sources.notes import identical_pictures, notes_of
+from clay_eval.evaluator.pictures.notes import identical_pictures, notes_of
+from clay_eval.evaluator.pictures.opening import open_source
+from clay_eval.evaluator.pictures.sources import ForeignShards, ImageFolder
 from clay_eval.schemas.errors import InputError
 
 CAFE = "caf\u00e9"

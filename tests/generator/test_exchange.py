@@ -14,13 +14,13 @@ import faulty_llm as faulty
 import openai
 import pytest
 
-from clay_eval.generator import exchange
-from clay_eval.generator.exchange import TooLargeError, open_client
-from clay_eval.generator.llm import client as client_module
-from clay_eval.generator.llm.client import ChatClient, Server
-from clay_eval.generator.llm.errors import ServerError
-from clay_eval.generator.llm.meter import Limits
+from clay_eval.generator.plan.llm import client as client_module
+from clay_eval.generator.plan.llm.client import ChatClient, Server
+from clay_eval.generator.plan.llm.errors import ServerError
+from clay_eval.generator.plan.llm.meter import Limits
 from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer
+from clay_eval.generator.servers import exchange
+from clay_eval.generator.servers.exchange import TooLargeError, open_client
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec
 

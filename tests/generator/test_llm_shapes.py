@@ -10,13 +10,13 @@ from typing import Any
 import faulty_llm as faulty
 import pytest
 
-from clay_eval.generator.llm.answers import array, extract_object, strict_object, words
-from clay_eval.generator.llm.asking import Asker, Question
-from clay_eval.generator.llm.client import ChatClient, Server
-from clay_eval.generator.llm.errors import AnswerError, BudgetError, FormatRejectedError, ServerError
-from clay_eval.generator.llm.meter import Limits, Usage
-from clay_eval.generator.llm.store import CallStore
-from clay_eval.generator.refusals import complaint, retry_after
+from clay_eval.generator.plan.llm.answers import array, extract_object, strict_object, words
+from clay_eval.generator.plan.llm.asking import Asker, Question
+from clay_eval.generator.plan.llm.client import ChatClient, Server
+from clay_eval.generator.plan.llm.errors import AnswerError, BudgetError, FormatRejectedError, ServerError
+from clay_eval.generator.plan.llm.meter import Limits, Usage
+from clay_eval.generator.plan.llm.store import CallStore
+from clay_eval.generator.servers.refusals import complaint, retry_after
 from clay_eval.schemas.errors import InputError
 
 KEY = "sk-very/secret+1234"

@@ -13,7 +13,7 @@ from clay_eval.evaluator.experiments.ablation import AXES, SWITCHES, AblationSet
 from clay_eval.evaluator.experiments.ablation_findings import HINDSIGHT, ablation_findings, over_conditions
 from clay_eval.evaluator.experiments.compositions import COMPOSITIONS
 from clay_eval.evaluator.experiments.study import Study, score_conditions, spread
-from clay_eval.evaluator.method_specs import prepare_methods
+from clay_eval.evaluator.methods.support.specs import prepare_methods
 from clay_eval.schemas.errors import InputError
 
 METHODS = ("raw", "clay", "clay-values", "text-discriminant")

@@ -17,7 +17,7 @@ from clay_eval.evaluator.experiments.leak import (
 )
 from clay_eval.evaluator.experiments.leak_findings import leak_findings, mean_of
 from clay_eval.evaluator.experiments.study import Study
-from clay_eval.evaluator.spaces import TextFeatures
+from clay_eval.evaluator.retrieval.spaces import TextFeatures
 from clay_eval.schemas.errors import InputError
 
 

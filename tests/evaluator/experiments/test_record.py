@@ -16,13 +16,14 @@ from clay_eval.evaluator.experiments.ablation import AblationSettings, sweep
 from clay_eval.evaluator.experiments.ablation_findings import ablation_findings
 from clay_eval.evaluator.experiments.cost import Cost, machine
 from clay_eval.evaluator.experiments.cost_findings import cost_findings
-from clay_eval.evaluator.experiments.findings import Column, Drawing, Findings, Table, shown_time
 from clay_eval.evaluator.experiments.leak import LeakSettings, find_leaks
 from clay_eval.evaluator.experiments.leak_findings import leak_findings
 from clay_eval.evaluator.experiments.plots import save, short, styles
 from clay_eval.evaluator.experiments.ranking import RankSettings, find_orderings
 from clay_eval.evaluator.experiments.ranking_findings import ranking_findings
-from clay_eval.evaluator.experiments.record import read_experiments, read_record, run_experiment
+from clay_eval.evaluator.experiments.record import run_experiment
+from clay_eval.evaluator.report.experiment_records import read_experiments, read_record
+from clay_eval.evaluator.report.findings import Column, Drawing, Findings, Table, shown_time
 from clay_eval.schemas.errors import ConfigChangedError, InputError, IntegrityError
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from worlds import World
 
-from clay_eval.evaluator.engine import Settings
 from clay_eval.evaluator.exports.rankings import feature_rankings
-from clay_eval.evaluator.exports.trec import export_rankings
-from clay_eval.evaluator.method_specs import prepare_methods
+from clay_eval.evaluator.methods.support.specs import prepare_methods
+from clay_eval.evaluator.retrieval.engine import Settings
 from clay_eval.evaluator.scoring.measures import parse_measures
 from clay_eval.evaluator.trec.files import Documents, read_qrels, read_run
 from clay_eval.evaluator.trec.scores import score_run
+from clay_eval.evaluator.trec.writing import export_rankings
 
 METHODS = ["raw", "clay", "clay(fusion=min)", "clay(fusion=sum)", "asymmetric", "other-condition"]
 CONDITIONS = [("color",), ("subcategory",), ("category", "color")]

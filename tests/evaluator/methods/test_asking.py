@@ -1,7 +1,7 @@
 import pytest
 
-from clay_eval.evaluator.methods import ASKABLE, asked_names, is_privileged
-from clay_eval.evaluator.methods.guard import guarded
+from clay_eval.evaluator.methods.support.guard import guarded
+from clay_eval.evaluator.methods.support.registry import ASKABLE, asked_names, is_privileged
 from clay_eval.schemas.errors import InputError
 
 

@@ -5,9 +5,9 @@ import pytest
 from method_literals import cosines, log_map, make, reflection, right_vectors, tangent, unit
 
 from clay_eval import CLAY
-from clay_eval.evaluator.methods import resolve_method
 from clay_eval.evaluator.methods.clay_spectrum import CLAYSpectrum
 from clay_eval.evaluator.methods.controls import Complement, OtherCondition, RandomSubspace
+from clay_eval.evaluator.methods.support.registry import resolve_method
 from clay_eval.schemas.errors import InputError
 
 WEIGHTED = [

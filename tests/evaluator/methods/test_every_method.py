@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from method_literals import LITERALS, make
 
-from clay_eval.evaluator.fusion import fusion_of
-from clay_eval.evaluator.methods import BUILT_IN as REGISTERED
-from clay_eval.evaluator.methods import (
+from clay_eval.evaluator.conformance.check import check_method
+from clay_eval.evaluator.methods.support.linear import LinearMethod
+from clay_eval.evaluator.methods.support.registry import BUILT_IN as REGISTERED
+from clay_eval.evaluator.methods.support.registry import (
     NEEDS,
     asked_names,
     is_privileged,
@@ -16,8 +17,7 @@ from clay_eval.evaluator.methods import (
     needs_of,
     resolve_method,
 )
-from clay_eval.evaluator.methods.check import check_method
-from clay_eval.evaluator.methods.linear import LinearMethod
+from clay_eval.evaluator.vectors.fusion import fusion_of
 from clay_eval.schemas.errors import InputError
 
 BUILT_IN = [name for name in REGISTERED if name != "genecis-combiner"]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from clay_eval.evaluator.methods.genecis_combiner import GeneCISCombiner, read_combiner
-from clay_eval.evaluator.methods.protocol import FeatureMethod, asked_names, describe, is_privileged
+from clay_eval.evaluator.methods.support.protocol import FeatureMethod, asked_names, describe, is_privileged
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 D, P, H = 6, 9, 13

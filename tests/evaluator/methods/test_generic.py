@@ -2,7 +2,7 @@ from importlib import resources
 
 import pytest
 
-from clay_eval.evaluator.methods.generic import generic_texts, with_article
+from clay_eval.evaluator.methods.support.generic import generic_texts, with_article
 
 
 def test_the_names_are_many_and_different():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from clay_eval import CLAY
-from clay_eval.evaluator import methods
-from clay_eval.evaluator.methods import FeatureMethod, describe, method_names, resolve_method
 from clay_eval.evaluator.methods.ip_composer import IPComposer
 from clay_eval.evaluator.methods.raw import Raw
+from clay_eval.evaluator.methods.support import registry as methods
+from clay_eval.evaluator.methods.support.registry import FeatureMethod, describe, method_names, resolve_method
 from clay_eval.schemas.errors import InputError
 
 

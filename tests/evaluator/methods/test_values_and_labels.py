@@ -5,7 +5,6 @@ import pytest
 from method_literals import LITERALS, cosines, make, unit, value_texts
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from clay_eval.evaluator.methods import needs_of, resolve_method
 from clay_eval.evaluator.methods.clay_spectrum import CLAYSpectrum
 from clay_eval.evaluator.methods.clay_values import CLAYValues
 from clay_eval.evaluator.methods.image_text import ImageText
@@ -13,6 +12,7 @@ from clay_eval.evaluator.methods.label_posterior import LabelPosterior
 from clay_eval.evaluator.methods.pca import PCA
 from clay_eval.evaluator.methods.pca_generic import PCAGeneric
 from clay_eval.evaluator.methods.supervised_lda import SupervisedLDA
+from clay_eval.evaluator.methods.support.registry import needs_of, resolve_method
 from clay_eval.evaluator.methods.text_discriminant import TextDiscriminant
 from clay_eval.evaluator.methods.whitened import Whitened
 from clay_eval.schemas.errors import InputError

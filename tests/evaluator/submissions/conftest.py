@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from submission_world import Pictures, Vectors, evaluation_of
 
-from clay_eval.evaluator.method_specs import Method
+from clay_eval.evaluator.methods.support.specs import Method
 from clay_eval.evaluator.submissions.pack import About, Form, pack_submission
 from clay_eval.evaluator.submissions.record import score_submission
 

@@ -12,15 +12,15 @@ import pytest
 from safetensors.numpy import load_file
 from submission_world import Pictures, Vectors, evaluation_of
 
-from clay_eval.evaluator.arrays import FloatArray, unit_rows
-from clay_eval.evaluator.engine import evaluate_features
-from clay_eval.evaluator.evaluation import encoded_texts
-from clay_eval.evaluator.method_specs import Method, prepare_methods
-from clay_eval.evaluator.protocol import Labelled
-from clay_eval.evaluator.splits import combination_codes
+from clay_eval.evaluator.evaluation.evaluate import encoded_texts
+from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
+from clay_eval.evaluator.retrieval.engine import evaluate_features
+from clay_eval.evaluator.retrieval.splits import combination_codes
+from clay_eval.evaluator.retrieval.tasks import Labelled
+from clay_eval.evaluator.retrieval.vectors import extras
 from clay_eval.evaluator.statistics.scoreboard import results_of
 from clay_eval.evaluator.submissions.pack import Form
-from clay_eval.evaluator.supply import extras
+from clay_eval.evaluator.vectors.arrays import FloatArray, unit_rows
 from clay_eval.schemas.errors import InputError
 
 Submit = Callable[..., Path]

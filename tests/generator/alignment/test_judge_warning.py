@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from clay_eval.evaluator import evaluation
-from clay_eval.evaluator.encoders import Encoder, load_encoder
-from clay_eval.evaluator.features import FeatureStore, embed
-from clay_eval.evaluator.report.judged import judged_by_itself
-from clay_eval.evaluator.settings import EvaluationSettings
-from clay_eval.evaluator.sources import ClayShards
-from clay_eval.evaluator.supply import StoredFeatures
+from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
+from clay_eval.evaluator.embedding.store import FeatureStore, embed
+from clay_eval.evaluator.evaluation import evaluate as evaluation
+from clay_eval.evaluator.evaluation.judged import judged_by_itself
+from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+from clay_eval.evaluator.pictures.sources import ClayShards
+from clay_eval.evaluator.retrieval.vectors import StoredFeatures
 from clay_eval.generator.alignment.zero_shot import ZeroShotJudge
-from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.rendering import render_plan
+from clay_eval.generator.shards.rendering import render_plan
 from clay_eval.schemas.entity import load_entity
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from clay_eval.evaluator.encoders import load_encoder
+from clay_eval.evaluator.embedding.encoders import load_encoder
 from clay_eval.generator.alignment import loading
 from clay_eval.generator.alignment.base import Judge, Verdict
 from clay_eval.generator.alignment.combined import CombinedJudge
 from clay_eval.generator.alignment.loading import EMBEDDED_JUDGE, load_judge
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
@@ -65,7 +65,7 @@ def drawings() -> tuple[list[SampleSpec], list[Image.Image]]:
 def test_an_encoder_with_a_timm_tower_loads_with_its_digest(convnext: Path) -> None:
     from safetensors.torch import load_file
 
-    from clay_eval.evaluator.encoders import weights_sha256
+    from clay_eval.evaluator.embedding.encoders import weights_sha256
 
     encoder = load_encoder(str(convnext), "cpu")
     weights = load_file(convnext / "open_clip_model.safetensors")

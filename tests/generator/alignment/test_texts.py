@@ -14,7 +14,7 @@ from clay_eval.generator.alignment.texts import (
     texts_fingerprint,
     without_lead,
 )
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.schemas.entity import EntitySpec, load_entity, parse_entity, shipped_entities
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText, ConditionTexts

@@ -15,7 +15,7 @@ from PIL import Image
 from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.alignment.vqa import VQAJudge, load_vqa, yes_share
 from clay_eval.generator.alignment.vqa_loading import VisionLanguageModel
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError

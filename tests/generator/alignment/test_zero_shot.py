@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clay_eval.evaluator.encoders import load_encoder
-from clay_eval.evaluator.encoders.rows import warn_of_cut_texts
+from clay_eval.evaluator.embedding.encoders import load_encoder
+from clay_eval.evaluator.embedding.encoders.rows import warn_of_cut_texts
 from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.alignment.zero_shot import ZeroShotJudge
-from clay_eval.generator.plan import Plan
+from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.schemas.entity import EntitySpec, load_entity, parse_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError

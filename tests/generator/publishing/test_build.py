@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_runs import Publish, keys_of, render_run, review
 
-from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import BusyError, ClayEvalError, ConfigChangedError, InputError, IntegrityError
 from clay_eval.schemas.failures import write_failures

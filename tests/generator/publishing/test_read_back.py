@@ -200,7 +200,7 @@ def test_both_tables_of_labels_say_the_same(release: Path) -> None:
 
 
 def test_shards_of_a_release_can_be_evaluated(release: Path) -> None:
-    from clay_eval.evaluator.sources import open_source
+    from clay_eval.evaluator.pictures.opening import open_source
 
     source = open_source(release / "data")
     assert sum(len(labels.keys) for labels in source.entities.values()) == read_release(release)["samples"]

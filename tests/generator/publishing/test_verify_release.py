@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from forging import renew, seal_again
 
-from clay_eval.evaluator.sources.images import decode_image
 from clay_eval.generator.publishing.verification import verify_published
+from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.manifest import read_manifest

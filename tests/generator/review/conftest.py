@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page
 from review_page import table
 
-from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.review.sheets import render_page
 from clay_eval.schemas.entity import load_entity

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from decided_runs import accept, apply, keys, mixed, remove, tree, write
 
-from clay_eval.generator.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, ConfigChangedError, InputError, IntegrityError
 

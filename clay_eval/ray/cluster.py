@@ -1,0 +1,306 @@
+"""Work beyond one machine: pieces of work handed to the workers of a Ray cluster that is already running.
+
+A piece is bytes with a name, and so is its answer; what to do with it is a recipe, a picklable callable that a worker calls
+once, to load its model. Ray Data runs the workers: one that dies, with its machine or alone, is replaced and its piece is
+done again. Errors of ours come back whole and are raised here as they would have been without Ray.
+
+    RAY_ADDRESS=10.0.0.5:6379 clay-eval render --out /shared/runs/first --engine ray
+
+The output folder is on storage that all machines share, at the same path.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from clay_eval.schemas.errors import ClayEvalError, InputError, StorageError
+from clay_eval.schemas.software import versions
+
+from .work import Meeting, Recipe, Worker, meeting_in, not_shared, opened
+
+_SAME_PACKAGES = ("pillow", "numpy", "torch", "diffusers", "transformers", "open_clip_torch")
+_ANSWER_SECONDS = 300.0
+_KNOCK_SECONDS = 10.0
+_VISIBLE_SECONDS = 90.0
+_START = "start one: ray start --head, and ray start --address=HOST:6379 on each other machine; or use --engine local"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a cluster is asked for.
+
+    workers: at most so many, None for as many as fit. gpus, cpus: for each; gpus None is one where the cluster has any and
+    the work can use it. Fractions let workers share a GPU.
+    """
+
+    workers: int | None = None
+    gpus: float | None = None
+    cpus: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise InputError("there must be a worker", where="--workers", expected=">= 1", found=self.workers)
+        for option, share, may_be_none in (
+            ("--gpus-per-worker", self.gpus or 0.0, True),
+            ("--cpus-per-worker", self.cpus, False),
+        ):
+            large_enough = share > 0 or (may_be_none and share == 0)
+            if not large_enough or not math.isfinite(share) or (share > 1 and share % 1):
+                raise InputError(
+                    "no such share for a worker",
+                    where=option,
+                    expected="a whole number, or a fraction below 1" + ("" if may_be_none else ", above 0"),
+                    found=share,
+                )
+
+
+def require_ray() -> None:
+    """Raise InputError if Ray with Ray Data is not installed, or RAY_ADDRESS names what cannot be used."""
+    missing = [name for name in ("ray", "pyarrow", "pandas") if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            "--engine ray needs Ray",
+            found=f"no {', '.join(missing)} here",
+            hint='pip install "clay-eval[ray]", on all machines of the cluster',
+        )
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address == "local" or "://" in address:
+        raise InputError(
+            "the run must be a part of the cluster, on one of its machines",
+            where="RAY_ADDRESS",
+            expected="HOST:PORT, or unset on a machine of the cluster",
+            found=address,
+            hint=_START,
+        )
+
+
+def over_cluster(
+    pieces: Iterable[tuple[str, bytes]],
+    recipe: Recipe,
+    folder: Path,
+    resources: Resources,
+    can_use_gpus: bool = True,
+) -> Iterator[bytes]:
+    """Have pieces (name, content) done by the workers of the cluster; answers come as they are ready, in any order.
+
+    folder: where the work writes, on shared storage. Raises InputError if there is no cluster, none of its machines is
+    large enough, or they do not share the folder or the software; the first error of a worker; ClayEvalError for a piece
+    that takes down its worker MAX_STARTS times. When this ends, in whatever way, the workers are gone.
+    """
+    require_ray()
+    with connected() as ray:
+        waiting = list(pieces)
+        if not waiting:
+            return
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        gpus = resources.gpus
+        if gpus is None:
+            gpus = float(can_use_gpus and any(node["Resources"].get("GPU", 0) >= 1 for node in nodes))
+        room = {node["NodeID"]: _room(node["Resources"], resources.cpus, gpus) for node in nodes}
+        fitting = [node for node in nodes if room[node["NodeID"]]]
+        if not fitting:
+            raise InputError(
+                "no machine of the cluster is large enough for a worker",
+                expected=f"{resources.cpus:g} CPUs and {gpus:g} GPUs",
+                found="; ".join(_described(node) for node in nodes),
+                hint="use smaller --cpus-per-worker, --gpus-per-worker, or add a machine to the cluster",
+            )
+        with meeting_in(folder) as meeting:
+            _check_nodes(ray, fitting, meeting)
+            at_once = min(sum(room.values()), len(waiting), resources.workers or len(waiting))
+            most = min(resources.workers or at_once, len(waiting))
+            yield from _stream(
+                ray,
+                waiting,
+                {"recipe": recipe, "meeting": meeting, "gpus": gpus},
+                resources.cpus,
+                gpus,
+                at_once,
+                most,
+            )
+
+
+@contextmanager
+def connected() -> Iterator[Any]:
+    """The module `ray`, connected to the running cluster; a connection made here is given up at the end."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    ray: Any = importlib.import_module("ray")
+    if ray.is_initialized():
+        yield ray
+        return
+    address = os.environ.get("RAY_ADDRESS") or "auto"
+    if address != "auto":
+        _knock(address)
+    on_term = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (ConnectionError, TimeoutError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise InputError(
+            "there is no Ray cluster here",
+            where="RAY_ADDRESS" if address != "auto" else None,
+            found=address if address != "auto" else "RAY_ADDRESS is not set, and no Ray runs on this machine",
+            hint=_START,
+        ) from error
+    if threading.current_thread() is threading.main_thread() and on_term is not None:
+        signal.signal(
+            signal.SIGTERM, on_term
+        )  # Ray's own would end with the signal's number, and without a word
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise InputError at once where nothing listens; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(
+            "there is no Ray cluster at this address",
+            where="RAY_ADDRESS",
+            expected="HOST:PORT of a running cluster, such as 10.0.0.5:6379",
+            found=f"{address}: {error}",
+            hint=_START,
+        ) from error
+
+
+def wait_until_seen(path: Path, seconds: float = _VISIBLE_SECONDS) -> None:
+    """Wait until a file that another machine wrote is seen from this one; network file systems take their time.
+
+    Raises StorageError if it is not there after `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > end:
+            raise StorageError(
+                "a worker wrote a file that this machine does not see",
+                where=path,
+                hint="the output folder must be on storage that all machines of the cluster share",
+            )
+        with os.scandir(path.parent) as entries:  # opening a folder makes NFS ask its server
+            next(entries, None)
+        time.sleep(0.05)
+
+
+def _room(found: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """How many workers a machine has room for."""
+    by_cpus = int(found.get("CPU", 0) // cpus)
+    return min(by_cpus, int(found.get("GPU", 0) / gpus)) if gpus else by_cpus
+
+
+def _described(node: Mapping[str, Any]) -> str:
+    found = node["Resources"]
+    return f"{node['NodeManagerHostname']} has {found.get('CPU', 0):g} CPUs and {found.get('GPU', 0):g} GPUs"
+
+
+def _check_nodes(ray: Any, nodes: Sequence[Mapping[str, Any]], meeting: Meeting) -> None:
+    """Raise InputError unless every machine reads the token, and has the software of this one."""
+    path, packages = str(meeting.sign), _SAME_PACKAGES
+
+    def look() -> tuple[str | None, dict[str, str]]:
+        # Travels by value: a machine without clay-eval can run it too.
+        from importlib.metadata import PackageNotFoundError, version
+
+        found = {}
+        for name in ("clay-eval", *packages):
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                continue
+        try:
+            with open(path) as stream:  # noqa: PTH123
+                return stream.read(), found
+        except OSError:
+            return None, found
+
+    pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    asked = [task.options(scheduling_strategy=pinned(n["NodeID"], soft=False)).remote() for n in nodes]
+    try:
+        answers = ray.get(asked, timeout=_ANSWER_SECONDS)
+    except ray.exceptions.RayError as error:
+        raise ClayEvalError(
+            "a machine of the cluster does not answer",
+            expected=f"answers of {len(nodes)} machines within {_ANSWER_SECONDS:g} s",
+            found=_last_line(error),
+            hint="see `ray status`",
+        ) from error
+    ours = {name: text for name, text in versions(*packages).items() if name != "python"}
+    for node, (token, theirs) in zip(nodes, answers, strict=True):
+        host = node["NodeManagerHostname"]
+        if token != meeting.token:
+            raise not_shared(host, meeting.folder)
+        wrong = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+        if wrong:
+            raise InputError(
+                "a machine of the cluster has other software than this one, so it would make other data",
+                where=host,
+                expected=", ".join(f"{name} {ours.get(name, '(none)')}" for name in wrong),
+                found=", ".join(f"{name} {theirs.get(name, '(none)')}" for name in wrong),
+                hint="use the same environment on all machines",
+            )
+
+
+def _stream(
+    ray: Any,
+    waiting: Sequence[tuple[str, bytes]],
+    told: Mapping[str, Any],
+    cpus: float,
+    gpus: float,
+    at_once: int,
+    most: int,
+) -> Iterator[bytes]:
+    arrow: Any = importlib.import_module("pyarrow")
+    data: Any = importlib.import_module("ray.data")
+    for logger in (logging.getLogger("ray"), logging.getLogger("ray.data")):
+        logger.setLevel(logging.CRITICAL)
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    schema = arrow.schema([("name", arrow.string()), ("piece", arrow.binary())])
+    tables = [arrow.table([[name], [piece]], schema=schema) for name, piece in waiting]
+    # By default Ray Data restarts actors and repeats their tasks without limit, but for errors that a task raises; the
+    # limit is MAX_STARTS. A piece waits with its worker only where a queue is what makes Ray Data start more workers.
+    answers = data.from_arrow(tables).map_batches(
+        Worker,
+        batch_size=1,
+        batch_format="pyarrow",
+        fn_constructor_kwargs=dict(told),
+        num_cpus=cpus,
+        num_gpus=gpus,
+        compute=data.ActorPoolStrategy(
+            min_size=1,
+            max_size=most,
+            initial_size=at_once,
+            max_tasks_in_flight_per_actor=1 if most == at_once else 2,
+        ),
+    )
+    try:
+        for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for answer in batch.column("answer").to_pylist():
+                yield opened(answer)
+    except ray.exceptions.RayError as error:
+        raise ClayEvalError(
+            "the Ray cluster could not go on",
+            found=_last_line(error),
+            hint="see Ray's logs and `ray status`; then run the same command again: it continues where it was",
+        ) from error
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:400]

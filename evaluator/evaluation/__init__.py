@@ -1,0 +1,1 @@
+"""The evaluation: prepare, score, gather the evidence."""

@@ -1,0 +1,405 @@
+"""The evaluation stage: labelled pictures and their features in, a report folder out.
+
+report/report.json        everything, sealed (schema: report)
+report/per_query.csv      every measure of every query
+report/neighbours.json    what queries find first
+report/report.html, report.md, queries.html, thumbnails/, pictures/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed
+from clay_eval.schemas.fingerprint import file_sha256
+from clay_eval.schemas.texts import ConditionTexts
+from clay_eval.schemas.validate import read_sealed
+
+from ..methods.support.generic import generic_texts
+from ..methods.support.specs import Method, uses_texts
+from ..pictures.names import count
+from ..pictures.notes import notes_of
+from ..pictures.sources import ClayShards, ImageSource, Labels
+from ..report.build import build_report, check_writable, clipped
+from ..report.pages import write_pages
+from ..report.roles import RIVAL, role_of
+from ..report.thumbnail_files import FOLDER as THUMBNAILS
+from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
+from ..retrieval.engine import plan_tasks, score_methods, seeded_splits
+from ..retrieval.per_query import PER_QUERY, write_per_query
+from ..retrieval.results import Compared, Failure, Outcome, Result
+from ..retrieval.spaces import TextFeatures
+from ..retrieval.splits import Split, combination_codes, read_split
+from ..retrieval.tasks import Labelled
+from ..retrieval.vectors import FeatureSupply, condition_features, condition_name, extras
+from ..statistics.scoreboard import comparisons_of, results_of
+from .condition_texts import require_several_texts, texts_by_entity
+from .gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
+from .inputs import described_entity, inputs_record, methods_record
+from .judged import judged_by_itself
+from .settings import EvaluationSettings
+from .warnings import Facts, report_warnings
+
+REPORT = "report.json"
+TITLE = "Conditional image similarity"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is to be scored: checked as far as it can be before a picture is embedded. Made by `prepare`.
+
+    plan: a run's plan folder, for titles and coverage. given: entity -> a split from a file. sets: entity -> the sets of
+    conditions that are asked; an entity without any is left out. notes: what was left out, and why. `settings` say what
+    `largest_set` is for these data.
+    """
+
+    source: ImageSource
+    settings: EvaluationSettings
+    methods: Sequence[Method]
+    texts: Mapping[str, ConditionTexts]
+    plan: Path | None
+    given: Mapping[str, Split]
+    sets: Mapping[str, Sequence[Conditions]]
+    notes: Sequence[str] = ()
+
+    @property
+    def entities(self) -> dict[str, Labels]:
+        """Labels of the entities that are scored."""
+        return {name: labels for name, labels in self.source.entities.items() if name in self.sets}
+
+    @property
+    def results(self) -> int:
+        """How many outcomes there will be."""
+        return sum(map(len, self.sets.values())) * len(self.methods)
+
+    @property
+    def size(self) -> str:
+        """How much there is to do, in words."""
+        sets = sum(map(len, self.sets.values()))
+        parts = [count(sets, "set"), count(len(self.methods), "method"), count(self.results, "result")]
+        return "{} of conditions x {} = {}".format(*parts)
+
+    def identity(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
+        """The `inputs` and `settings` of a report on features of the encoder of this identity."""
+        return {
+            "inputs": inputs_record(self.source, encoder, self.texts),
+            "settings": self.settings.record(list(self.methods)),
+        }
+
+    def needed_texts(self) -> list[str]:
+        """All texts that methods may ask for: of conditions, the conditions' names, generic ones; each once."""
+        asked = {name for method in self.methods for name in method.asks}
+        found = [
+            item.text
+            for name, labels in self.entities.items()
+            for condition in labels.labels
+            for item in self.texts[name].condition(condition)
+        ]
+        if "condition_features" in asked:
+            found += [
+                condition_name(condition) for labels in self.entities.values() for condition in labels.labels
+            ]
+        return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
+
+    def finished(self, folder: Path, encoder: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The record in `folder`, if it is of the same inputs and settings; None if there is none, or methods failed in it.
+
+        Raises ConfigChangedError, with what differs, for a report of others.
+        """
+        if not (folder / REPORT).exists():
+            return None
+        before = read_report(folder)
+        now = self.identity(encoder)
+        hint = "use the same options, choose another --out, or let clay-eval evaluate --replace this report"
+        refuse_changes(folder, {name: before[name] for name in now}, now, hint)
+        return None if before["failures"] else before
+
+
+def prepare(
+    source: ImageSource,
+    settings: EvaluationSettings,
+    *,
+    texts: Sequence[Path] = (),
+    plan: Path | None = None,
+    split: Path | None = None,
+    methods: Sequence[Method] | None = None,
+    chosen: bool = False,
+) -> Evaluation:
+    """Find methods and texts, settle which sets of conditions are asked, and say what is left out.
+
+    texts: files of condition texts; plan: a run's plan folder, for its texts and coverage; split: a file as
+    `read_split` takes it, of the one entity there is; methods: those of `settings`, prepared, where that has been
+    done; chosen: the user named the conditions. Conditions and entities that cannot be scored are left out (see
+    `askable`). Raises InputError, among others, for methods that cannot be found, too many sets of conditions,
+    conditions with less than two texts, and where nothing is left.
+    """
+    prepared = list(methods) if methods is not None else settings.prepared()
+    settings.compared_with(prepared)
+    attributes = {name: labels.labels for name, labels in source.entities.items()}
+    settings = replace(settings, largest_set=largest_for(attributes, settings.largest_set))
+    texts_of = texts_by_entity(source.entities, texts, plan, settings.template)
+    known = {condition for labels in source.entities.values() for condition in labels.labels}
+    if unknown := sorted(set(settings.weights) - known):
+        raise InputError(
+            "a weight of an unknown condition", where="--weight", expected=sorted(known), found=unknown
+        )
+    given = (
+        {} if split is None else {_only(source): read_split(split, _labelled(source.entities[_only(source)]))}
+    )
+    if split is not None:
+        settings = replace(settings, split="given", split_sha256=file_sha256(split))
+    engine = settings.engine()
+    labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
+
+    def splits(name: str) -> dict[int, Split]:
+        return seeded_splits(labelled[name], engine, given.get(name))
+
+    sets, notes = askable(
+        labelled, lambda name: list(splits(name).values()), settings.largest_set, chosen=chosen
+    )
+    for name in sets if uses_texts(prepared) else ():
+        with entity_named(name):
+            alone = [conditions for conditions in sets[name] if len(conditions) == 1]
+            tasks = plan_tasks(labelled[name], next(iter(splits(name).values())), alone)
+            require_several_texts(texts_of[name], source.entities[name], tasks)
+    check_writable(
+        TITLE,
+        inputs_record(source, {}, texts_of),
+        settings.record(prepared),
+        {name: described_entity(source.entities[name], splits(name), plan) for name in sets},
+        {method.name: method.target for method in prepared},
+    )
+    if (bounded := bounded_note(attributes, settings.largest_set or 0)) is not None:
+        notes.insert(0, bounded)
+    return Evaluation(source, settings, prepared, texts_of, plan, given, sets, notes)
+
+
+def evaluate_source(
+    evaluation: Evaluation,
+    supply: FeatureSupply,
+    folder: Path,
+    *,
+    recorded: Callable[[], Mapping[str, Any]] = dict,
+    replace: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+    backend: str = "numpy",
+) -> dict[str, Any]:
+    """Score what `prepare` found on the vectors of `supply`, write the report to `folder` and return its record.
+
+    recorded: makes what the report keeps without its being part of the report's identity. A report of the same inputs and
+    settings is kept and its pages are written again; one of others raises ConfigChangedError unless `replace`.
+    `progress` is called with 1 for every outcome or failure. backend: as `retrieval_scores` takes it.
+    """
+    with locked(folder):
+        for place in (folder, folder / THUMBNAILS):
+            remove_leftovers(place)
+        before = None if replace else evaluation.finished(folder, supply.identity)
+        if before is not None:
+            write_pages(before, folder)
+            return before
+        report = _score(evaluation, supply, folder, recorded, progress, backend)
+        write_sealed(folder / REPORT, report)
+        report = read_report(folder)
+        write_pages(report, folder)
+        _remove_strays(folder, report)
+        return report
+
+
+@dataclass
+class _Found:
+    """What was found so far, over all entities."""
+
+    outcomes: list[Outcome]
+    failures: list[Failure]
+    results: list[Result]
+    comparisons: list[Compared]
+    entities: dict[str, Any]
+    galleries: dict[str, Gallery]
+    faults: list[InputError]
+
+
+def _score(
+    evaluation: Evaluation,
+    supply: FeatureSupply,
+    folder: Path,
+    recorded: Callable[[], Mapping[str, Any]],
+    progress: Callable[[int], None],
+    backend: str,
+) -> dict[str, Any]:
+    """The report's record; of the folder, thumbnails and the per-query file are written."""
+    source = evaluation.source
+    features = supply.images(source)
+    found = _Found([], [], [], [], {}, {}, [])
+    for name, labels in evaluation.entities.items():
+        try:
+            with entity_named(name):
+                _score_entity(evaluation, supply, labels, features[name].matrix, found, progress, backend)
+        except InputError as error:
+            found.faults.append(error)
+            found.failures += [
+                Failure(name, method.name, conditions, str(error))
+                for conditions in evaluation.sets[name]
+                for method in evaluation.methods
+            ]
+    if found.faults and not any(outcome.groups for outcome in found.outcomes):
+        raise found.faults[0]
+    keys = {name: labels.keys for name, labels in evaluation.entities.items()}
+    judge = source.judge if isinstance(source, ClayShards) else None
+    return build_report(
+        title=TITLE,
+        **evaluation.identity(supply.identity),
+        entities=found.entities,
+        results=found.results,
+        comparisons=[one.row() for one in found.comparisons],
+        failures=[
+            {"entity": f.entity, "method": f.method, "conditions": f.conditions, "error": clipped(f.error)}
+            for f in found.failures
+        ],
+        methods=methods_record(evaluation.methods, found.outcomes),
+        per_query=write_per_query(folder / PER_QUERY, found.outcomes, keys, evaluation.settings.measures),
+        retrievals=[item for gallery in found.galleries.values() for item in gallery.retrievals],
+        maps=[item for gallery in found.galleries.values() for item in gallery.maps],
+        warnings=[
+            *notes_of(source),
+            *notes_of(supply),
+            *evaluation.notes,
+            *(
+                f"{name}: retrievals are shown of the first {PICTURED_SETS} of {len(sets)} sets of conditions"
+                for name, sets in evaluation.sets.items()
+                if len(sets) > PICTURED_SETS
+            ),
+            *judged_by_itself(judge, supply.identity),
+            *report_warnings(_facts(evaluation, found)),
+            *(warning for outcome in found.outcomes for warning in outcome.warnings),
+        ],
+        thumbnails=write_pictures(source, found.galleries, folder),
+        neighbours=write_queries(source, found.galleries, folder, evaluation.settings.measures[0]),
+        recorded={**recorded(), "backend": backend},
+    )
+
+
+def _facts(evaluation: Evaluation, found: _Found) -> Facts:
+    """What the rules of the report's warnings look at."""
+    settings, methods = evaluation.settings, list(evaluation.methods)
+    return Facts(
+        measure=settings.measures[0],
+        rivals=[m.name for m in methods if role_of(m.target, m.privileged) == RIVAL],
+        reference=settings.compared_with(methods),
+        results=found.results,
+        comparisons=found.comparisons,
+        failures=found.failures,
+        outcomes=found.outcomes,
+        relevant={name: gallery.relevant for name, gallery in found.galleries.items()},
+        text_shares={name: gallery.text_shares for name, gallery in found.galleries.items()},
+        text_directions={name: gallery.text_directions for name, gallery in found.galleries.items()},
+        seeds=len(settings.seeds),
+        split=settings.split,
+    )
+
+
+def _score_entity(
+    evaluation: Evaluation,
+    supply: FeatureSupply,
+    labels: Labels,
+    matrix: Any,
+    found: _Found,
+    progress: Callable[[int], None],
+    backend: str,
+) -> None:
+    settings, name, labelled = evaluation.settings, labels.entity, _labelled(labels)
+    engine = settings.engine(backend)
+    given = evaluation.given.get(name)
+    splits = seeded_splits(labelled, engine, given)
+    seed, first = next(iter(splits.items()))
+    found.entities[name] = described_entity(labels, splits, evaluation.plan)
+    texts = encoded_texts(evaluation, labels, supply)
+    asked = extras(supply, settings.weights)
+    methods = [method.of_entity(name) for method in evaluation.methods]
+    outcomes, failures, faults = score_methods(
+        matrix,
+        labelled,
+        texts,
+        methods,
+        entity=name,
+        encoder=str(supply.identity["name"]),
+        settings=engine,
+        conditions=evaluation.sets[name],
+        split=given,
+        extras=asked,
+        on_outcome=lambda _: progress(1),
+    )
+    clusters, inference = combination_codes(labelled), settings.inference()
+    reference = settings.compared_with(methods)
+    gallery = show_entity(
+        name,
+        labelled,
+        first,
+        seed,
+        matrix,
+        texts,
+        methods,
+        outcomes,
+        settings.measures[0],
+        asked,
+        reference=reference,
+        fit_images=settings.fit_images,
+    )
+    found.galleries[name] = gallery
+    found.results += results_of(outcomes, settings.measures, inference, clusters)
+    if reference is not None:
+        found.comparisons += comparisons_of(outcomes, reference, settings.measures[0], inference, clusters)
+    found.outcomes += outcomes
+    found.failures += failures
+    found.faults += faults
+
+
+def encoded_texts(evaluation: Evaluation, labels: Labels, supply: FeatureSupply) -> dict[str, TextFeatures]:
+    """Condition -> the encoded texts of an entity, as far as methods use any."""
+    if not uses_texts(evaluation.methods):
+        return {}
+    return condition_features(evaluation.texts[labels.entity], labels, supply)
+
+
+def _labelled(labels: Labels) -> Labelled:
+    return Labelled(labels.keys, labels.labels, labels.parents)
+
+
+def _only(source: ImageSource) -> str:
+    if len(source.entities) != 1:
+        raise InputError(
+            "a split file is of one entity",
+            where="--split-file",
+            expected="one entity",
+            found=sorted(source.entities),
+            hint="choose one with --entity",
+        )
+    return next(iter(source.entities))
+
+
+def _remove_strays(folder: Path, report: Mapping[str, Any]) -> None:
+    """Delete thumbnails of a report that was replaced."""
+    wanted = {folder / path for path in report["thumbnails"].values()}
+    for path in (folder / THUMBNAILS).glob("*.jpg"):
+        if path not in wanted:
+            path.unlink(missing_ok=True)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """report.json of `folder`, with the files beside it checked; raises InputError or IntegrityError."""
+    report = read_sealed(folder / REPORT, "report")
+    for part, what in (
+        ("per_query", "the per-query results"),
+        ("neighbours", "the neighbours of the queries"),
+    ):
+        if part not in report:
+            continue
+        path = folder / report[part]["file"]
+        if path.parent != folder or not path.is_file() or file_sha256(path) != report[part]["sha256"]:
+            raise IntegrityError(
+                f"{what} are missing or were changed", where=path, hint="evaluate again with --replace"
+            )
+    return report

@@ -1,0 +1,1 @@
+"""Methods that embed the pictures anew for every set of conditions."""

@@ -1,0 +1,123 @@
+"""The door to methods: built-in names, entry points of other packages, and `package.module:Class`.
+
+>>> name, factory = resolve_method("clay", n_components=20)
+>>> name, factory().n_components
+('clay', 20)
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from clay_eval.schemas.errors import InputError
+
+from .importing import import_target
+from .protocol import ASKABLE, NEEDS, FeatureMethod, asked_names, describe, is_privileged, needs_of
+
+__all__ = [
+    "ASKABLE",
+    "BUILT_IN",
+    "ENTRY_POINTS",
+    "NEEDS",
+    "FeatureMethod",
+    "MethodFactory",
+    "asked_names",
+    "describe",
+    "is_privileged",
+    "method_names",
+    "needs_of",
+    "resolve_method",
+]
+
+MethodFactory = Callable[[], FeatureMethod]
+
+ENTRY_POINTS = "clay_eval.methods"
+BUILT_IN = {
+    "raw": "clay_eval.evaluator.methods.raw:Raw",
+    "centred": "clay_eval.evaluator.methods.centred:Centred",
+    "whitened": "clay_eval.evaluator.methods.whitened:Whitened",
+    "pca": "clay_eval.evaluator.methods.pca:PCA",
+    "ip-composer": "clay_eval.evaluator.methods.ip_composer:IPComposer",
+    "text-pca": "clay_eval.evaluator.methods.text_pca:TextPCA",
+    "text-pca-centred": "clay_eval.evaluator.methods.text_pca:TextPCACentred",
+    "clay": "clay_eval.evaluator.methods.clay:CLAY",
+    "crl": "clay_eval.evaluator.methods.crl:CRL",
+    "crl-centred": "clay_eval.evaluator.methods.crl:CRLCentred",
+    "label-posterior": "clay_eval.evaluator.methods.label_posterior:LabelPosterior",
+    "genecis-combiner": "clay_eval.evaluator.methods.genecis_combiner:GeneCISCombiner",
+    "image-text": "clay_eval.evaluator.methods.image_text:ImageText",
+    "asymmetric": "clay_eval.evaluator.methods.asymmetric:Asymmetric",
+    "pca-generic": "clay_eval.evaluator.methods.pca_generic:PCAGeneric",
+    "random-subspace": "clay_eval.evaluator.methods.controls:RandomSubspace",
+    "other-condition": "clay_eval.evaluator.methods.controls:OtherCondition",
+    "complement": "clay_eval.evaluator.methods.controls:Complement",
+    "supervised-lda": "clay_eval.evaluator.methods.supervised_lda:SupervisedLDA",
+    "clay-spectrum": "clay_eval.evaluator.methods.clay_spectrum:CLAYSpectrum",
+    "clay-values": "clay_eval.evaluator.methods.clay_values:CLAYValues",
+    "text-discriminant": "clay_eval.evaluator.methods.text_discriminant:TextDiscriminant",
+    "text-mixture": "clay_eval.evaluator.methods.text_mixture:TextMixture",
+    "indirect": "clay_eval.evaluator.methods.indirect:InDiReCT",
+}
+
+
+def method_names() -> dict[str, str]:
+    """Every method with a short name, built in or from an entry point, with its `package.module:Class`."""
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | BUILT_IN
+
+
+def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
+    """Return the name of a method and a factory of fresh, unfitted instances with `options`.
+
+    `spec` is a short name (`method_names`) or `package.module:Class`; the class is imported here.
+
+    Raises InputError for an unknown name (with the nearest one), a class that cannot be imported or lacks
+    fit and transform, and options that its constructor does not take.
+    """
+    target = spec if ":" in spec else method_names().get(spec)
+    if target is None:
+        near = difflib.get_close_matches(spec, method_names(), n=1, cutoff=0.4)
+        raise InputError(
+            f"unknown method {spec!r}",
+            where="method",
+            expected=f"one of {sorted(method_names())}, or package.module:Class",
+            found=repr(spec),
+            hint=f"did you mean {near[0]!r}?" if near else None,
+        )
+    maker = _load(target)
+    try:
+        inspect.signature(maker).bind(**options)
+    except TypeError as error:
+        raise InputError(
+            f"the method {spec!r} does not take these options",
+            where="method options",
+            expected=f"{spec}{inspect.signature(maker)}",
+            found=f"{options} ({error})",
+        ) from error
+
+    def factory() -> FeatureMethod:
+        method = maker(**options)
+        if not isinstance(method, FeatureMethod):
+            raise _shape_error(target, type(method).__name__)
+        return method
+
+    return spec, factory
+
+
+def _load(target: str) -> Callable[..., Any]:
+    found = import_target(target)
+    if not callable(found) or (isinstance(found, type) and not issubclass(found, FeatureMethod)):
+        raise _shape_error(target, getattr(found, "__name__", type(found).__name__))
+    return found  # type: ignore[no-any-return]
+
+
+def _shape_error(target: str, found: str) -> InputError:
+    return InputError(
+        f"{target!r} is not a feature method",
+        where="method",
+        expected="a class with fit(database_features, text_features) and transform(features)",
+        found=found,
+    )

@@ -1,0 +1,1 @@
+"""Tasks, splits, spaces, and the engine that scores methods on them."""

@@ -1,0 +1,332 @@
+"""Runs methods over retrieval tasks on fixed features.
+
+    features, labels, texts --tasks--> (method, conditions, seed, group) --fit, map, rank--> scores of every query
+
+Nothing is kept between calls. For each method, condition set and group the database is mapped once, and queries use the fit
+of their database. A method that fails costs its own scores and no other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from clay_eval.schemas.errors import InputError
+
+from ..methods.support.protocol import NotApplicableError
+from ..methods.support.specs import Method, uses_texts
+from ..scoring import Ties, retrieval_scores
+from ..scoring.chance import retrieval_chance
+from ..scoring.measures import Measure, parse_measure
+from ..vectors.arrays import Float64Array, FloatArray, as_features, require_distinct
+from .condition_sets import Conditions, condition_sets, default_largest, require_relevant
+from .results import Failure, GroupScores, Outcome
+from .spaces import Extras, Space, TextFeatures, make_space
+from .splits import Split, draw_split
+from .tasks import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, make_task
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the scores, beside data, texts and methods.
+
+    split: a kind of `splits`; one split a seed. fit_images: a method is fitted on that many images of each database,
+    drawn by the seed, instead of on all; all are ranked. backend: as `retrieval_scores` takes it.
+    """
+
+    measures: tuple[Measure, ...] = (parse_measure("AP"),)
+    ties: Ties = "expected"
+    split: str = "image"
+    seeds: tuple[int, ...] = (0,)
+    query_share: float = 0.1
+    fit_images: int | None = None
+    backend: str = "numpy"
+
+
+class Tasks(Sequence[RetrievalTask]):
+    """The task of each of `sets`, made anew whenever it is asked for: together they would hold (sets, N) row numbers."""
+
+    def __init__(self, labelled: Labelled, split: Split, sets: Sequence[Conditions]) -> None:
+        self.sets = tuple(sets)
+        self._labelled, self._split = labelled, split
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    @overload
+    def __getitem__(self, number: int) -> RetrievalTask: ...
+    @overload
+    def __getitem__(self, number: slice) -> Tasks: ...
+    def __getitem__(self, number: int | slice) -> RetrievalTask | Tasks:
+        if isinstance(number, slice):
+            return Tasks(self._labelled, self._split, self.sets[number])
+        split = self._split
+        return make_task(self._labelled, self.sets[number], split.is_query, split.is_database)
+
+    @property
+    def conditions(self) -> set[str]:
+        """All conditions of the sets."""
+        return {name for conditions in self.sets for name in conditions}
+
+
+def plan_tasks(labelled: Labelled, split: Split, conditions: Sequence[Sequence[str]] | None = None) -> Tasks:
+    """Return the task of each set of `conditions`; by default all attributes, in sets of at most `default_largest`.
+
+    Raises InputError where no query has a relevant database image: for a single condition, or for all sets; and as
+    `condition_sets` and `make_task`.
+    """
+    if conditions is None:
+        conditions = condition_sets(labelled.labels, default_largest(len(labelled.labels)))
+    tasks = Tasks(labelled, split, [tuple(names) for names in conditions])
+    first: InputError | None = None
+    barren = 0
+    for task in tasks:
+        try:
+            require_relevant(task)
+        except InputError as error:
+            if len(task.conditions) == 1:
+                raise
+            first = first or error
+            barren += 1
+    if first is not None and barren == len(tasks):
+        raise first
+    return tasks
+
+
+def seeded_splits(labelled: Labelled, settings: Settings, given: Split | None = None) -> dict[int, Split]:
+    """Return seed -> split; a `given` split stands for every seed."""
+    return {
+        seed: given or draw_split(labelled, settings.split, seed, settings.query_share)
+        for seed in settings.seeds
+    }
+
+
+def evaluate_features(
+    features: npt.ArrayLike,
+    labelled: Labelled,
+    texts: Mapping[str, TextFeatures],
+    methods: Sequence[Method],
+    *,
+    entity: str,
+    encoder: str,
+    settings: Settings | None = None,
+    conditions: Sequence[Sequence[str]] | None = None,
+    split: Split | None = None,
+    extras: Extras | None = None,
+    on_outcome: Callable[[Outcome | Failure], None] | None = None,
+) -> tuple[list[Outcome], list[Failure]]:
+    """Score every method on every set of conditions.
+
+    features (N, d), row i of the image labelled.keys[i]; texts: condition -> its encoded texts; methods: from
+    `prepare_methods`; conditions as in `plan_tasks`; split replaces the seeded ones. `on_outcome` is called with each
+    outcome or failure as it is ready. A set of conditions that a method does not apply to gives an outcome without
+    groups.
+
+    Raises InputError for features that are not finite, do not fit the labels or the texts, or are all equal, for
+    conditions without texts (unless no method uses texts), and where no query has a relevant image; and what a method
+    raised if all methods failed.
+    """
+    outcomes, failures, faults = score_methods(
+        features,
+        labelled,
+        texts,
+        methods,
+        entity=entity,
+        encoder=encoder,
+        settings=settings,
+        conditions=conditions,
+        split=split,
+        extras=extras,
+        on_outcome=on_outcome,
+    )
+    if faults and not any(outcome.groups for outcome in outcomes):
+        raise faults[0]
+    return outcomes, failures
+
+
+def score_methods(
+    features: npt.ArrayLike,
+    labelled: Labelled,
+    texts: Mapping[str, TextFeatures],
+    methods: Sequence[Method],
+    *,
+    entity: str,
+    encoder: str,
+    settings: Settings | None = None,
+    conditions: Sequence[Sequence[str]] | None = None,
+    split: Split | None = None,
+    extras: Extras | None = None,
+    on_outcome: Callable[[Outcome | Failure], None] | None = None,
+) -> tuple[list[Outcome], list[Failure], list[InputError]]:
+    """As `evaluate_features`, but what the methods raised is returned, the error of each failure, even if all failed."""
+    settings = settings or Settings()
+    array = checked_features(features, labelled)
+    splits = seeded_splits(labelled, settings, split)
+    tasks = {seed: plan_tasks(labelled, chosen, conditions) for seed, chosen in splits.items()}
+    one = next(iter(tasks.values()))
+    checked = check_texts(texts if uses_texts(methods) else None, one.conditions, array.shape[1])
+    outcomes: list[Outcome] = []
+    failures: list[Failure] = []
+    faults: list[InputError] = []
+    for number in range(len(one)):
+        planned = {seed: of_seed[number] for seed, of_seed in tasks.items()}
+        task = next(iter(planned.values()))
+        parts = _parts(planned, settings)
+        for method in methods:
+            try:
+                groups, warnings = _score(method, array, checked, parts, settings, extras)
+                outcome = Outcome(entity, method.name, encoder, task.conditions, groups, warnings)
+                outcomes.append(outcome)
+                done: Outcome | Failure = outcome
+            except NotApplicableError as reason:
+                note = f"{method.name} left out for {' + '.join(task.conditions)}: {reason.what}"
+                outcomes.append(Outcome(entity, method.name, encoder, task.conditions, (), (note,)))
+                done = outcomes[-1]
+            except InputError as error:
+                faults.append(error)
+                done = Failure(entity, method.name, task.conditions, str(error))
+                failures.append(done)
+            if on_outcome is not None:
+                on_outcome(done)
+    return outcomes, failures, faults
+
+
+def checked_features(features: npt.ArrayLike, labelled: Labelled) -> FloatArray:
+    """Return `features` (N, d) as floats; raises InputError as `evaluate_features` says."""
+    array = as_features(features, "image features")
+    if len(array) != len(labelled.keys):
+        raise InputError(
+            "features and labels do not have the same number of images",
+            where="image features",
+            expected=f"{len(labelled.keys)} rows",
+            found=f"{len(array)} rows",
+        )
+    require_distinct(array, "image features")
+    return array
+
+
+def check_texts(
+    texts: Mapping[str, TextFeatures] | None, conditions: set[str], width: int
+) -> dict[str, TextFeatures]:
+    """Return `texts` with checked features (n, width); raises InputError where one of `conditions` has none.
+
+    None, for methods that use no texts, gives no text (0, width) for each condition.
+    """
+    if texts is None:
+        return dict.fromkeys(conditions, TextFeatures(np.empty((0, width), np.float32)))
+    if missing := sorted(conditions - set(texts)):
+        raise InputError(
+            f"no texts for the condition {missing[0]!r}",
+            where="texts",
+            expected=sorted(conditions),
+            found=sorted(texts),
+        )
+    checked = {}
+    for name, found in texts.items():
+        features = as_features(found.features, f"text features of {name!r}", width=width)
+        for what, items in (("parents", found.parents), ("values", found.values)):
+            if items is not None and len(items) != len(features):
+                raise InputError(
+                    f"the texts of {name!r} and their {what} differ in number",
+                    where="texts",
+                    expected=f"{len(features)} {what}",
+                    found=len(items),
+                )
+        checked[name] = TextFeatures(features, found.parents, found.values)
+    return checked
+
+
+def _score(
+    method: Method,
+    features: FloatArray,
+    texts: Mapping[str, TextFeatures],
+    parts: Sequence[_Part],
+    settings: Settings,
+    extras: Extras | None,
+) -> tuple[tuple[GroupScores, ...], tuple[str, ...]]:
+    """The scores of all groups under all seeds, and warnings."""
+    groups, warnings = [], []
+    for part in parts:
+        space = make_space(method, features, texts, part.task, part.group, extras, part.fit_rows)
+        warnings += [*part.task.warnings, *space.warnings]
+        if all(np.isnan(values).all() for values in part.chances.values()):
+            name = " + ".join(part.task.conditions)
+            warnings.append(f"{name}: no query of {part.group.name or 'the data'} has a relevant image")
+        groups.append(_score_part(space, part, settings))
+    return tuple(groups), tuple(dict.fromkeys(warnings))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A group of a task under one seed, with what does not depend on the method."""
+
+    seed: int
+    task: RetrievalTask
+    group: RetrievalGroup
+    fit_rows: Index | None
+    graded: list[tuple[Codes, Codes]]
+    chances: Mapping[str, Float64Array]
+
+    @property
+    def codes(self) -> tuple[Codes, Codes]:
+        """Of the queries and of the database."""
+        return self.task.codes[self.group.queries], self.task.codes[self.group.database]
+
+    @property
+    def own(self) -> Index | None:
+        """Where each query stands in the database, None where no query does."""
+        return self.group.own if (self.group.own >= 0).any() else None
+
+
+def _parts(tasks: Mapping[int, RetrievalTask], settings: Settings) -> list[_Part]:
+    return [_part(task, group, seed, settings) for seed, task in tasks.items() for group in task.groups]
+
+
+def _part(task: RetrievalTask, group: RetrievalGroup, seed: int, settings: Settings) -> _Part:
+    graded = [(c[group.queries], c[group.database]) for c in task.single_codes.values()]
+    part = _Part(seed, task, group, rows_to_fit(group, seed, settings.fit_images), graded, {})
+    chances = retrieval_chance(*part.codes, settings.measures, own=part.own, graded_codes=graded)
+    return replace(part, chances=chances)
+
+
+def score_group(
+    space: Space, task: RetrievalTask, group: RetrievalGroup, seed: int, settings: Settings
+) -> GroupScores:
+    """Return every measure of the queries of `group` in a `space` that was made for it, or for other conditions."""
+    return _score_part(space, _part(task, group, seed, settings), settings)
+
+
+def _score_part(space: Space, part: _Part, settings: Settings) -> GroupScores:
+    values = retrieval_scores(
+        space.pairs,
+        *part.codes,
+        settings.measures,
+        ties=settings.ties,
+        own=part.own,
+        combine=space.combine,
+        graded_codes=part.graded,
+        backend=settings.backend,
+    )
+    group = part.group
+    return GroupScores(
+        part.seed,
+        group.name,
+        group.queries,
+        values,
+        part.chances,
+        len(group.database),
+        space.texts,
+        space.learnt,
+    )
+
+
+def rows_to_fit(group: RetrievalGroup, seed: int, count: int | None) -> Index | None:
+    """Return `count` rows of the group's database, drawn by `seed`; None for all, where it has no more."""
+    if count is None or count >= len(group.database):
+        return None
+    chosen = np.random.Generator(np.random.PCG64(seed)).permutation(len(group.database))[:count]
+    return group.database[np.sort(chosen)]

@@ -1,0 +1,96 @@
+"""Where an evaluation's vectors come from: an encoder with its feature store, or files made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from clay_eval.schemas.texts import ConditionTexts
+
+from ..embedding.encoders import Encoder
+from ..embedding.given import GivenStore
+from ..embedding.store import EntityFeatures, FeatureStore
+from ..methods.support.generic import generic_texts
+from ..pictures.notes import notes_of
+from ..pictures.sources import ImageSource, Labels
+from ..vectors.arrays import FloatArray
+from .spaces import Extras, TextFeatures
+
+
+class FeatureSupply(Protocol):
+    """Vectors of pictures and texts in one space."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What the vectors depend on, with `name` and `demonstration`; part of a report's inputs."""
+        ...
+
+    def images(self, source: ImageSource) -> Mapping[str, EntityFeatures]:
+        """The vectors of all pictures, entity by entity, in the order of its keys."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """(n, d) vectors of texts."""
+        ...
+
+    def logit_scale(self) -> float:
+        """The factor that the model learnt for its cosines."""
+        ...
+
+
+class StoredFeatures:
+    """Vectors in a feature store, or given in files; the encoder is used for texts that the store lacks."""
+
+    def __init__(self, store: FeatureStore | GivenStore, encoder: Encoder) -> None:
+        self._store, self._encoder = store, encoder
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The encoder's."""
+        return self._encoder.identity
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of files that were given, once the pictures' vectors were read."""
+        return notes_of(self._store)
+
+    def images(self, source: ImageSource) -> Mapping[str, EntityFeatures]:
+        """As `FeatureStore.load`."""
+        return self._store.load(source, self._encoder.identity)
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """As `FeatureStore.text_features`."""
+        return self._store.text_features(texts, self._encoder)
+
+    def logit_scale(self) -> float:
+        """The encoder's; a model that was not needed so far is loaded for it."""
+        return self._encoder.logit_scale
+
+
+def condition_features(
+    texts: ConditionTexts, labels: Labels, supply: FeatureSupply
+) -> dict[str, TextFeatures]:
+    """Condition -> its encoded texts with the values they name and the parents' values, for the conditions of `labels`."""
+    encoded = {}
+    for condition in labels.labels:
+        items = texts.condition(condition)
+        parents = [item.parent for item in items] if condition in labels.parents else None
+        features = supply.texts([item.text for item in items])
+        encoded[condition] = TextFeatures(features, parents, [item.value for item in items])
+    return encoded
+
+
+def condition_name(condition: str) -> str:
+    """The name of a condition as a text."""
+    return condition.replace("_", " ")
+
+
+def extras(supply: FeatureSupply, weights: Mapping[str, float]) -> Extras:
+    """What methods may ask for beyond images and texts, made by `supply` when they do."""
+
+    return Extras(
+        name=lambda condition: supply.texts([condition_name(condition)])[0],
+        generic=lambda: supply.texts(generic_texts()),
+        logit_scale=supply.logit_scale,
+        weights=weights,
+    )

@@ -1,0 +1,1 @@
+"""Arrays, subspaces, projections, and how similarities of several conditions meet."""

@@ -1,0 +1,1 @@
+"""From entity specs to sample specs."""

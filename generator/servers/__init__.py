@@ -1,0 +1,1 @@
+"""Talking to servers that may be slow, broken or hostile."""

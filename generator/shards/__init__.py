@@ -1,0 +1,1 @@
+"""A shard's work, parts of a run, and merging them."""

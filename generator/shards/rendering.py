@@ -1,0 +1,250 @@
+"""The rendering stage: a plan folder in, a folder of shards with labels.csv and manifest.json out.
+
+A shard is the unit of work (see shard_work): it is drawn from its own slice of the plan and appears whole or not at all.
+An interrupted run is continued by running it again; shards that are already there and hold what the plan says are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from clay_eval.schemas.entity import EntitySpec, load_entity
+from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
+from clay_eval.schemas.failures import brief, read_failures
+from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed
+from clay_eval.schemas.fingerprint import canonical_json, file_sha256
+from clay_eval.schemas.manifest import (
+    FAILURES,
+    LABELS,
+    MANIFEST,
+    QUARANTINE,
+    SETTINGS,
+    Making,
+    Tally,
+    read_manifest,
+    shard_name,
+    write_manifest,
+)
+from clay_eval.schemas.samples import read_plan
+from clay_eval.schemas.shards import FileFacts
+from clay_eval.schemas.validate import read_sealed
+
+from ..alignment.base import Judge
+from ..plan.planning import SAMPLES, read_plan_record
+from ..render.base import Renderer
+from ..render.metadata import METADATA_VERSION
+from .work import IMAGE_FORMATS, RenderOptions, ShardOutcome, ShardTask, Workshop
+
+log = logging.getLogger(__name__)
+
+_PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+
+Engine = Callable[[Iterable[ShardTask]], Iterable[ShardOutcome]]
+"""Gets tasks done, in whatever order and place; outcomes come as tasks end. Tasks are to be taken as they are needed."""
+
+
+def shard_tasks(plan: Path, shard_size: int) -> Iterator[ShardTask]:
+    """Slice a plan.jsonl into shards, entity by entity, in the order of the plan."""
+    numbers: Counter[str] = Counter()
+    for entity, samples in groupby(read_plan(plan), key=lambda sample: sample.entity):
+        while chunk := tuple(islice(samples, shard_size)):
+            yield ShardTask(shard_name(entity, numbers[entity]), chunk)
+            numbers[entity] += 1
+
+
+def parse_part(text: str) -> tuple[int, int]:
+    """(i, n) of "i/n", 1 <= i <= n; raise InputError for anything else."""
+    match = _PART.fullmatch(text)
+    if match and 1 <= int(match[1]) <= int(match[2]):
+        return int(match[1]), int(match[2])
+    raise InputError(
+        "this is not a part", where="--part", expected="i/n with i from 1 to n, such as 3/16", found=text
+    )
+
+
+def render_plan(
+    plan_folder: Path,
+    folder: Path,
+    renderer: Renderer,
+    options: RenderOptions | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    judge: Judge | None = None,
+    part: tuple[int, int] | None = None,
+    engine: Engine | None = None,
+) -> dict[str, Any]:
+    """Render a whole plan, or part i of n of its shards, into `folder`, continuing what is there; return the manifest.
+
+    `progress` is called with the number of samples that a finished shard added. Files of a finished run that were lost or
+    changed since are made again; samples that failed are drawn again, alone. Raises ConfigChangedError if the folder was
+    begun with another plan, renderer, judge or encoding, and ClayEvalError if every picture was rejected or failed.
+    """
+    options = options or RenderOptions()
+    plan = read_plan_record(plan_folder)
+    specs = plan_specs(plan_folder, plan)
+    for spec in specs:
+        renderer.check(spec)
+        if judge is not None:
+            judge.prepare(spec)
+    settings = render_settings(plan["fingerprint"], renderer, judge, options)
+    with locked(folder):
+        open_folder(folder, settings)
+        finished = _finished(folder)
+        labels = folder / LABELS
+        if not labels.exists() or file_sha256(labels) != finished.get(LABELS):
+            (folder / MANIFEST).unlink(missing_ok=True)
+        workshop = Workshop(renderer, judge, folder, options)
+        engine = engine or (lambda tasks: map(workshop.make, tasks))
+        names: list[str] = []
+        planned = Tally()
+        sizes: dict[str, int] = {}
+
+        def unfinished() -> Iterator[ShardTask]:
+            for number, task in enumerate(shard_tasks(plan_folder / SAMPLES, options.shard_size)):
+                if part is not None and number % part[1] != part[0] - 1:
+                    continue
+                names.append(task.name)
+                for sample in task.samples:
+                    planned.add(sample.entity, sample.labels, sample.diversity)
+                if workshop.is_complete(task, finished):
+                    progress(len(task.samples))
+                else:
+                    sizes[task.name] = len(task.samples)
+                    (folder / MANIFEST).unlink(missing_ok=True)
+                    yield task
+
+        failed = 0
+        written: dict[str, FileFacts] = {}
+        tasks = unfinished()
+        for outcome in engine(tasks):
+            failed += len(outcome.failed)
+            written |= outcome.written
+            progress(sizes.pop(outcome.name))
+        next(tasks, None)
+        if sizes:
+            raise ClayEvalError("some shards were not made", where=folder, found=", ".join(sorted(sizes)[:3]))
+        if not (folder / MANIFEST).exists():
+            making = Making(
+                settings["plan"],
+                settings["renderer"],
+                settings["judge"],
+                options.attempts,
+                planned,
+                failed,
+                part,
+            )
+            finish(folder, names, specs, making, written)
+    return read_manifest(folder)
+
+
+def finish(
+    folder: Path,
+    names: Sequence[str],
+    specs: Sequence[EntitySpec],
+    making: Making,
+    written: Mapping[str, FileFacts] | None = None,
+) -> None:
+    """Write labels.csv and the manifest of the shards among `names` that hold anything; see `write_manifest`."""
+    shards = [name for name in names if (folder / name).exists()]
+    if names and not shards and making.part is None:
+        raise ClayEvalError(
+            "not one picture is left: all were rejected by the judge, or failed",
+            where=folder,
+            found=_commonest_failure(folder),
+            hint=f"look at {QUARANTINE}/ and {FAILURES}/ there; another --out with a lower --margin or more "
+            "--attempts, or a better model, may help",
+        )
+    write_manifest(folder, shards, entity_facts(specs), making, written)
+
+
+def _commonest_failure(folder: Path) -> str | None:
+    """What most of the failed samples failed of, in a line, and how many there are; None if none failed."""
+    errors: Counter[str] = Counter()
+    for path in sorted((folder / FAILURES).glob("*.jsonl")):
+        errors.update(map(brief, read_failures(path).values()))
+    if not errors:
+        return None
+    error, number = errors.most_common(1)[0]
+    return f"{number} of {errors.total()} failed samples: {error}"
+
+
+def plan_specs(plan_folder: Path, plan: dict[str, Any]) -> list[EntitySpec]:
+    """The entity specs of a plan."""
+    return [load_entity(plan_folder / "specs" / f"{name}.json") for name in plan["entities"]]
+
+
+def render_settings(
+    plan: str, renderer: Renderer, judge: Judge | None, options: RenderOptions
+) -> dict[str, Any]:
+    """What decides the content of a shards folder, as it will be read back (tuples become lists)."""
+    settings: dict[str, Any] = json.loads(
+        canonical_json(
+            {
+                "schema": "clay-eval/render-settings/1",
+                "plan": plan,
+                "renderer": renderer.identity,
+                "judge": None if judge is None else judge.identity,
+                "attempts": options.attempts,
+                "shard_size": options.shard_size,
+                "image": {**IMAGE_FORMATS[options.image_format], "xmp": METADATA_VERSION},
+            }
+        )
+    )
+    return settings
+
+
+def open_folder(folder: Path, settings: dict[str, Any]) -> None:
+    """Begin a folder with these settings, or go on with one that has them; call it while holding the folder's lock.
+
+    Raises ConfigChangedError for a folder with other settings, InputError for one that holds somebody's data.
+    """
+    for place in (folder, folder / QUARANTINE, folder / FAILURES):
+        remove_leftovers(place)
+    if (folder / SETTINGS).exists():
+        before = read_sealed(folder / SETTINGS, "render-settings")
+        refuse_changes(folder, {k: v for k, v in before.items() if k != "seal"}, settings)
+        return
+    held = {MANIFEST, LABELS}
+    if foreign := [p.name for p in folder.iterdir() if p.suffix == ".tar" or p.name in held]:
+        raise InputError(
+            "this folder holds data that was not made here",
+            where=folder,
+            expected="an empty folder",
+            found=", ".join(sorted(foreign)[:3]),
+            hint="choose another folder",
+        )
+    write_sealed(folder / SETTINGS, settings)
+
+
+def _finished(folder: Path) -> dict[str, str]:
+    """sha256 of each file of a finished run by its path there; empty without a manifest that can be trusted."""
+    if not (folder / MANIFEST).exists():
+        return {}
+    try:
+        manifest = read_manifest(folder)
+    except IntegrityError as error:
+        log.warning("%s is damaged and is made again: %s", folder / MANIFEST, error.what)
+        return {}
+    return {entry["name"]: entry["sha256"] for entry in manifest["files"]} | {
+        f"{QUARANTINE}/{entry['name']}": entry["sha256"] for entry in manifest["quarantine"]
+    }
+
+
+def entity_facts(specs: Sequence[EntitySpec]) -> dict[str, dict[str, Any]]:
+    """What a manifest says of its entities, so that shards can be evaluated without their plan."""
+    return {
+        spec.entity: {
+            "attributes": [a.name for a in spec.attributes],
+            "parents": spec.parents,
+            "diversity": [a.name for a in spec.diversity],
+            "spec": spec.fingerprint,
+        }
+        for spec in specs
+    }

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clay_eval.evaluator.evaluation import maps
+from clay_eval.evaluator.report import plots
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 3), (2, 2), (3, 1), (4, 1), (5, 1), (5, 7), (12, 2), (40, 50)])
+def test_a_map_is_finite_fills_the_square_and_is_the_same_again(n: int, k: int) -> None:
+    features = np.random.default_rng(n).normal(size=(n, k)).astype(np.float32)
+    first = maps.two_d_map(features, 3)
+    assert first.shape == (n, 2)
+    assert np.isfinite(first).all()
+    assert np.abs(first).max() <= 1 + 1e-12
+    if n > 3:
+        assert np.ptp(first, axis=0).max() == pytest.approx(2)
+    np.testing.assert_array_equal(first, maps.two_d_map(features, 3))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_equal_or_zero_features_give_a_finite_map(value: float) -> None:
+    assert np.isfinite(maps.two_d_map(np.full((6, 4), value), 0)).all()
+
+
+def test_clusters_stay_together() -> None:
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.arange(3), 20)
+    features = np.eye(3)[names] @ rng.normal(size=(3, 8)) * 5 + rng.normal(size=(60, 8)) * 0.1
+    points = maps.two_d_map(features, 0)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (names[distances.argmin(axis=1)] == names).all()
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 30), st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_points_are_spread_over_labels_whatever_the_order(
+    values: list[int], limit: int, random: object
+) -> None:
+    keys = [f"k{i:03d}" for i in range(len(values))]
+    labels = [str(value) for value in values]
+    chosen = maps.choose_points(keys, labels, limit)
+    assert len(chosen) == len(set(chosen)) == min(limit, len(keys))
+    taken = [labels[i] for i in chosen]
+    for label in set(labels):
+        fair = limit * labels.count(label) / len(labels)
+        assert abs(taken.count(label) - min(fair, labels.count(label))) <= len(set(labels))
+    order = list(range(len(keys)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    again = maps.choose_points([keys[i] for i in order], [labels[i] for i in order], limit)
+    assert [keys[order[i]] for i in again] == [keys[i] for i in chosen]
+
+
+def test_condition_maps_show_the_same_images_for_every_method() -> None:
+    keys = [f"k{i}" for i in range(9)]
+    features = {
+        "raw": np.random.default_rng(0).normal(size=(9, 4)),
+        "clay": np.random.default_rng(1).normal(size=(9, 1)),
+    }
+    made = maps.condition_maps(
+        "e", "color", keys, ["red", "blue", "red"] * 3, features, seed=0, group="category=bag"
+    )
+    assert [m["method"] for m in made] == ["raw", "clay"]
+    assert made[0]["keys"] == made[1]["keys"] == sorted(keys)
+    assert made[0]["labels"] == made[1]["labels"]
+    assert made[0]["conditions"] == ["color"]
+    assert made[0]["group"] == "category=bag"
+    assert all(len(point) == 2 for point in made[0]["points"])
+    assert "perplexity 2.66667" in made[0]["technique"]
+
+
+def test_labels_that_are_colors_are_drawn_in_them() -> None:
+    styles = plots.label_styles(["red", "blue", "Black", "red"])
+    assert styles["red"][0] == "#d92d2d"
+    assert styles["blue"][0] == "#2f6fdd"
+    assert plots.label_styles(["red", "boot"])["red"][0] != "#d92d2d"
+
+
+def test_fifty_labels_look_different() -> None:
+    styles = plots.label_styles([f"v{i:02d}" for i in range(60)])
+    assert len(set(list(styles.values())[:50])) == 50
+    assert all(re.fullmatch("#[0-9a-f]{6}", color) for color, _ in styles.values())
+
+
+def test_scatter_keeps_every_point_inside_and_writes_only_geometry() -> None:
+    labels = [f"v{i}" for i in range(5)] * 2
+    points = [[-1.0, 1.0], [1.0, -1.0], [0.0, 0.0], [9.0, -9.0], [0.5, 0.5]] * 2
+    marks = plots.scatter(points, labels, plots.label_styles(labels))
+    assert [mark.label for mark in marks] == sorted(set(labels))
+    assert len({mark.shape for mark in marks}) == 5
+    for mark in marks:
+        assert re.fullmatch(r"[Mahlvz0-9 .\-]+", mark.path)
+        assert mark.path.count("M") == mark.count == 2
+        starts = re.findall(r"M(-?[\d.]+) (-?[\d.]+)", mark.path)
+        assert all(0 <= float(value) <= plots.SIZE for start in starts for value in start)
+
+
+def test_shares_are_of_the_largest() -> None:
+    assert plots.shares({"a": 5, "b": 10, "c": 0}) == [("a", 5, 50.0), ("b", 10, 100.0), ("c", 0, 0.0)]
+    assert plots.shares({"a": 0}) == [("a", 0, 0.0)]
