@@ -86,6 +86,7 @@ def exit_codes() -> str:
 
 def error_kinds() -> Iterator[tuple[int, str, str]]:
     """Exit code, name and first line of the docstring of every class of errors that people see."""
+    import clay_eval.generator.plan.llm.errors  # noqa: F401  (it adds a class)
     from clay_eval.schemas.errors import ClayEvalError
 
     for kind in ClayEvalError.__subclasses__():
