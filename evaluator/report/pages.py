@@ -7,15 +7,14 @@ page, and pictures are read from the report's own folder, and plots from the run
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 
+from clay_eval.schemas import pages
 from clay_eval.schemas.escaping import markdown, visible
 from clay_eval.schemas.files import remove_file, write_text
 from clay_eval.schemas.validate import check
@@ -75,8 +74,7 @@ def render_markdown(
 ) -> str:
     """The same content as Markdown with pipe tables; `images`: key -> path relative to the file."""
     context = _context(report, images, experiments, browsable)
-    text = environment(markdown).get_template("report.md").render(context)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return pages.tidied(environment(markdown).get_template("report.md").render(context))
 
 
 def _context(
@@ -139,25 +137,12 @@ def legend(report: Mapping[str, Any], table: Table) -> str:
 
 def environment(finalize: Callable[[object], object]) -> Environment:
     """Jinja with our templates and filters; every value passes `finalize` and is escaped for HTML."""
-    made = Environment(
-        loader=FunctionLoader(template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    made = pages.environment(__package__, finalize)
     made.filters["compact"] = _compact
     made.filters["thousands"] = lambda number: f"{number:,}"
     made.filters["decimal"] = lambda number: "–" if number is None else f"{number:.3f}"
     made.filters["places"] = lambda number: f"{number:.2f}"
     return made
-
-
-def template(name: str) -> str:
-    """The text of a template."""
-    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")
 
 
 def _compact(value: object) -> str:
