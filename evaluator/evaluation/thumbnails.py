@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clay_eval.schemas.files import atomic_file
+from clay_eval.schemas.thumbnails import fitted, jpeg
 
 from ..report.thumbnail_files import FOLDER
 
@@ -28,15 +28,9 @@ def thumbnail_path(key: str) -> str:
 
 def write_thumbnails(images: Iterable[tuple[str, Image]], folder: Path, side: int = SIDE) -> dict[str, str]:
     """Write a JPEG of at most `side` x `side` pixels for each (key, image); return key -> path relative to `folder`."""
-    from PIL import Image as Pillow
-
     paths = {}
     for key, image in images:
-        small = image.convert("RGB")
-        small.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        small.save(buffer, "JPEG", quality=82, optimize=True)
         paths[key] = thumbnail_path(key)
         with atomic_file(folder / paths[key]) as stream:
-            stream.write(buffer.getvalue())
+            stream.write(jpeg(fitted(image.convert("RGB"), side), 82, optimize=True))
     return paths
