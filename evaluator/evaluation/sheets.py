@@ -13,7 +13,7 @@ from clay_eval.schemas.files import atomic_file
 from clay_eval.schemas.thumbnails import fitted, jpeg
 
 from ..pictures.sources import ImageSource
-from ..report.picture_files import FOLDER, sheet_path
+from ..report.beside import SHEETS, sheet_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,7 +61,7 @@ def write_sheets(pictures: Iterable[Image], folder: Path) -> int:
         with atomic_file(folder / sheet_path(number)) as file:
             file.write(jpeg(sheet, 80, optimize=True))
         number += 1
-    for path in (folder / FOLDER).glob("*.jpg"):
+    for path in (folder / SHEETS).glob("*.jpg"):
         if not path.stem.isdigit() or int(path.stem) >= number:
             path.unlink(missing_ok=True)
     return number

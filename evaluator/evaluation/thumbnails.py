@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clay_eval.schemas.files import atomic_file
 from clay_eval.schemas.thumbnails import fitted, jpeg
 
-from ..report.thumbnail_files import FOLDER
+from ..report.beside import THUMBNAILS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 def thumbnail_path(key: str) -> str:
     """Path of a key's thumbnail, relative to the report: the key itself if it makes a plain file name, else its sha256."""
     name = key if _PLAIN.fullmatch(key) else "sha256-" + hashlib.sha256(key.encode()).hexdigest()[:32]
-    return f"{FOLDER}/{name}.jpg"
+    return f"{THUMBNAILS}/{name}.jpg"
 
 
 def write_thumbnails(images: Iterable[tuple[str, Image]], folder: Path, side: int = SIDE) -> dict[str, str]:

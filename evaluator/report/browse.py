@@ -9,7 +9,7 @@ from typing import Any
 from clay_eval.schemas.escaping import embedded
 from clay_eval.schemas.pages import PICTURES_BESIDE, environment, only_script, policy, script_of, template
 
-from .picture_files import missing_sheets
+from .beside import missing_sheets
 from .roles import OURS_NOTE, is_ours, method_title, role
 
 QUERIES = "queries.html"

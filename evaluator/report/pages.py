@@ -20,16 +20,20 @@ from clay_eval.schemas.files import remove_file, write_text
 from clay_eval.schemas.validate import check
 
 from ..scoring.measures import measure_title
+from .beside import data_uris, pictured, read_neighbours
 from .browse import QUERIES, render_queries
 from .experiments import experiment_sections
-from .neighbours_file import read_neighbours
 from .protocol import protocol
 from .roles import OURS_NOTE, ROLES, primary
 from .sections import asked, entity_sections, method_sections
-from .shown import RULE, pictured
 from .summary import comparison, headline, notices
 from .tables import Table, factor, percent
-from .thumbnail_files import data_uris
+
+RULE = (
+    "The queries are not picked by hand: of all queries of a condition, ordered by {method}'s {measure}, "
+    "the one in the middle, the one a quarter of the way up, and the worst one are shown."
+)
+"""How the retrievals that a report shows were chosen."""
 
 
 def write_pages(report: dict[str, Any], folder: Path) -> None:
