@@ -76,6 +76,8 @@ def decode_image(
             _check_exif(opened, where)
             ImageOps.exif_transpose(opened, in_place=True)
             return _to_rgb(opened)
+    except InputError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(where, error, max_pixels) from error
     except UnidentifiedImageError as error:

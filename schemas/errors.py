@@ -60,8 +60,8 @@ def _rebuild(
     return kind(what, where=where, expected=expected, found=found, hint=hint)
 
 
-class InputError(ClayEvalError):
-    """A file, option or array that the user supplied is wrong."""
+class InputError(ClayEvalError, ValueError):
+    """A file, option or array that the user supplied is wrong; a ValueError, as callers expect of bad arguments."""
 
     exit_code = 2
 

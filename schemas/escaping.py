@@ -27,8 +27,13 @@ def markdown(value: object) -> Markup:
 
 
 def embedded(value: Any) -> str:
+    """`script_json` of `value` with every text, keys of objects too, as `visible` has it."""
+    return script_json(_cleaned(value))
+
+
+def script_json(value: Any) -> str:
     """JSON that can stand in a script element: no character in it can end the element or begin another."""
-    text = json.dumps(_cleaned(value), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 

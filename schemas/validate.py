@@ -139,6 +139,8 @@ def parse_json(text: str | bytes, where: str | Path, *, numbers: Callable[[str],
         )
         if r"\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
+    except InputError:
+        raise
     except json.JSONDecodeError as error:
         raise InputError(
             "not valid JSON", where=f"{where} line {error.lineno} column {error.colno}", found=error.msg

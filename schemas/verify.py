@@ -356,6 +356,8 @@ def _labels_agree(path: Path, columns: list[str], rows: Iterator[dict[str, str]]
         try:
             for line in csv_lines(columns, rows):
                 agree = stream.read(len(line)) == line and agree
+        except InputError:
+            raise
         except (ValueError, KeyError, TypeError):
             for _ in rows:
                 pass

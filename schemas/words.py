@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections.abc import Iterable
 
 NAME_LENGTH = 63
+_ALIKE = 0.5
 VALUE_LENGTH = 200
 """The longest label that a report can hold, in characters."""
 
@@ -21,6 +23,18 @@ def case_twins(values: Iterable[str]) -> list[list[str]]:
     for value in values:
         groups.setdefault(nfc(nfc(value).casefold()), set()).add(value)
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Those of `known`, at most `most`, that `name` may be a slip of, the likeliest first; case does not count."""
+    by_fold = {one.casefold(): one for one in known}
+    return [by_fold[fold] for fold in difflib.get_close_matches(name.casefold(), by_fold, most, _ALIKE)]
+
+
+def did_you_mean(names: Iterable[str]) -> str | None:
+    """The hint of an error that offers `names`; None for none of them."""
+    quoted = ", ".join(map(repr, names))
+    return f"did you mean {quoted}?" if quoted else None
 
 
 def is_condition_name(name: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
     from clay_eval.generator.render.base import Renderer
     from clay_eval.generator.shards.rendering import Engine
-    from clay_eval.generator.shards.work import RenderOptions, Workshop
+    from clay_eval.generator.shards.work import RenderOptions
 
 DEFAULT_SIZE = 128
 EMBEDDED = "embedded"
@@ -127,19 +127,6 @@ class Drawing:
             device=self.given.get("device", "auto"),
             texts=plan_texts(plan),
         )
-
-    def open_workshop(self, plan: Path, folder: Path) -> Workshop:
-        """Renderer and judge, ready to make shards of `plan` in `folder`; for engines in other processes."""
-        from clay_eval.generator.plan.planning import read_plan_record
-        from clay_eval.generator.shards.rendering import plan_specs
-        from clay_eval.generator.shards.work import Workshop
-
-        renderer, judge = self.make_renderer(), self.make_judge(plan)
-        for spec in plan_specs(plan, read_plan_record(plan)):
-            renderer.check(spec)
-            if judge is not None:
-                judge.prepare(spec)
-        return Workshop(renderer, judge, folder, self.options())
 
 
 def draw(

@@ -18,7 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,6 @@ from clay_eval.schemas.samples import SampleSpec, attempt_seed
 
 BATCH = 8
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "pipeline"
-
-
-@dataclass
-class Drawn:
-    """Samples with their pictures and whether each label was read back, (N, attributes) bool."""
-
-    samples: list[SampleSpec]
-    images: list[Image.Image]
-    right: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def draw(renderer: Renderer, samples: Sequence[SampleSpec]) -> list[Image.Image]:

@@ -88,6 +88,8 @@ def read_safetensors(path: Path) -> Table:
             brain = slice_.get_dtype() == _BRAIN
             features = _widened(path) if brain else file.get_tensor("features")
             raw = file.get_tensor("keys") if "keys" in names else None
+    except InputError:
+        raise
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     return _keys_of(path, metadata, raw), features
@@ -138,6 +140,8 @@ def read_parquet(path: Path) -> Table:
                 _require_width(path, block, matrix.shape[1], len(keys))
                 matrix[len(keys) : len(keys) + len(block)] = block
                 keys += _texts(path, batch.column("key"), len(keys))
+    except InputError:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise _unreadable(path, error) from error
     if matrix is None:

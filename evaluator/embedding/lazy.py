@@ -36,11 +36,6 @@ class LazyEncoder:
         """Number of columns of the features."""
         return int(self.identity["dimension"])
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the model has been needed."""
-        return self._loaded is not None
-
     def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows for n RGB pictures."""
         return self._encoder().encode_images(images)

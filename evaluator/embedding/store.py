@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,18 +66,6 @@ class EmbedCounts:
 
     computed: int
     reused: int
-
-
-class FeatureReader(Protocol):
-    """Where an evaluation gets features from: a `FeatureStore`, or features made elsewhere (`given_features`)."""
-
-    def load(self, source: ImageSource, identity: Mapping[str, Any]) -> dict[str, EntityFeatures]:
-        """All features of `source`, entity by entity, in the order of its keys."""
-        ...
-
-    def text_features(self, texts: Sequence[str], encoder: Encoder) -> NDArray[np.floating[Any]]:
-        """(n, d) unit rows for `texts`."""
-        ...
 
 
 class FeatureStore:

@@ -24,10 +24,10 @@ from ..methods.support.specs import Method, uses_texts
 from ..pictures.names import count
 from ..pictures.notes import notes_of
 from ..pictures.sources import ClayShards, ImageSource, Labels
+from ..report.beside import THUMBNAILS
 from ..report.build import build_report, check_writable, clipped
 from ..report.pages import write_pages
 from ..report.roles import RIVAL, role_of
-from ..report.thumbnail_files import FOLDER as THUMBNAILS
 from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
 from ..retrieval.engine import plan_tasks, score_methods, seeded_splits
 from ..retrieval.per_query import PER_QUERY, write_per_query

@@ -15,8 +15,8 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.specs import Method
 from ..pictures.sources import ImageSource, pictures
+from ..report.beside import pictured
 from ..report.roles import CLAY, RAW, RIVAL, role_of
-from ..report.shown import pictured
 from ..retrieval.engine import rows_to_fit
 from ..retrieval.results import Outcome
 from ..retrieval.spaces import Extras, Space, TextFeatures, make_space

@@ -18,7 +18,7 @@ from clay_eval.schemas.files import write_text
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.validate import check
 
-from ..report.neighbours_file import NEIGHBOURS, SCHEMA
+from ..report.beside import NEIGHBOURS, SCHEMA
 from ..retrieval.spaces import Space
 from ..retrieval.tasks import Labelled, RetrievalGroup
 from ..vectors.arrays import Float64Array

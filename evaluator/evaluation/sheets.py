@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.files import atomic_file
+from clay_eval.schemas.thumbnails import fitted, jpeg
 
 from ..pictures.sources import ImageSource
-from ..report.picture_files import FOLDER, sheet_path
+from ..report.beside import SHEETS, sheet_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,7 +41,7 @@ def small_pictures(
     )
     with ThreadPoolExecutor(_WORKERS) as pool:
         for batch in by_pixels(encoded):
-            yield from pool.map(lambda item: (item[0], _small(item[1], item[0], side)), batch)
+            yield from pool.map(lambda item: (item[0], fitted(decode_image(item[1], item[0]), side)), batch)
 
 
 def write_sheets(pictures: Iterable[Image], folder: Path) -> int:
@@ -58,20 +58,10 @@ def write_sheets(pictures: Iterable[Image], folder: Path) -> int:
         for place, picture in enumerate(batch):
             left, top = place % COLUMNS * SIDE, place // COLUMNS * SIDE
             sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
-        stream = io.BytesIO()
-        sheet.save(stream, "JPEG", quality=80, optimize=True)
         with atomic_file(folder / sheet_path(number)) as file:
-            file.write(stream.getvalue())
+            file.write(jpeg(sheet, 80, optimize=True))
         number += 1
-    for path in (folder / FOLDER).glob("*.jpg"):
+    for path in (folder / SHEETS).glob("*.jpg"):
         if not path.stem.isdigit() or int(path.stem) >= number:
             path.unlink(missing_ok=True)
     return number
-
-
-def _small(data: bytes, key: str, side: int) -> Image:
-    from PIL import Image as Pillow
-
-    picture = decode_image(data, key)
-    picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-    return picture

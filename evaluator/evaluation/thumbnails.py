@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clay_eval.schemas.files import atomic_file
+from clay_eval.schemas.thumbnails import fitted, jpeg
 
-from ..report.thumbnail_files import FOLDER
+from ..report.beside import THUMBNAILS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,20 +23,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 def thumbnail_path(key: str) -> str:
     """Path of a key's thumbnail, relative to the report: the key itself if it makes a plain file name, else its sha256."""
     name = key if _PLAIN.fullmatch(key) else "sha256-" + hashlib.sha256(key.encode()).hexdigest()[:32]
-    return f"{FOLDER}/{name}.jpg"
+    return f"{THUMBNAILS}/{name}.jpg"
 
 
 def write_thumbnails(images: Iterable[tuple[str, Image]], folder: Path, side: int = SIDE) -> dict[str, str]:
     """Write a JPEG of at most `side` x `side` pixels for each (key, image); return key -> path relative to `folder`."""
-    from PIL import Image as Pillow
-
     paths = {}
     for key, image in images:
-        small = image.convert("RGB")
-        small.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        small.save(buffer, "JPEG", quality=82, optimize=True)
         paths[key] = thumbnail_path(key)
         with atomic_file(folder / paths[key]) as stream:
-            stream.write(buffer.getvalue())
+            stream.write(jpeg(fitted(image.convert("RGB"), side), 82, optimize=True))
     return paths

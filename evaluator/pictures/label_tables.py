@@ -142,16 +142,6 @@ def label_table(
     return LabelTable(labels, ours, notes=(*left_out_notes(left_out), *notes))
 
 
-def read_label_table(
-    path: Path, parents: Mapping[str, str] | None = None, conditions: Sequence[str] | None = None
-) -> LabelTable:
-    """Read a table of pictures and check every cell and file: a CSV (UTF-8, commas), or JSON lines for `.jsonl`.
-
-    Paths in it are relative to its folder.
-    """
-    return read_label_tables(path.parent, [path], parents, conditions)
-
-
 def read_label_tables(
     folder: Path,
     tables: Sequence[Path],

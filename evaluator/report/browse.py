@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from clay_eval.schemas.escaping import embedded
+from clay_eval.schemas.pages import PICTURES_BESIDE, environment, only_script, policy, script_of, template
 
-from clay_eval.schemas.escaping import embedded, visible
-
-from .picture_files import missing_sheets
+from .beside import missing_sheets
 from .roles import OURS_NOTE, is_ours, method_title, role
 
 QUERIES = "queries.html"
@@ -26,21 +22,17 @@ def render_queries(report: Mapping[str, Any], neighbours: Mapping[str, Any], fol
     Its policy lets nothing run but its own script (by hash), and nothing be fetched but pictures beside it. Texts reach the
     page as data and become text nodes only.
     """
-    script = "\n".join(map(_template, _SCRIPTS))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=visible,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("queries.html").render(
-        style=f"{_template('report.css')}\n{_template('queries.css')}",
-        script=script,
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; script-src 'sha256-{digest}'",
-        title=report["title"],
-        data=embedded(page_data(report, neighbours, folder)),
+    script = script_of(__package__, _SCRIPTS)
+    return (
+        environment(__package__)
+        .get_template("queries.html")
+        .render(
+            style=f"{template(__package__, 'report.css')}\n{template(__package__, 'queries.css')}",
+            script=script,
+            policy=policy(PICTURES_BESIDE, only_script(script)),
+            title=report["title"],
+            data=embedded(page_data(report, neighbours, folder)),
+        )
     )
 
 
@@ -69,7 +61,3 @@ def page_data(report: Mapping[str, Any], neighbours: Mapping[str, Any], folder: 
         "seed": report["settings"]["seeds"][0],
         "per_query": report["per_query"]["file"],
     }
-
-
-def _template(name: str) -> str:
-    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")

@@ -7,30 +7,33 @@ page, and pictures are read from the report's own folder, and plots from the run
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 
+from clay_eval.schemas import pages
 from clay_eval.schemas.escaping import markdown, visible
 from clay_eval.schemas.files import remove_file, write_text
 from clay_eval.schemas.validate import check
 
 from ..scoring.measures import measure_title
+from .beside import data_uris, pictured, read_neighbours
 from .browse import QUERIES, render_queries
 from .experiments import experiment_sections
-from .neighbours_file import read_neighbours
 from .protocol import protocol
 from .roles import OURS_NOTE, ROLES, primary
 from .sections import asked, entity_sections, method_sections
-from .shown import RULE, pictured
 from .summary import comparison, headline, notices
 from .tables import Table, factor, percent
-from .thumbnail_files import data_uris
+
+RULE = (
+    "The queries are not picked by hand: of all queries of a condition, ordered by {method}'s {measure}, "
+    "the one in the middle, the one a quarter of the way up, and the worst one are shown."
+)
+"""How the retrievals that a report shows were chosen."""
 
 
 def write_pages(report: dict[str, Any], folder: Path) -> None:
@@ -75,8 +78,7 @@ def render_markdown(
 ) -> str:
     """The same content as Markdown with pipe tables; `images`: key -> path relative to the file."""
     context = _context(report, images, experiments, browsable)
-    text = environment(markdown).get_template("report.md").render(context)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return pages.tidied(environment(markdown).get_template("report.md").render(context))
 
 
 def _context(
@@ -139,25 +141,12 @@ def legend(report: Mapping[str, Any], table: Table) -> str:
 
 def environment(finalize: Callable[[object], object]) -> Environment:
     """Jinja with our templates and filters; every value passes `finalize` and is escaped for HTML."""
-    made = Environment(
-        loader=FunctionLoader(template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    made = pages.environment(__package__, finalize)
     made.filters["compact"] = _compact
     made.filters["thousands"] = lambda number: f"{number:,}"
     made.filters["decimal"] = lambda number: "–" if number is None else f"{number:.3f}"
     made.filters["places"] = lambda number: f"{number:.2f}"
     return made
-
-
-def template(name: str) -> str:
-    """The text of a template."""
-    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")
 
 
 def _compact(value: object) -> str:

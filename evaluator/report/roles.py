@@ -19,7 +19,7 @@ ROLES: Mapping[str, str] = {
 OURS_NOTE = "† this project's own method, not the paper's"
 _CONTROLS = "clay_eval.evaluator.methods.controls:"
 _OURS = frozenset(
-    f"clay_eval.evaluator.methods.support.registry.{place}"
+    f"clay_eval.evaluator.methods.{place}"
     for place in (
         "clay_spectrum:CLAYSpectrum",
         "clay_values:CLAYValues",

@@ -8,7 +8,6 @@ array([0.45  , 0.2929])
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.words import did_you_mean, nearest
 
 from ..vectors.arrays import Float64Array
 from .ties import (
@@ -269,23 +269,21 @@ def _chance(measure: Measure, n: npt.NDArray[np.int64], r: npt.NDArray[np.int64]
 def _unknown(name: str) -> InputError:
     head, at, tail = name.rpartition("@")
     family = _SYNONYMS.get("".join(c for c in (head if at else tail).casefold() if c not in " -_"))
-    likely = None
     if family is not None:
         cutoff = FAMILIES[family].cutoff
         if family == "AP" and tail.casefold() == "r":
-            likely = "AP@R"
+            likely = ["AP@R"]
         elif at and cutoff != "never" and tail.isascii() and tail.isdigit() and int(tail[:9]) > 0:
-            likely = f"{family}@{int(tail[:9])}"
+            likely = [f"{family}@{int(tail[:9])}"]
         else:
-            likely = FAMILIES[family].example
+            likely = [FAMILIES[family].example]
     else:
-        examples = {f.example.casefold(): f.example for f in FAMILIES.values()}
-        likely = next((examples[m] for m in difflib.get_close_matches(name.casefold(), examples, n=1)), None)
+        likely = nearest(name, (family.example for family in FAMILIES.values()))
     return InputError(
         f"unknown measure {name!r}",
         where="measures",
         expected=f"one of {', '.join(family.example for family in FAMILIES.values())} (any cutoff)",
-        hint=f"did you mean {likely}?" if likely else None,
+        hint=did_you_mean(likely),
     )
 
 

@@ -6,22 +6,18 @@ nothing be fetched.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from clay_eval.schemas.escaping import markdown
+from clay_eval.schemas.pages import environment, only_script, policy, template, tidied
 
-from clay_eval.schemas.escaping import markdown, visible
-
-from ..report.pages import template as report_template
 from ..scoring.measures import measure_title
 from .gathering import COMPUTED
 
 _ABSENT = "–"
+_REPORT = "clay_eval.evaluator.report"
+"""Its style sheet is the leaderboard's, too."""
 _SPLITS = {
     "image": "{share:g} % of the pictures are queries",
     "combination": "{share:g} % of the combinations of labels are queries, each on one side as a whole",
@@ -32,16 +28,14 @@ _SPLITS = {
 
 def render_html(board: Mapping[str, Any]) -> str:
     """The page as one self-contained HTML document; the same board gives the same bytes."""
-    script = _template("leaderboard.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script = template(__package__, "leaderboard.js")
     return (
-        _environment(visible)
+        environment(__package__)
         .get_template("leaderboard.html")
         .render(
-            style=f"{report_template('report.css')}\n{_template('leaderboard.css')}",
+            style=f"{template(_REPORT, 'report.css')}\n{template(__package__, 'leaderboard.css')}",
             script=script,
-            policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-            "base-uri 'none'; form-action 'none'",
+            policy=policy(only_script(script), "base-uri 'none'", "form-action 'none'"),
             **_context(board),
         )
     )
@@ -49,8 +43,7 @@ def render_html(board: Mapping[str, Any]) -> str:
 
 def render_markdown(board: Mapping[str, Any]) -> str:
     """The same tables as Markdown with pipe tables."""
-    text = _environment(markdown).get_template("leaderboard.md").render(_context(board))
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return tidied(environment(__package__, markdown).get_template("leaderboard.md").render(_context(board)))
 
 
 def _context(board: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,19 +140,3 @@ def percent(value: float | None) -> str:
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def _environment(finalize: Callable[[object], object]) -> Environment:
-    return Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _template(name: str) -> str:
-    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")

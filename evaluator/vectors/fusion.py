@@ -15,13 +15,13 @@ A class may state its own by `fusion`; "stack" is the usual one.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.words import did_you_mean, nearest
 
 from .arrays import Float64Array, FloatArray
 
@@ -36,13 +36,12 @@ Combine = Callable[[Sequence[FloatArray]], FloatArray]
 def check_fusion(name: str) -> None:
     """Raise InputError unless `name` is one of FUSIONS."""
     if name not in FUSIONS:
-        near = difflib.get_close_matches(name, FUSIONS, n=1)
         raise InputError(
             "unknown fusion of conditions",
             where="fusion",
             expected=f"one of {FUSIONS}",
             found=repr(name),
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            hint=did_you_mean(nearest(name, FUSIONS)),
         )
 
 

@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from clay_eval.schemas.escaping import markdown
+from clay_eval.schemas.pages import environment
 
 
 def yaml_text(value: Any, indent: int = 0) -> str:
@@ -40,33 +43,15 @@ def _scalar(value: Any) -> str:
 
 def render(template: str, **values: Any) -> str:
     """A template of this package, filled in; whatever is inserted is text, never markup, unless marked `| code`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("clay_eval.generator.publishing", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: markdown(value),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"code": _code, "percent": _percent, "values": _values, "verbatim": _verbatim}
-    return environment.get_template(template).render(**values)
+    made = environment(__package__, markdown)
+    made.filters |= {"code": _code, "percent": _percent, "values": _values, "verbatim": Markup}
+    return made.get_template(template).render(**values)
 
 
-def _code(value: object) -> Any:
+def _code(value: object) -> Markup:
     """Text inside backticks or a fence: no backtick and no control character is left in it."""
-    from markupsafe import Markup
-
     kept = "".join(c for c in str(value) if c == "\n" or c.isprintable())
     return Markup(kept.replace("`", "'"))  # noqa: S704
-
-
-def _verbatim(value: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(value)  # noqa: S704
 
 
 def _percent(value: float) -> str:

@@ -240,6 +240,8 @@ class DiffusionRenderer:
                     found=f"dtype {self.identity.get('dtype')}",
                     hint="another --dtype: bf16 or fp32",
                 ) from error
+            except InputError:
+                raise
             except ValueError as error:
                 raise InputError(
                     "the pipeline refuses this request",

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clay_eval.schemas.fingerprint import fingerprint
@@ -69,12 +68,6 @@ def save_options(image_format: str, packet: bytes) -> dict[str, Any]:
     info = PngInfo()
     info.add_itxt(_PNG_KEYWORD, packet.decode())
     return {"pnginfo": info}
-
-
-def read_packet(image: Image.Image) -> bytes | None:
-    """The XMP packet of an opened picture, or None."""
-    found = image.info.get("xmp")
-    return found.encode() if isinstance(found, str) else found
 
 
 def _text(value: object) -> str:

@@ -8,23 +8,20 @@ Everything that comes from shards is data in the page, never markup: JSON in a s
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import math
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.escaping import script_json
 from clay_eval.schemas.files import locked, remove_leftovers, storage_errors, write_text
 from clay_eval.schemas.manifest import read_manifest
+from clay_eval.schemas.pages import PICTURES_BESIDE, environment, only_script, policy, script_of, template
 
 from .decisions import last_by_hand
 from .gather import Seen, counted, read_all
@@ -169,28 +166,15 @@ def render_page(table: Mapping[str, Any], details: list[list[Any]]) -> str:
 
     Its policy lets nothing run but its own script (by hash), and nothing be fetched but pictures beside it.
     """
-    script = "\n".join(map(_template, _SCRIPTS))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
+    script = script_of(__package__, _SCRIPTS)
+    return (
+        environment(__package__)
+        .get_template("review.html")
+        .render(
+            style=template(__package__, "review.css"),
+            script=script,
+            policy=policy(PICTURES_BESIDE, only_script(script)),
+            table=script_json(table),
+            details=script_json(details),
+        )
     )
-    return environment.get_template("review.html").render(
-        style=_template("review.css"),
-        script=script,
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; script-src 'sha256-{digest}'",
-        table=_embedded(table),
-        details=_embedded(details),
-    )
-
-
-def _embedded(value: Any) -> str:
-    """JSON that can stand in a script element: no character in it can end the element or begin another."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-
-
-def _template(name: str) -> str:
-    return resources.files(f"{__package__}.templates").joinpath(name).read_text("utf-8")

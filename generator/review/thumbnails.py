@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.errors import ClayEvalError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from clay_eval.schemas.thumbnails import fitted, jpeg
 
 _A_FOLDER = 1000
 
@@ -70,20 +66,7 @@ def _write(number: int, named: tuple[str, bytes], folder: Path, sides: Sides) ->
     width, height = image.size
     large = sides.large > sides.small < max(width, height)
     if large:
-        image = _fitted(image, sides.large)
-        (folder / large_path(number)).write_bytes(_jpeg(image, 88))
-    (folder / small_path(number)).write_bytes(_jpeg(_fitted(image, sides.small), 82))
+        image = fitted(image, sides.large)
+        (folder / large_path(number)).write_bytes(jpeg(image, 88))
+    (folder / small_path(number)).write_bytes(jpeg(fitted(image, sides.small), 82))
     return Shown(width, height, large)
-
-
-def _fitted(image: Image, side: int) -> Image:
-    from PIL import Image as Pillow
-
-    image.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-    return image
-
-
-def _jpeg(image: Image, quality: int) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=quality)
-    return stream.getvalue()

@@ -59,7 +59,7 @@ def test_a_broken_picture_is_named_and_the_others_are_counted(cli: Cli, tmp_path
 
 def test_a_wrong_folder_says_what_to_get(cli: Cli, tmp_path: Path) -> None:
     cli("datasets", "clevr4", tmp_path).refused(2, "Clevr-4", "clevr_4_10k_v1.zip", "nothing is downloaded")
-    cli("datasets", "clever4", tmp_path).refused(2, "did you mean clevr4")
+    cli("datasets", "clever4", tmp_path).refused(2, "did you mean 'clevr4'")
     cli("datasets", "clevr4").refused(2, "a name and a folder")
     cli("datasets", "clevr4@nowhere", trees.clevr4(tmp_path / "c")).refused(2, "no such part")
     cli("datasets", "clevr4", tmp_path / "c", "--galleries", tmp_path / "g.json").refused(2, "only genecis")

@@ -154,7 +154,7 @@ def test_bad_options(cli: Cli, folder: Path) -> None:
     cli("score", folder / "none.run", *qrels).refused(2, "not found", "none.run")
     cli("score", folder / "a.run", "--qrels", folder / "a.run").refused(2, "4 columns", "6 columns")
     cli("score", folder / "a.run", *qrels, "--measure", "P@ten").refused(2, "whole number", "P@10")
-    cli("score", folder / "a.run", *qrels, "--measure", "mAP").refused(2, "did you mean AP?")
+    cli("score", folder / "a.run", *qrels, "--measure", "mAP").refused(2, "did you mean 'AP'?")
     cli("score", folder / "a.run", folder / "a.run", *qrels).refused(2, "named twice")
     (folder / "x").mkdir()
     (folder / "x" / "a.run").write_bytes((folder / "a.run").read_bytes())

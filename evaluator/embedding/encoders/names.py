@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from importlib import metadata, resources
 from pathlib import Path
@@ -12,6 +11,7 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.reading import check_regular_below, is_path, refuse_missing
 from clay_eval.schemas.validate import parse_json, read_text
+from clay_eval.schemas.words import did_you_mean, nearest
 
 EMBEDDED = "embedded"
 CONFIG = "open_clip_config.json"
@@ -247,11 +247,9 @@ def _without_weights(name: str) -> InputError:
 def _unknown_model(model: str, original: str | None = None) -> InputError:
     import open_clip
 
-    by_fold = {name.casefold(): name for name in open_clip.list_models()}
-    near = [by_fold[fold] for fold in difflib.get_close_matches(model.casefold(), by_fold, n=5, cutoff=0.5)]
     return InputError(
         f"unknown encoder {original or model!r}",
         where="--encoder",
         expected=_FORMS,
-        hint=f"did you mean {', '.join(near)}?" if near else "see open_clip.list_models()",
+        hint=did_you_mean(nearest(model, open_clip.list_models(), most=5)) or "see open_clip.list_models()",
     )

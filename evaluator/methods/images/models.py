@@ -72,10 +72,6 @@ class ModelOptions:
 
         return read_part(AutoConfig, self._found.path, "configuration")
 
-    def unload(self) -> None:
-        """Give the model's memory back; it is loaded again when it is needed."""
-        self.__dict__.pop("_loaded", None)
-
     def _options(self) -> dict[str, Any]:
         return {"batch_size": self.batch_size, "precision": self.precision}
 

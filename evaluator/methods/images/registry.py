@@ -7,12 +7,12 @@ An image method reads the pictures again for every set of conditions; `condition
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from importlib.metadata import entry_points
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.words import did_you_mean, nearest
 
 from ..support.importing import import_target
 from .protocol import ImageMethod
@@ -55,12 +55,11 @@ def load_image_method(name: str, *, runtime: dict[str, Any] | None = None, **opt
     """
     target = name if ":" in name else image_method_names().get(name)
     if target is None:
-        near = difflib.get_close_matches(name, image_method_names(), n=1, cutoff=0.4)
         raise InputError(
             f"unknown image method {name!r}",
             where="method",
             expected=f"one of {sorted(image_method_names())}, or package.module:Class",
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            hint=did_you_mean(nearest(name, image_method_names())),
         )
     kind = _import(target)
     signature = inspect.signature(kind)

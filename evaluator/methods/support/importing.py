@@ -15,6 +15,8 @@ def import_target(target: str) -> Any:
         found: Any = import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
+    except InputError:
+        raise
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             f"the method {target!r} cannot be imported",

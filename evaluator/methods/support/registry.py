@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.words import did_you_mean, nearest
 
 from .importing import import_target
 from .protocol import ASKABLE, NEEDS, FeatureMethod, asked_names, describe, is_privileged, needs_of
@@ -79,13 +79,12 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
     """
     target = spec if ":" in spec else method_names().get(spec)
     if target is None:
-        near = difflib.get_close_matches(spec, method_names(), n=1, cutoff=0.4)
         raise InputError(
             f"unknown method {spec!r}",
             where="method",
             expected=f"one of {sorted(method_names())}, or package.module:Class",
             found=repr(spec),
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            hint=did_you_mean(nearest(spec, method_names())),
         )
     maker = _load(target)
     try:

@@ -13,17 +13,6 @@ from .files import check_pictures, load_json, safe_name, whole_number
 
 ANNOTATIONS = "clevr_4_annots.json"
 CONDITIONS = ("shape", "color", "texture", "count")
-VALUES = {
-    "shape": (
-        *("cube", "sphere", "monkey", "cone", "torus", "star", "teapot", "diamond", "gear", "cylinder"),
-    ),
-    "color": ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow", "pink", "orange"),
-    "texture": (
-        *("rubber", "metal", "checkered", "emojis", "wave", "brick", "star", "circles", "zigzag"),
-        "chessboard",
-    ),
-    "count": tuple(str(number) for number in range(1, 11)),
-}
 
 
 def read(benchmark: Benchmark, folder: Path) -> Listing:

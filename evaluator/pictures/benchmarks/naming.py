@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.words import did_you_mean, nearest
 
 _FORM = re.compile(r"(?P<name>[A-Za-z][\w-]*)(?:@(?P<tags>[\w-]+(?:\+[\w-]+)*))?:(?P<folder>.+)", re.DOTALL)
 
@@ -36,12 +36,11 @@ def parse_data_name(text: str) -> DataName | None:
 def known_name(name: str, known: list[str]) -> str:
     """`name`, if it is one of `known`; InputError with the nearest ones otherwise."""
     if name not in known:
-        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         raise InputError(
             "no such data set",
             where=f"--data {name}:FOLDER",
             expected=f"one of {known}",
             found=repr(name),
-            hint=f"did you mean {', '.join(near)}?" if near else "clay-eval datasets lists them",
+            hint=did_you_mean(nearest(name, known, most=3)) or "clay-eval datasets lists them",
         )
     return name

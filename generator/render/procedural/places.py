@@ -28,11 +28,6 @@ def _sky(canvas: Canvas, light: str, bottom: float) -> None:
     canvas.gradient(0.0, bottom, *SKIES[light])
 
 
-def _cloud(canvas: Canvas, x: float, y: float, size: float, color: Color) -> None:
-    for dx, dy, r in ((-0.9, 0.1, 0.5), (0.0, -0.2, 0.75), (0.9, 0.1, 0.55)):
-        canvas.ellipse((x + dx * size, y + dy * size), (r * size * 1.3, r * size), color)
-
-
 def beach(canvas: Canvas, light: str, rng: random.Random) -> None:
     """Sun, sea, sand, and a parasol or a palm at one side."""
     sea = 0.40 + rng.uniform(-0.02, 0.02)

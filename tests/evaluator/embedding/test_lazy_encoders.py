@@ -71,9 +71,7 @@ def test_warm_caches_need_no_model(
             store.text_features(["something else"], warm)
         with pytest.raises(AssertionError, match="was loaded"):
             open_encoder(str(model_folder), store, "cpu", "bf16")
-    assert not warm.is_loaded
     np.testing.assert_allclose(warm.encode_texts(["a red thing"]), texts[:1], atol=1e-5)
-    assert warm.is_loaded
 
 
 def test_batch_size_does_not_matter(model_folder: Path, tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from PIL import Image
 from clay_eval.evaluator.evaluation import neighbours, sheets
 from clay_eval.evaluator.evaluation.sheets import COLUMNS, SIDE
 from clay_eval.evaluator.pictures.sources import Labels
+from clay_eval.evaluator.report import beside
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256
 
 
 def read(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
-    found = neighbours.read_neighbours(folder, report["neighbours"])
+    found = beside.read_neighbours(folder, report["neighbours"])
     assert found is not None
     return found
 
@@ -58,7 +59,7 @@ def test_every_picture_lies_where_its_number_says(made_report: tuple[dict[str, A
             number = entity["first"] + entity["keys"].index(key)
             sheet, at = divmod(number, COLUMNS**2)
             left, top = at % COLUMNS * SIDE, at // COLUMNS * SIDE
-            with Image.open(folder / sheets.sheet_path(sheet)) as image:
+            with Image.open(folder / beside.sheet_path(sheet)) as image:
                 cell = np.asarray(image.crop((left, top, left + SIDE, top + SIDE)), float)
             with Image.open(folder / report["thumbnails"][key]) as image:
                 assert np.abs(cell - np.asarray(image, float)).mean() < 6
@@ -119,21 +120,21 @@ def test_a_record_that_points_elsewhere_is_refused(
     file = tmp_path / "neighbours.json"
     file.write_text(json.dumps(record))
     with pytest.raises(InputError, match="neighbours"):
-        neighbours.read_neighbours(tmp_path, {"file": file.name, "sha256": file_sha256(file)})
+        beside.read_neighbours(tmp_path, {"file": file.name, "sha256": file_sha256(file)})
 
 
 def test_a_changed_file_is_refused_and_a_missing_one_is_none(tmp_path: Path) -> None:
     (tmp_path / "n.json").write_text("{}")
     with pytest.raises(IntegrityError, match="changed"):
-        neighbours.read_neighbours(tmp_path, {"file": "n.json", "sha256": "0" * 64})
-    assert neighbours.read_neighbours(tmp_path, {"file": "m.json", "sha256": "0" * 64}) is None
-    assert neighbours.read_neighbours(tmp_path / "x", {"file": "../n.json", "sha256": "0" * 64}) is None
+        beside.read_neighbours(tmp_path, {"file": "n.json", "sha256": "0" * 64})
+    assert beside.read_neighbours(tmp_path, {"file": "m.json", "sha256": "0" * 64}) is None
+    assert beside.read_neighbours(tmp_path / "x", {"file": "../n.json", "sha256": "0" * 64}) is None
 
 
 def test_sheets_of_a_larger_report_are_deleted_and_pictures_are_centred(tmp_path: Path) -> None:
     red, wide = Image.new("RGB", (SIDE, SIDE), "red"), Image.new("RGB", (SIDE, SIDE // 2), "blue")
     assert sheets.write_sheets([red] * (COLUMNS**2 + 1), tmp_path) == 2
-    assert sheets.missing_sheets(tmp_path, 3) == 1
+    assert beside.missing_sheets(tmp_path, 3) == 1
     assert sheets.write_sheets([red, wide], tmp_path) == 1
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["0000.jpg"]
     with Image.open(tmp_path / "pictures/0000.jpg") as image:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clay_eval.evaluator.evaluation import retrievals
+from clay_eval.evaluator.report import beside
 
 KEYS = [f"k{i}" for i in range(10)]
 LABELS = {"color": list("rrrrrbbbbb"), "shape": list("sctsctscts")}
@@ -73,7 +74,7 @@ def test_neighbours_come_from_the_database_best_first_with_all_conditions_matche
                     values[place] == values[row] for values in LABELS.values()
                 )
                 assert neighbour["labels"] == {name: values[place] for name, values in LABELS.items()}
-    assert set(retrievals.pictured(shown)) >= {"k2", "k3"}
+    assert set(beside.pictured(shown)) >= {"k2", "k3"}
 
 
 def test_without_clay_the_first_method_chooses() -> None:

@@ -14,7 +14,7 @@ from browser import complaints, visit
 from playwright.sync_api import Page, expect
 
 from clay_eval.evaluator.evaluation import neighbours
-from clay_eval.evaluator.report import browse, pages
+from clay_eval.evaluator.report import beside, browse, pages
 
 HOSTILE = '</script><script>document.title="hacked"</script><img src=x onerror=alert(1)>\u202e"\'&amp;'
 
@@ -39,7 +39,7 @@ def keys(page: Page) -> list[str]:
 
 def queries(folder: Path, report: dict[str, Any], entity: str, conditions: list[str]) -> list[dict[str, Any]]:
     """Key, labels and scores by method of every query, from the file."""
-    record = neighbours.read_neighbours(folder, report["neighbours"])
+    record = beside.read_neighbours(folder, report["neighbours"])
     assert record is not None
     found = record["entities"][entity]
     one = next(s for s in found["sets"] if s["conditions"] == conditions)
@@ -66,7 +66,7 @@ def test_the_first_view_has_signs_pictures_and_the_reference_worst_first(
     assert len(pictures) == len(first) * (1 + 4 * 5)
     assert all(re.fullmatch(r'url\("pictures/000\d\.jpg"\)', picture) for picture in pictures)
     signs = page.locator(".sign").all_text_contents()
-    record = neighbours.read_neighbours(folder, report["neighbours"])
+    record = beside.read_neighbours(folder, report["neighbours"])
     assert record is not None
     found = record["entities"]["demo-object"]
     (one,) = (s for s in found["sets"] if s["conditions"] == ["category"])
@@ -147,7 +147,7 @@ def test_names_cannot_break_out_and_missing_pictures_are_placeholders(
     }
     bad = renamed(copy.deepcopy(report), names)
     bad["title"] = HOSTILE
-    record = neighbours.read_neighbours(folder, report["neighbours"])
+    record = beside.read_neighbours(folder, report["neighbours"])
     assert record is not None
     bad["neighbours"] = neighbours.write_neighbours(tmp_path, renamed(record, names))
     bad.update(retrievals=[], maps=[], results=[], comparisons=[])
@@ -178,7 +178,7 @@ def test_the_page_fetches_nothing_but_pictures_beside_it(made_report: tuple[dict
 
 def test_the_data_says_what_methods_are(made_report: tuple[dict[str, Any], Path]) -> None:
     report, folder = made_report
-    record = neighbours.read_neighbours(folder, report["neighbours"])
+    record = beside.read_neighbours(folder, report["neighbours"])
     assert record is not None
     data = browse.page_data(report, record, folder)
     assert [(m["name"], m["role"]) for m in data["methods"]] == [

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clay_eval.evaluator.evaluation import thumbnails
-from clay_eval.evaluator.report import build, pages
+from clay_eval.evaluator.report import beside, build, pages
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.validate import read_sealed
@@ -42,14 +42,14 @@ def test_thumbnails_are_read_from_the_report_alone(tmp_path: Path) -> None:
     inside = folder / "thumbnails"
     (inside / "link.jpg").symlink_to(outside)
     (inside / "text.jpg").write_text("<svg onload=alert(1)>")
-    (inside / "huge.jpg").write_bytes(b"\xff\xd8\xff" + bytes(thumbnails.MAX_BYTES))
+    (inside / "huge.jpg").write_bytes(b"\xff\xd8\xff" + bytes(beside.MAX_BYTES))
     (inside / "folder.jpg").mkdir()
     bad = {
         "up": "thumbnails/../../secret.jpg",
         "absolute": str(outside),
         **{name: f"thumbnails/{name}.jpg" for name in ("link", "text", "huge", "folder", "missing")},
     }
-    assert set(thumbnails.data_uris({**good, **bad}, folder)) == {"a", "b/../c"}
+    assert set(beside.data_uris({**good, **bad}, folder)) == {"a", "b/../c"}
     assert good["a"] == "thumbnails/a.jpg"
     assert re.fullmatch(r"thumbnails/sha256-[0-9a-f]{32}\.jpg", good["b/../c"])
     with Image.open(folder / good["a"]) as image:

@@ -59,7 +59,7 @@ def test_every_family_parses_and_leading_zeros_do_not_count():
 def test_a_near_name_is_suggested_and_is_right(name, likely):
     with pytest.raises(InputError) as caught:
         parse_measure(name)
-    assert f"did you mean {likely}?" in str(caught.value)
+    assert f"did you mean {likely!r}?" in str(caught.value)
     assert str(parse_measure(likely)) == likely
 
 

@@ -17,6 +17,7 @@ from clay_eval.generator.review import sheets
 from clay_eval.generator.review.journal import write_journal
 from clay_eval.generator.review.sheets import write_review
 from clay_eval.generator.review.thumbnails import Sides, large_path, small_path
+from clay_eval.schemas import pages
 from clay_eval.schemas.errors import BusyError, InputError, IntegrityError
 from clay_eval.schemas.files import locked
 from clay_eval.schemas.manifest import Making, Tally, read_manifest, write_manifest
@@ -203,9 +204,11 @@ def test_two_thousand_pictures_stay_light(tmp_path: Path) -> None:
 def test_the_pages_script_is_the_one_its_policy_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = set()
     for change in ("", "// another"):
-        read = sheets._template
+        read = pages.template
         monkeypatch.setattr(
-            sheets, "_template", lambda name, r=read, c=change: r(name) + c * name.endswith(".js")
+            pages,
+            "template",
+            lambda package, name, r=read, c=change: r(package, name) + c * name.endswith(".js"),
         )
         policies.add(re.findall(r"sha256-[^']+", sheets.render_page({}, []))[0])
         monkeypatch.undo()

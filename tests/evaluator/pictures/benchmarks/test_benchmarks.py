@@ -156,7 +156,7 @@ def test_entities_and_conditions_can_be_chosen(tmp_path: Path) -> None:
 def test_names_that_are_no_benchmark(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         opened("clever4", tmp_path)
-    assert caught.value.hint == "did you mean clevr4?"
+    assert caught.value.hint == "did you mean 'clevr4'?"
     with pytest.raises(InputError, match="no such part"):
         opened("clevr4@tset", trees.clevr4(tmp_path / "c"))
 
