@@ -320,7 +320,7 @@ def test_cut_weights_are_damaged(clip: Path) -> None:
         ("@main", "unknown encoder"),
         ("nowhere", "no such model"),
         ("a/b/c", "no such model"),
-        ("../nowhere", "no such model"),
+        ("../nowhere", "no such file or folder"),
     ],
 )
 def test_names_that_mean_nothing(name: str, said: str) -> None:

@@ -137,7 +137,7 @@ def test_weights_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.pt").write_bytes(b"x")
     with pytest.raises(InputError, match="must be safetensors"):
         read_combiner(tmp_path / "mine.pt")
-    with pytest.raises(InputError, match="no such weights"):
+    with pytest.raises(InputError, match="no such file of weights"):
         read_combiner(path)
     path.write_bytes(b"x" * 20)
     with pytest.raises(IntegrityError, match="damaged"):

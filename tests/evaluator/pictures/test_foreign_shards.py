@@ -113,7 +113,7 @@ def test_what_is_left_out_of_tars_is_counted(
     assert labels.labels == {"a": ("0", "1", "0", "1"), "size": ("1", "1", "1", "2")}
     assert "4 members of the tars left out" in caplog.text
     assert "4 .txt" in caplog.text
-    assert "'1.0 is 1', 'true is 1'" in caplog.text
+    assert "'1.0' is '1', 'true' is '1'" in caplog.text
 
 
 def test_columns_with_fractions_are_named(
