@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from clay_eval.evaluator.report import roles, summary, tables
+from clay_eval.evaluator.report import summary, tables
+from clay_eval.evaluator.scoring.measures import measure_title
 
 
 def result(
@@ -202,7 +203,7 @@ def test_every_measure_has_tables_of_its_own() -> None:
     assert (second.title, second.rows[0].cells[0].text) == ("P@10", "25.0")
     assert (second.rows[0].cells[0].between_seeds, second.seeds, first.seeds) == ("±1.2", True, False)
     assert tables.build_table(report(*scored), "e", several=False, metric="nDCG") is None
-    assert [roles.measure_title(m) for m in ("AP@R", "AP(trapezoid)", "nDCG@5")] == [
+    assert [measure_title(m) for m in ("AP@R", "AP(trapezoid)", "nDCG@5")] == [
         "mAP@R",
         "mAP(trapezoid)",
         "nDCG@5",
