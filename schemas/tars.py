@@ -11,6 +11,7 @@ import os
 import sys
 import tarfile
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
@@ -34,7 +35,10 @@ _WEBDATASET = "_webdataset_without_torch"
 
 def tar_writer(file: HashedFile) -> TarWriter:
     """Webdataset's writer of samples whose members are bytes, such that the same samples give the same bytes."""
-    return _writer_class()(file, mtime=0, encoder=False)
+    writer = _writer_class()(file, mtime=0, encoder=False)
+    # The one it opens is tarfile's for pipes: it copies every byte thrice, and hands it on in pieces of 10 KiB.
+    writer.tarstream = tarfile.open(fileobj=file, mode="w", copybufsize=_GATHER)
+    return writer
 
 
 @cache
@@ -84,7 +88,7 @@ def closing(size: int) -> bytes:
 
 
 class HashedFile:
-    """A file to write to: small pieces are gathered, and sha256 and the disk are at work on what was written.
+    """A file to write to, while sha256 and the disk are at work on what was written.
 
     Both work in threads of their own, so that the end of a large file has little to wait for. Use it as a context manager
     around all writing. It does not replace the fsync at the end. `bytes` counts what was written.
@@ -110,32 +114,38 @@ class HashedFile:
 
     def write(self, piece: bytes) -> int:
         """Append a piece; its length."""
+        self._stream.write(piece)
         self._waiting.append(piece)
         self._held += len(piece)
         self.bytes += len(piece)
         if self._held >= _GATHER:
-            self._flush()
+            self._hand_on()
         return len(piece)
 
+    def tell(self) -> int:
+        """How much was written."""
+        return self.bytes
+
     def sha256(self) -> str:
-        """Write what is left; the digest of all, in hexadecimal."""
-        self._flush()
+        """The digest of all that was written, in hexadecimal."""
+        self._hand_on()
         for future in (*self._hashed, self._synced):
             if future is not None:
                 future.result()
         return self._digest.hexdigest()
 
-    def _flush(self) -> None:
-        data = b"".join(self._waiting)
-        self._waiting.clear()
+    def _hand_on(self) -> None:
         while len(self._hashed) > _AHEAD:
             self._hashed.popleft().result()
-        self._hashed.append(self._hashing.submit(self._digest.update, data))
-        self._stream.write(data)
+        self._hashed.append(self._hashing.submit(self._hash, self._waiting))
         self._unsynced += self._held
-        self._held = 0
+        self._waiting, self._held = [], 0
         if self._unsynced >= _SYNC_EVERY and (self._synced is None or self._synced.done()):
             if self._synced is not None:
                 self._synced.result()
             self._synced = self._syncing.submit(_SYNC, self._stream.fileno())
             self._unsynced = 0
+
+    def _hash(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self._digest.update(piece)
