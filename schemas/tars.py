@@ -37,7 +37,7 @@ def tar_writer(file: HashedFile) -> TarWriter:
     """Webdataset's writer of samples whose members are bytes, such that the same samples give the same bytes."""
     writer = _writer_class()(file, mtime=0, encoder=False)
     # The one it opens is tarfile's for pipes: it copies every byte thrice, and hands it on in pieces of 10 KiB.
-    writer.tarstream = tarfile.open(fileobj=file, mode="w", copybufsize=_GATHER)
+    writer.tarstream = tarfile.open(fileobj=file, mode="w", copybufsize=_GATHER)  # noqa: SIM115
     return writer
 
 
