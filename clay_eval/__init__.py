@@ -22,6 +22,7 @@ _LAZY = {
     "average_precision": "clay_eval.evaluator.scoring",
     "evaluate_features": "clay_eval.evaluator.retrieval.engine",
     "load_encoder": "clay_eval.evaluator.embedding.encoders",
+    "open_shards": "clay_eval.evaluator.pictures.webdataset_reader",
     "parse_measures": "clay_eval.evaluator.scoring.measures",
     "prepare_methods": "clay_eval.evaluator.methods.support.specs",
     "resolve_method": "clay_eval.evaluator.methods.support.registry",
@@ -40,6 +41,7 @@ __all__ = [
     "average_precision",
     "evaluate_features",
     "load_encoder",
+    "open_shards",
     "parse_measures",
     "prepare_methods",
     "resolve_method",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.methods.clay import CLAY
     from clay_eval.evaluator.methods.support.registry import resolve_method
     from clay_eval.evaluator.methods.support.specs import prepare_methods
+    from clay_eval.evaluator.pictures.webdataset_reader import open_shards
     from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
     from clay_eval.evaluator.retrieval.spaces import TextFeatures
     from clay_eval.evaluator.retrieval.tasks import Labelled

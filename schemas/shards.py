@@ -19,7 +19,7 @@ from .files import atomic_file
 from .fingerprint import canonical_json
 from .foreign_members import IMAGE_EXTENSIONS, Members, choose_members
 from .reading import open_regular
-from .tars import HashedFile, closing, member_header, padding, parse_plain
+from .tars import HashedFile, closing, member_header, parse_plain, tar_writer
 from .validate import parse_json
 
 KEY_PATTERN = re.compile(r"^[a-z][A-Za-z0-9_-]{0,119}$")
@@ -91,13 +91,11 @@ def write_shard(path: Path, samples: Iterable[ShardSample]) -> FileFacts:
     """
     seen: set[str] = set()
     with atomic_file(path) as stream, HashedFile(stream) as file:
-        for sample in samples:
-            _check_sample(path, sample, seen)
-            members = {sample.extension: sample.image, "json": canonical_json(sample.record).encode()}
-            for extension, data in sorted(members.items()):
-                header = member_header(f"{sample.key}.{extension}", len(data))
-                file.write(header, data, padding(len(data)))
-        file.write(closing(file.bytes))
+        with tar_writer(file) as writer:
+            for sample in samples:
+                _check_sample(path, sample, seen)
+                text = canonical_json(sample.record).encode()
+                writer.write({"__key__": sample.key, sample.extension: sample.image, "json": text})
         digest = file.sha256()
     return FileFacts(path.name, file.bytes, digest, len(seen))
 

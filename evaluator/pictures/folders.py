@@ -31,13 +31,12 @@ def open_folder(
     parents: child condition -> parent condition, e.g. {"subcategory": "category"}; for data made elsewhere only.
     conditions: the columns to take as conditions, all if None; for data made elsewhere only.
     """
-    for folder in (path, path / "shards", path / DATA):
-        if _is_ours(folder / MANIFEST):
-            if parents or conditions:
-                raise InputError(
-                    "conditions and their parents are fixed by the manifest of these shards", where=folder
-                )
-            return ClayShards(folder, entity)
+    if (shards := shards_folder(path)) is not None:
+        if parents or conditions:
+            raise InputError(
+                "conditions and their parents are fixed by the manifest of these shards", where=shards
+            )
+        return ClayShards(shards, entity)
     if path.suffix == ".tar" and path.is_file():
         return said(ForeignShards(path, entity, parents, conditions))
     if not path.is_dir():
@@ -55,6 +54,12 @@ def open_folder(
         f"{' or '.join(METADATA)}, or a folder of pictures for each class",
         hint=other_data(path),
     )
+
+
+def shards_folder(path: Path) -> Path | None:
+    """The folder of shards made by clay-eval that `path` is, or holds as a run or a release does; None if there is none."""
+    places = (path, path / "shards", path / DATA)
+    return next((folder for folder in places if _is_ours(folder / MANIFEST)), None)
 
 
 def _is_ours(manifest: Path) -> bool:
