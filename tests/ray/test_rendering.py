@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from ray_nodes import SMALL, ray_cluster
 
-from clay_eval.cli.drawing import Drawing, RendererName
-from clay_eval.cli.engine import EngineName, ray_resources, render_engine
+from clay_eval.cli.engine import EngineName, ray_resources
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.shards.rendering import RenderOptions, render_plan, shard_tasks
@@ -25,6 +24,8 @@ from clay_eval.ray.cluster import Resources, require_ray, wait_until_seen
 from clay_eval.ray.rendering import pack_task, ray_engine, unpack_task
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ConfigChangedError, InputError, StorageError
+from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.stages.rendering import render_engine
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]
 """Ray starts many processes, slowly where others work too."""
