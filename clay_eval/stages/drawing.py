@@ -40,7 +40,7 @@ class Drawing:
     for others), "none". margin, prompt_score, vqa: see `load_judge`.
     """
 
-    renderer: str = RendererName.diffusion
+    renderer: str = RendererName.diffusion.value
     size: int | None = None
     image_format: str = "jpg"
     shard_size: int = 256
