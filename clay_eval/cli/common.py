@@ -75,7 +75,7 @@ def progress_bars() -> Iterator[Progress]:
             bars.start()
             tasks[name] = bars.add_task(name, total=total)
         else:
-            bars.update(tasks[name], completed=done)
+            bars.update(tasks[name], completed=done, total=total)
 
     try:
         yield show

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from clay_eval.stages.folders import RunFolder
+from clay_eval.stages.publishing import publish as build
 
-from .common import Json, Out, emit, progress_bar
+from .common import Json, Out, emit, progress_bar, progress_bars
 from .options import grouped
 
 EPILOG = """
@@ -100,12 +101,10 @@ def publish(
     json: Json = False,
 ) -> None:
     """Make a release of finished shards, as the Hub, Croissant's tools and reviewers expect it."""
-    from clay_eval.generator.publishing.build import publish as build
     from clay_eval.generator.publishing.licences import Stated
     from clay_eval.generator.publishing.privacy import naming_folders, private_folders
     from clay_eval.generator.publishing.push import push_release, require_ready
     from clay_eval.generator.publishing.request import Request
-    from clay_eval.generator.publishing.sources import read_sources
     from clay_eval.schemas.fingerprint import file_sha256
     from clay_eval.schemas.release import RELEASE
     from clay_eval.schemas.secrets import of_key
@@ -128,13 +127,10 @@ def publish(
         baselines=baselines,
         secrets=of_key(str(llm_key_file), key),
     )
-    run = RunFolder(out)
     if push is not None:
         require_ready()
-    sources = read_sources(run.plan, run.shards, run.report, baselines=baselines)
-    total = sum(entry["bytes"] for entry in sources.manifest["files"])
-    with progress_bar("publish", total) as advance:
-        release = build(sources, to, request, advance)
+    with progress_bars() as progress:
+        release = build(RunFolder(out), to, request, progress)
     digest = file_sha256(to / RELEASE)
     left = _lacking(release)
     if named := naming_folders(to, private_folders()):

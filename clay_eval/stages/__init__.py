@@ -1,4 +1,4 @@
-"""The stages of the pipeline as Python functions: plan, render, embed, evaluate, and experiments on what they made.
+"""The stages of the pipeline as Python functions: plan, render, embed, evaluate, publish, and experiments.
 
     run = RunFolder(Path("runs/demo"))
     plan(run, PlanOptions(["demo-object"], count=100))
@@ -19,6 +19,7 @@ from .experiments import experiment
 from .folders import Note, Progress, RunFolder
 from .inputs import Inputs
 from .planning import PlanOptions, plan, plan_drafts
+from .publishing import publish
 from .rendering import render
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "experiment",
     "plan",
     "plan_drafts",
+    "publish",
     "render",
 ]

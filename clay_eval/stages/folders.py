@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Progress = Callable[[str, int, int | None], None]
-"""Takes the name of what is being done, how much of it is done (0: it begins), and of how much, None where unknown."""
+"""Takes the name of what is being done, how much of it is done (0: it begins), and of how much, None while unknown."""
 Note = Callable[[str], None]
 """Takes a line for a person."""
 

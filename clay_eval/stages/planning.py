@@ -71,7 +71,9 @@ def _write(
     from clay_eval.generator.plan.planning import PlanRequest, write_plan
 
     request = PlanRequest(specs, texts, options.count, options.seed)
-    return write_plan(request, run.plan, steps(progress, "plan", None))
+    record = write_plan(request, run.plan, steps(progress, "plan", None))
+    progress("plan", record["samples"], record["samples"])
+    return record
 
 
 def _with_exclusions(specs: list[EntitySpec], table: Path) -> EntitySpec:
