@@ -5,8 +5,6 @@ from __future__ import annotations
 import typer
 
 from clay_eval.stages.embedding import embed as run_embedding
-from clay_eval.stages.folders import RunFolder
-from clay_eval.stages.inputs import Inputs
 
 from .common import Json, Out, emit, progress_bars
 from .engine import ClusterOptions
@@ -38,9 +36,7 @@ def embed(
 ) -> None:
     """Turn every picture into one vector, once."""
     resources = cluster.resources()
-    inputs = Inputs(
-        RunFolder(out), data, encoder.encoder, encoder.device, encoder.precision.value, encoder.batch_size
-    )
+    inputs = encoder.inputs(out, data)
     with progress_bars() as progress:
         counts, model = run_embedding(inputs, progress, resources=resources)
     record = {

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clay_eval.stages.folders import RunFolder
-from clay_eval.stages.inputs import open_data
-
 from .common import Json, emit, progress_bar
 from .options import grouped
 from .scoring import DataOptions
@@ -74,7 +71,7 @@ def leaderboard(
         raise InputError("alpha must lie between 0 and 1", where="--alpha", expected="0 < x < 1", found=alpha)
     sources: Sequence[ImageSource] = ()
     if out is not None or data.data is not None:
-        sources = _sources(RunFolder(out or Path()), data)
+        sources = _sources(out, data)
     elif data.entity or data.condition or data.parent or split_file:
         raise InputError(
             "without data nothing is scored, and these options mean nothing",
@@ -89,15 +86,11 @@ def leaderboard(
     emit(json, board, *_lines(board), f"leaderboard: {to}")
 
 
-def _sources(folder: RunFolder, data: DataOptions) -> list[ImageSource]:
+def _sources(out: Path | None, data: DataOptions) -> list[ImageSource]:
     """The data as `clay-eval score` opens them; of several entities all together, and each alone."""
-
-    def opened(name: str | None) -> ImageSource:
-        return open_data(folder, data.data, entity=name, parents=data.parents, conditions=data.condition)
-
-    whole = opened(data.entity)
+    whole = data.source(out, data.entity)
     alone = list(whole.entities) if data.entity is None and len(whole.entities) > 1 else []
-    return [whole, *(opened(name) for name in alone)]
+    return [whole, *(data.source(out, name) for name in alone)]
 
 
 def _lines(board: dict[str, Any]) -> list[str]:

@@ -8,8 +8,6 @@ import typer
 
 from clay_eval.stages.drawing import Drawing, RendererName
 from clay_eval.stages.evaluation import evaluate
-from clay_eval.stages.folders import RunFolder
-from clay_eval.stages.inputs import Inputs
 from clay_eval.stages.planning import PlanOptions, plan
 from clay_eval.stages.rendering import render
 
@@ -70,9 +68,8 @@ def run(
             hint="clay-eval plan, render, evaluate",
         )
 
-    folder = RunFolder(out)
-    model, runtime = encoder.encoder, (encoder.device, encoder.precision.value, encoder.batch_size)
-    inputs = Inputs(folder, None, model, *runtime)
+    inputs = encoder.inputs(out)
+    folder = inputs.folder
     with progress_bars() as progress:
         plan(folder, PlanOptions(entity or ["demo-object", "demo-human"], count, seed), progress)
         manifest = render(folder, Drawing(renderer), progress)

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clay_eval.stages.folders import RunFolder
-from clay_eval.stages.inputs import open_data
-
 from .common import Json, Seed, emit, progress_bar
 from .options import grouped
 from .scoring import DataOptions, Draws
@@ -113,14 +110,7 @@ def score(
                 where="score",
                 expected="clay-eval score SUBMISSION --out RUN (or --data DIR)",
             )
-        source = open_data(
-            RunFolder(out or Path()),
-            data.data,
-            entity=data.entity,
-            parents=data.parents,
-            conditions=data.condition,
-        )
-        score_folder(runs[0], source, split_file, record_to, json)
+        score_folder(runs[0], data.source(out, data.entity), split_file, record_to, json)
         return
     if qrels is None:
         raise InputError("runs are scored against qrels", where="--qrels", expected="a file in TREC format")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clay_eval.stages.folders import RunFolder
-from clay_eval.stages.inputs import Inputs
+from clay_eval.stages.inputs import Inputs, open_data
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+    from clay_eval.evaluator.pictures.sources import ImageSource
 
 
 class Precision(StrEnum):
@@ -105,6 +106,11 @@ class DataOptions(PictureOptions):
         """Condition -> its parent; None for what the data themselves say."""
         return parents_of(self.parent or [])
 
+    def source(self, out: Path | None, entity: str | None) -> ImageSource:
+        """The labelled pictures, or those of one entity."""
+        place = RunFolder(out or Path())
+        return open_data(place, self.data, entity=entity, parents=self.parents, conditions=self.condition)
+
 
 @dataclass(frozen=True)
 class EncoderOptions:
@@ -121,6 +127,11 @@ class EncoderOptions:
     device: Device = "auto"
     precision: PrecisionOption = Precision.fp32
     batch_size: BatchSize = 64
+
+    def inputs(self, out: Path, data: Path | None = None) -> Inputs:
+        """The pictures in `data`, or the run's own, and what makes their vectors."""
+        runtime = (self.device, self.precision.value, self.batch_size)
+        return Inputs(RunFolder(out), data, self.encoder, *runtime)
 
 
 @dataclass(frozen=True)
@@ -230,13 +241,8 @@ def inputs_of(
     out: Path, data: PictureOptions, vectors: VectorOptions, texts: Sequence[Path] | None
 ) -> Inputs:
     """Data and vectors as the options name them."""
-    return Inputs(
-        RunFolder(out),
-        data.data,
-        vectors.encoder,
-        vectors.device,
-        vectors.precision.value,
-        vectors.batch_size,
+    return replace(
+        vectors.inputs(out, data.data),
         entity=data.entity,
         conditions=data.condition,
         parents=data.parents,
