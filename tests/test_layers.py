@@ -20,6 +20,7 @@ SETUPTOOLS = PROJECT["tool"]["setuptools"]
 LAYERS = ("clay_eval", "generator", "evaluator", "schemas", "prompts", "data")
 FLOORS: Mapping[int, tuple[str, ...]] = {
     11: ("clay_eval/cli",),
+    10: ("clay_eval/stages",),
     9: ("clay_eval/ray",),
     8: ("evaluator/submissions", "evaluator/reproduce"),
     7: ("evaluator/experiments", "evaluator/exports", "generator/publishing"),
@@ -35,7 +36,7 @@ FLOORS: Mapping[int, tuple[str, ...]] = {
 from the generator."""
 PUBLIC = "clay_eval"
 """The public names stand on the roof: `clay_eval/__init__.py` may import any room, and no room imports it."""
-LAZY = re.compile(r"clay_eval\.(cli|ray|generator|evaluator|schemas)(\.\w+)*")
+LAZY = re.compile(r"clay_eval\.(cli|stages|ray|generator|evaluator|schemas)(\.\w+)*")
 """A text that names code. (Names of data and prompts packages are where resources are read from, not imports.)"""
 LONGEST_CHAIN = 20
 TRAINING = "data/training/"

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .common import Json, Out
 from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
-from .scoring import (
-    ConditionOption,
-    EntityOption,
-    FeaturesOption,
-    Inputs,
-    ParentOption,
-    Split,
-    TemplateOption,
-    TextFeaturesOption,
-    TextsOption,
-)
+from .options import grouped
+from .scoring import DataOptions, QueryShare, Split, SplitOption, TextOptions, VectorOptions, inputs_of
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.experiments.ablation import AblationSettings
 
 EPILOG = """
 **Examples**
@@ -37,73 +31,63 @@ the mean). What is best here was chosen on the pictures it is scored on: settle 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="ablate", epilog=EPILOG)(ablate)
+    app.command(name="ablate", epilog=EPILOG)(grouped(ablate))
+
+
+@dataclass(frozen=True)
+class AblateOptions:
+    """What is varied, and how it is scored."""
+
+    axis: Annotated[
+        list[str] | None, typer.Option("--axis", help="What to vary; may be repeated. Default: all axes.")
+    ] = None
+    method: MethodOption = None
+    measure: Annotated[str, typer.Option("--measure", help="AP, P@10, nDCG@100, ...")] = "AP"
+    split: SplitOption = Split.image
+    seed: SeedsOption = None
+    query_share: QueryShare = 0.1
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Draws of subsets of texts, and of texts that are drawn.")
+    ] = 3
+
+    def settings(self) -> AblationSettings:
+        """The settings of the ablation."""
+        from clay_eval.evaluator.experiments.ablation import AblationSettings
+
+        default = AblationSettings()
+        return AblationSettings(
+            axes=tuple(self.axis or default.axes),
+            methods=tuple(self.method or default.methods),
+            seeds=seeds_of(self.seed, default.seeds, self.split.value),
+            draws=self.draws,
+            measure=self.measure,
+            split=self.split.value,
+            query_share=self.query_share,
+        )
 
 
 def ablate(
+    *,
     out: Out,
-    data: Data = None,
-    encoder: EncoderOption = "embedded",
-    axis: Annotated[
-        list[str] | None, typer.Option("--axis", help="What to vary; may be repeated. Default: all axes.")
-    ] = None,
-    method: MethodOption = None,
-    measure: Annotated[str, typer.Option("--measure", help="AP, P@10, nDCG@100, ...")] = "AP",
-    texts: TextsOption = None,
-    template: TemplateOption = "a photo of {c}",
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
-    split: Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")] = Split.image,
-    seed: SeedsOption = None,
-    query_share: Annotated[
-        float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
-    ] = 0.1,
-    draws: Annotated[
-        int, typer.Option("--draws", min=1, help="Draws of subsets of texts, and of texts that are drawn.")
-    ] = 3,
-    features: FeaturesOption = None,
-    text_features: TextFeaturesOption = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    data: DataOptions,
+    vectors: VectorOptions,
+    texts: TextOptions,
+    options: AblateOptions,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Vary one choice of CLAY at a time, and see what it does to the score."""
-    from clay_eval.evaluator.experiments.ablation import AblationSettings, sweep
+    from clay_eval.evaluator.experiments.ablation import sweep
     from clay_eval.evaluator.experiments.ablation_findings import ablation_findings
 
-    default = AblationSettings()
-    settings = AblationSettings(
-        axes=tuple(axis or default.axes),
-        methods=tuple(method or default.methods),
-        seeds=seeds_of(seed, default.seeds, split.value),
-        draws=draws,
-        measure=measure,
-        split=split.value,
-        query_share=query_share,
-    )
-    inputs = Inputs(
-        RunFolder(out),
-        data,
-        encoder,
-        device,
-        precision.value,
-        batch_size,
-        entity=entity,
-        conditions=condition,
-        parents=parent or [],
-        texts=texts or [],
-        features=features,
-        text_features=text_features,
-    )
+    settings = options.settings()
+    inputs = inputs_of(out, data, vectors, texts.texts)
     record = conduct(
         inputs,
         "ablate",
         settings.record(),
         lambda found, advance: ablation_findings(found, settings, sweep(found, settings, advance)),
-        template=template,
+        template=texts.template,
         replace=replace,
     )
     show(json, inputs, record, record["tables"][0]["name"])

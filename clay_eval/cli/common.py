@@ -6,44 +6,12 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where the artefacts of a run lie."""
-
-    root: Path
-
-    @property
-    def plan(self) -> Path:
-        """Sample specs, specs, condition texts, coverage."""
-        return self.root / "plan"
-
-    @property
-    def shards(self) -> Path:
-        """Pictures with labels."""
-        return self.root / "shards"
-
-    @property
-    def parts(self) -> Path:
-        """Pictures of parts of the plan, made apart."""
-        return self.root / "parts"
-
-    @property
-    def features(self) -> Path:
-        """The feature store."""
-        return self.root / "features"
-
-    @property
-    def report(self) -> Path:
-        """report.json and its pages."""
-        return self.root / "report"
-
+from clay_eval.stages.folders import Progress, steps
 
 Out = Annotated[
     Path, typer.Option("--out", help="The run folder: plan/, shards/, features/ and report/ lie in it.")
@@ -70,18 +38,18 @@ def note(line: str) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that is advanced by the function it yields; where that is no terminal, one line."""
+def progress_bars() -> Iterator[Progress]:
+    """Bars on standard error, one for whatever begins; where that is no terminal, a line each."""
     from rich.console import Console
     from rich.logging import RichHandler
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     logging.basicConfig(
@@ -91,9 +59,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
         force=True,
     )
     if not console.is_terminal:
-        sys.stderr.write(f"{title} ...\n")
-        sys.stderr.flush()
-        yield lambda _: None
+        yield _lines
         return
     columns = (
         TextColumn("{task.description:<10}"),
@@ -102,6 +68,29 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, advance=done)
+    bars, tasks = Bars(*columns, console=console), dict[str, Any]()
+
+    def show(name: str, done: int, total: int | None) -> None:
+        if done == 0:
+            bars.start()
+            tasks[name] = bars.add_task(name, total=total)
+        else:
+            bars.update(tasks[name], completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bars.stop()
+
+
+def _lines(name: str, done: int, _: int | None) -> None:
+    if done == 0:
+        note(f"{name} ...")
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that is advanced by the function it yields; where that is no terminal, one line."""
+    with progress_bars() as progress:
+        yield steps(progress, title, total)

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clay_eval.schemas.errors import InputError
+from clay_eval.stages.inputs import Inputs
 
-from .common import Json, Out, RunFolder
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .common import Json, Out
 from .experiments import MethodOption, Replace, conduct, show
-from .scoring import (
-    ConditionOption,
-    EntityOption,
-    FeaturesOption,
-    Inputs,
-    ParentOption,
-    TemplateOption,
-    TextFeaturesOption,
-    TextsOption,
-)
+from .options import grouped
+from .scoring import DataOptions, TextOptions, VectorOptions, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.cost import CostSettings, Encode
     from clay_eval.evaluator.experiments.study import Study
 
 MOST_PIXELS = 1_000_000_000
+
 EPILOG = """
 **Examples**
 
@@ -41,73 +35,65 @@ The processor is part of what identifies the results: on another machine, measur
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="cost", epilog=EPILOG)(cost)
+    app.command(name="cost", epilog=EPILOG)(grouped(cost))
 
 
-def cost(
-    out: Out,
-    data: Data = None,
-    encoder: EncoderOption = "embedded",
-    method: MethodOption = None,
+@dataclass(frozen=True)
+class CostOptions:
+    """What is timed, and how often."""
+
+    method: MethodOption = None
     conditions: Annotated[
         list[int] | None,
         typer.Option(
             "--conditions", min=1, help="Numbers of conditions; may be repeated. Default: 1, 2, 4, ..., 64."
         ),
-    ] = None,
-    images: Annotated[int, typer.Option("--images", min=2, help="Pictures of the database.")] = 100,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measurements after a warm-up.")] = 7,
+    ] = None
+    images: Annotated[int, typer.Option("--images", min=2, help="Pictures of the database.")] = 100
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measurements after a warm-up.")] = 7
     budget: Annotated[
         float,
         typer.Option("--budget", min=0, help="Seconds for encoding again, for each number of conditions."),
-    ] = 30.0,
-    texts: TextsOption = None,
-    template: TemplateOption = "a photo of {c}",
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
-    features: FeaturesOption = None,
-    text_features: TextFeaturesOption = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    ] = 30.0
+
+    def settings(self) -> CostSettings:
+        """The settings of the measurement."""
+        from clay_eval.evaluator.experiments.cost import CostSettings
+
+        default = CostSettings()
+        return CostSettings(
+            methods=tuple(self.method or default.methods),
+            counts=tuple(self.conditions or default.counts),
+            images=self.images,
+            repeats=self.repeats,
+            budget=self.budget,
+        )
+
+
+def cost(
+    *,
+    out: Out,
+    data: DataOptions,
+    vectors: VectorOptions,
+    texts: TextOptions,
+    options: CostOptions,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Time conditional similarity against the number of conditions, beside encoding again for each."""
-    from clay_eval.evaluator.experiments.cost import CostSettings, find_costs, machine
+    from clay_eval.evaluator.experiments.cost import find_costs, machine
     from clay_eval.evaluator.experiments.cost_findings import cost_findings
     from clay_eval.evaluator.report.findings import Findings
 
-    default = CostSettings()
-    settings = CostSettings(
-        methods=tuple(method or default.methods),
-        counts=tuple(conditions or default.counts),
-        images=images,
-        repeats=repeats,
-        budget=budget,
-    )
-    inputs = Inputs(
-        RunFolder(out),
-        data,
-        encoder,
-        device,
-        precision.value,
-        batch_size,
-        entity=entity,
-        conditions=condition,
-        parents=parent or [],
-        texts=texts or [],
-        features=features,
-        text_features=text_features,
-    )
-    here = {**machine(), "device": inputs.recorded()["device"], "batch_size": batch_size}
+    settings = options.settings()
+    inputs = inputs_of(out, data, vectors, texts.texts)
+    here = {**machine(), "device": inputs.recorded()["device"], "batch_size": inputs.batch_size}
 
     def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
         costs, notes = find_costs(found[0], settings, *_encoders(inputs, found[0], settings, advance))
         return cost_findings(costs, here, notes)
 
-    record = conduct(inputs, "cost", settings.record(here), find, template=template, replace=replace)
+    record = conduct(inputs, "cost", settings.record(here), find, template=texts.template, replace=replace)
     show(json, inputs, record, "marginal")
 
 
@@ -146,9 +132,8 @@ def _encoders(
     def again(method: Any) -> Encode:
         return lambda rows, condition: method.encode(images(rows), [condition])
 
-    runtime = {"device": inputs.device, "precision": inputs.precision, "batch_size": inputs.batch_size}
     anew = {
-        str(spec): again(load_image_method(spec.name, runtime=runtime, **spec.parameters))
+        str(spec): again(load_image_method(spec.name, runtime=inputs.runtime, **spec.parameters))
         for spec in settings.image_methods()
     }
     if inputs.features is not None:

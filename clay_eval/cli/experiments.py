@@ -1,4 +1,4 @@
-"""What the commands of experiments share: from inputs and settings to a sealed record."""
+"""What the commands of experiments share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import emit, progress_bar
-from .scoring import Inputs
+from clay_eval.stages.experiments import experiment
+from clay_eval.stages.inputs import Inputs
+
+from .common import emit, progress_bars
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.study import Study
@@ -39,32 +41,9 @@ def conduct(
     template: str,
     replace: bool,
 ) -> dict[str, Any]:
-    """Return the record of the experiment `name` in the run folder, made by `find` unless it is there.
-
-    find: gets the studies, an entity each, and a function to be called when a step is done.
-    """
-    from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
-    from clay_eval.evaluator.evaluation.inputs import inputs_record
-    from clay_eval.evaluator.experiments.record import finished, run_experiment
-    from clay_eval.evaluator.experiments.study import studies
-    from clay_eval.evaluator.report.experiment_records import FOLDER
-
-    source, root = inputs.source, inputs.folder.root
-    texts = texts_by_entity(source.entities, inputs.texts, inputs.plan, template)
-    if not replace:
-        asked = inputs_record(source, inputs.identity(), texts)
-        if (before := finished(root / FOLDER / name, asked, settings)) is not None:
-            return before
-    with inputs.supply() as supply, progress_bar(name, None) as advance:
-        return run_experiment(
-            root,
-            name,
-            inputs_record(source, supply.identity, texts),
-            settings,
-            lambda: find(studies(source, texts, supply, {}), advance),
-            recorded=inputs.recorded(),
-            replace=replace,
-        )
+    """The record of the experiment `name`, as `stages.experiment` makes it, with bars."""
+    with progress_bars() as progress:
+        return experiment(inputs, name, settings, find, progress, template=template, replace=replace)
 
 
 def show(json: bool, inputs: Inputs, record: Mapping[str, Any], table: str) -> None:

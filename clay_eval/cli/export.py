@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
-from .scoring import (
-    ConditionOption,
-    EntityOption,
-    FeaturesOption,
-    Inputs,
-    ParentOption,
-    TextFeaturesOption,
-    TextsOption,
-    announce,
-)
+from clay_eval.stages.evaluation import announce
+from clay_eval.stages.folders import RunFolder, steps
+from clay_eval.stages.inputs import Inputs
+
+from .common import Json, Out, emit, note, progress_bars
+from .options import grouped
+from .scoring import DataOptions, TextFiles, VectorOptions, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
@@ -52,49 +47,56 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="export", epilog=EPILOG)(export)
+    app.command(name="export", epilog=EPILOG)(grouped(export))
 
 
-def export(
-    out: Out,
-    format: Annotated[list[Format], typer.Option("--format", help="May be repeated.")],
-    to: Annotated[
-        Path | None, typer.Option("--to", help="The folder to write to. Default: exports/ in the run folder.")
-    ] = None,
+@dataclass(frozen=True)
+class TableOptions:
+    """What tables show."""
+
     measure: Annotated[
         str | None, typer.Option("--measure", help="The measure of the tables. Default: the report's first.")
-    ] = None,
+    ] = None
     reference: Annotated[
         str | None,
         typer.Option(
             "--reference", help="The method that tables mark differences from. Default: the report's."
         ),
-    ] = None,
-    intervals: Annotated[bool, typer.Option("--intervals", help="Tables show intervals, too.")] = False,
+    ] = None
+    intervals: Annotated[bool, typer.Option("--intervals", help="Tables show intervals, too.")] = False
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What runs hold."""
+
     method: Annotated[
         list[str] | None,
         typer.Option(
             "--method", help="A method of the report to write runs of; may be repeated. Default: all."
         ),
-    ] = None,
-    depth: Annotated[
-        int, typer.Option("--depth", min=0, help="Documents a query in a run; 0 for all.")
-    ] = DEPTH,
-    compress: Annotated[bool, typer.Option("--compress", help="Runs and qrels are packed, as .gz.")] = False,
-    data: Data = None,
-    encoder: EncoderOption = "embedded",
-    texts: TextsOption = None,
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
-    features: FeaturesOption = None,
-    text_features: TextFeaturesOption = None,
+    ] = None
+    depth: Annotated[int, typer.Option("--depth", min=0, help="Documents a query in a run; 0 for all.")] = (
+        DEPTH
+    )
+    compress: Annotated[bool, typer.Option("--compress", help="Runs and qrels are packed, as .gz.")] = False
     split_file: Annotated[
         Path | None, typer.Option("--split-file", help="The file of the split, where one was given.")
+    ] = None
+
+
+def export(
+    *,
+    out: Out,
+    format: Annotated[list[Format], typer.Option("--format", help="May be repeated.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The folder to write to. Default: exports/ in the run folder.")
     ] = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    tables: TableOptions,
+    runs: RunOptions,
+    data: DataOptions,
+    vectors: VectorOptions,
+    texts: TextFiles = None,
     json: Json = False,
 ) -> None:
     """Write a finished report in the formats of other tools."""
@@ -106,25 +108,11 @@ def export(
     files: dict[str, Path] = {}
     for name in dict.fromkeys(format):
         if name is Format.trec:
-            inputs = Inputs(
-                RunFolder(out),
-                data,
-                encoder,
-                device,
-                precision.value,
-                batch_size,
-                entity=entity,
-                conditions=condition,
-                parents=parent or [],
-                texts=texts or [],
-                features=features,
-                text_features=text_features,
-            )
-            files[name] = _runs(inputs, report, method, split_file, folder / "trec", depth, compress)
+            files[name] = _runs(inputs_of(out, data, vectors, texts), report, runs, folder / "trec")
         elif name in (Format.csv, Format.parquet):
             files[name] = _per_query(name, report, place, folder)
         else:
-            files[name] = _tables(name, report, folder, measure, reference, intervals)
+            files[name] = _tables(name, report, folder, tables)
     record = {"report": report["fingerprint"], "files": {name: str(path) for name, path in files.items()}}
     emit(json, record, *(f"{name}: {path}" for name, path in files.items()))
 
@@ -137,56 +125,46 @@ def _per_query(name: Format, report: dict[str, Any], place: Path, folder: Path) 
     return path
 
 
-def _tables(
-    name: Format,
-    report: dict[str, Any],
-    folder: Path,
-    measure: str | None,
-    reference: str | None,
-    intervals: bool,
-) -> Path:
+def _tables(name: Format, report: dict[str, Any], folder: Path, options: TableOptions) -> Path:
     from clay_eval.evaluator.exports.grids import build_grids
     from clay_eval.evaluator.exports.tables import latex, markdown
     from clay_eval.schemas.files import write_text
 
-    grids = build_grids(report, measure=measure, reference=reference)
+    grids = build_grids(report, measure=options.measure, reference=options.reference)
     path, form = (folder / "tables.tex", latex) if name is Format.latex else (folder / "tables.md", markdown)
-    write_text(path, form(grids, report["fingerprint"], intervals=intervals))
+    write_text(path, form(grids, report["fingerprint"], intervals=options.intervals))
     return path
 
 
-def _runs(
-    inputs: Inputs,
-    report: dict[str, Any],
-    method: list[str] | None,
-    split_file: Path | None,
-    folder: Path,
-    depth: int,
-    compress: bool,
-) -> Path:
+def _runs(inputs: Inputs, report: dict[str, Any], options: RunOptions, folder: Path) -> Path:
     """Rank again, after a check that all is as it was in the report, and return the index of what was written."""
     from clay_eval.evaluator.evaluation.evaluate import prepare
     from clay_eval.evaluator.exports.rankings import evaluation_rankings
     from clay_eval.evaluator.trec.writing import INDEX, export_rankings
 
-    settings = _settings(report, split_file)
-    chosen = _chosen(report, method)
+    settings = _settings(report, options.split_file)
+    chosen = _chosen(report, options.method)
     methods = inputs.methods(settings)
     evaluation = prepare(
-        inputs.source, settings, texts=inputs.texts, plan=inputs.plan, split=split_file, methods=methods
+        inputs.source,
+        settings,
+        texts=inputs.texts,
+        plan=inputs.plan,
+        split=options.split_file,
+        methods=methods,
     )
-    announce(evaluation)
+    announce(evaluation, note)
     evaluation.finished(inputs.folder.report, inputs.identity())
     evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
     failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}
-    with inputs.supply() as supply, progress_bar("rank", None) as advance:
+    with progress_bars() as progress, inputs.supply(progress) as supply:
         export_rankings(
             evaluation_rankings(evaluation, supply, failed),
             folder,
             fingerprint=report["fingerprint"],
-            depth=depth,
-            compress=compress,
-            progress=advance,
+            depth=options.depth,
+            compress=options.compress,
+            progress=steps(progress, "rank", None),
         )
     return folder / INDEX
 

@@ -7,17 +7,12 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
-from .scoring import (
-    ConditionOption,
-    EntityOption,
-    FeaturesOption,
-    Inputs,
-    TemplateOption,
-    TextFeaturesOption,
-    TextsOption,
-)
+from clay_eval.stages.folders import steps
+
+from .common import Json, Out, emit, progress_bars
+from .experiments import MethodOption, Replace
+from .options import grouped
+from .scoring import PictureOptions, TextOptions, VectorOptions, inputs_of
 
 EPILOG = """
 **Example**
@@ -35,55 +30,33 @@ A file of galleries holds queries, each with a condition, the pictures to rank a
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="galleries", epilog=EPILOG)(galleries)
+    app.command(name="galleries", epilog=EPILOG)(grouped(galleries))
 
 
 def galleries(
     file: Annotated[Path, typer.Argument(help="The galleries (JSON).")],
+    *,
     out: Out,
-    data: Data = None,
-    encoder: EncoderOption = "embedded",
-    method: Annotated[
-        list[str] | None, typer.Option("--method", help="As in clay-eval evaluate; may be repeated.")
-    ] = None,
+    data: PictureOptions,
+    vectors: VectorOptions,
+    method: MethodOption = None,
     measure: Annotated[
         list[str] | None,
         typer.Option("--measure", help="May be repeated. Default: Hit@1, Hit@2, Hit@3 (GeneCIS's recalls)."),
     ] = None,
-    texts: TextsOption = None,
-    template: TemplateOption = "a photo of {c}",
-    condition: ConditionOption = None,
-    entity: EntityOption = None,
-    features: FeaturesOption = None,
-    text_features: TextFeaturesOption = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace results that other settings made.")
-    ] = False,
+    texts: TextOptions,
+    replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Rank small galleries, one for each query, as GeneCIS does."""
     from clay_eval.evaluator.experiments.galleries import gallery_findings, gallery_settings
     from clay_eval.evaluator.experiments.record import run_experiment
 
-    inputs = Inputs(
-        RunFolder(out),
-        data,
-        encoder,
-        device,
-        precision.value,
-        batch_size,
-        entity=entity,
-        conditions=condition,
-        texts=texts or [],
-        features=features,
-        text_features=text_features,
-    )
-    asked = gallery_settings(file, method, measure, template)
+    inputs = inputs_of(out, data, vectors, texts.texts)
+    asked = gallery_settings(file, method, measure, texts.template)
     prepared = asked.prepare(inputs.source, inputs.texts, inputs.plan)
-    with inputs.supply() as supply, progress_bar("galleries", None):
+    with progress_bars() as progress, inputs.supply(progress) as supply:
+        steps(progress, "galleries", None)
         record = run_experiment(
             inputs.folder.root,
             "galleries",

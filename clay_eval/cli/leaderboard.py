@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, RunFolder, emit, progress_bar
-from .embed import Data, open_data
-from .scoring import ConditionOption, EntityOption, ParentOption, parents_of
+from .common import Json, emit, progress_bar
+from .options import grouped
+from .scoring import DataOptions
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.pictures.sources import ImageSource
@@ -33,11 +33,12 @@ network.
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="leaderboard", epilog=EPILOG)(leaderboard)
+    app.command(name="leaderboard", epilog=EPILOG)(grouped(leaderboard))
 
 
 def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where submissions lie, a folder each.")],
+    *,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -46,10 +47,7 @@ def leaderboard(
             "Default: claimed scores, on trust and without ranks.",
         ),
     ] = None,
-    data: Data = None,
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
+    data: DataOptions,
     split_file: Annotated[
         Path | None,
         typer.Option("--split-file", help="The file of the submissions' split, where one was given."),
@@ -72,9 +70,9 @@ def leaderboard(
     if not 0 < alpha < 1:
         raise InputError("alpha must lie between 0 and 1", where="--alpha", expected="0 < x < 1", found=alpha)
     sources: Sequence[ImageSource] = ()
-    if out is not None or data is not None:
-        sources = _sources(RunFolder(out or Path()), data, entity, parent, condition)
-    elif entity or condition or parent or split_file:
+    if out is not None or data.data is not None:
+        sources = _sources(out, data)
+    elif data.entity or data.condition or data.parent or split_file:
         raise InputError(
             "without data nothing is scored, and these options mean nothing",
             where="leaderboard",
@@ -88,21 +86,11 @@ def leaderboard(
     emit(json, board, *_lines(board), f"leaderboard: {to}")
 
 
-def _sources(
-    folder: RunFolder,
-    data: Path | None,
-    entity: str | None,
-    parent: list[str] | None,
-    condition: list[str] | None,
-) -> list[ImageSource]:
+def _sources(out: Path | None, data: DataOptions) -> list[ImageSource]:
     """The data as `clay-eval score` opens them; of several entities all together, and each alone."""
-
-    def opened(name: str | None) -> ImageSource:
-        return open_data(folder, data, entity=name, parents=parents_of(parent or []), conditions=condition)
-
-    whole = opened(entity)
-    alone = list(whole.entities) if entity is None and len(whole.entities) > 1 else []
-    return [whole, *(opened(name) for name in alone)]
+    whole = data.source(out, data.entity)
+    alone = list(whole.entities) if data.entity is None and len(whole.entities) > 1 else []
+    return [whole, *(data.source(out, name) for name in alone)]
 
 
 def _lines(board: dict[str, Any]) -> list[str]:

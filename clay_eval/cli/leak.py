@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .common import Json, Out
 from .experiments import MethodOption, Replace, SeedsOption, conduct, show
-from .scoring import (
-    ConditionOption,
-    EntityOption,
-    FeaturesOption,
-    Inputs,
-    ParentOption,
-    TemplateOption,
-    TextFeaturesOption,
-    TextsOption,
-)
+from .options import grouped
+from .scoring import DataOptions, TextOptions, VectorOptions, inputs_of
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.experiments.leak import LeakSettings
 
 EPILOG = """
 **Examples**
@@ -41,63 +36,55 @@ class LeakSplit(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="leak", epilog=EPILOG)(leak)
+    app.command(name="leak", epilog=EPILOG)(grouped(leak))
+
+
+@dataclass(frozen=True)
+class LeakOptions:
+    """What is probed, and how."""
+
+    method: MethodOption = None
+    split: Annotated[LeakSplit, typer.Option("--split", help="What is held out to test the probe.")] = (
+        LeakSplit.combination
+    )
+    held_out: Annotated[float, typer.Option("--held-out", help="The share that is held out.")] = 0.3
+    seed: SeedsOption = None
+
+    def settings(self) -> LeakSettings:
+        """The settings of the probes."""
+        from clay_eval.evaluator.experiments.leak import LeakSettings
+
+        default = LeakSettings()
+        return LeakSettings(
+            methods=tuple(self.method or default.methods),
+            seeds=tuple(self.seed or default.seeds),
+            split=self.split.value,
+            held_out=self.held_out,
+        )
 
 
 def leak(
+    *,
     out: Out,
-    data: Data = None,
-    encoder: EncoderOption = "embedded",
-    method: MethodOption = None,
-    texts: TextsOption = None,
-    template: TemplateOption = "a photo of {c}",
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
-    split: Annotated[
-        LeakSplit, typer.Option("--split", help="What is held out to test the probe.")
-    ] = LeakSplit.combination,
-    held_out: Annotated[float, typer.Option("--held-out", help="The share that is held out.")] = 0.3,
-    seed: SeedsOption = None,
-    features: FeaturesOption = None,
-    text_features: TextFeaturesOption = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    data: DataOptions,
+    vectors: VectorOptions,
+    texts: TextOptions,
+    options: LeakOptions,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Measure how much of every other attribute survives in an attribute's space."""
-    from clay_eval.evaluator.experiments.leak import LeakSettings, find_leaks
+    from clay_eval.evaluator.experiments.leak import find_leaks
     from clay_eval.evaluator.experiments.leak_findings import leak_findings
 
-    default = LeakSettings()
-    settings = LeakSettings(
-        methods=tuple(method or default.methods),
-        seeds=tuple(seed or default.seeds),
-        split=split.value,
-        held_out=held_out,
-    )
-    inputs = Inputs(
-        RunFolder(out),
-        data,
-        encoder,
-        device,
-        precision.value,
-        batch_size,
-        entity=entity,
-        conditions=condition,
-        parents=parent or [],
-        texts=texts or [],
-        features=features,
-        text_features=text_features,
-    )
+    settings = options.settings()
+    inputs = inputs_of(out, data, vectors, texts.texts)
     record = conduct(
         inputs,
         "leak",
         settings.record(),
         lambda found, advance: leak_findings(*find_leaks(found, settings, advance)),
-        template=template,
+        template=texts.template,
         replace=replace,
     )
     show(json, inputs, record, "summary")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from .common import Json, Out, RunFolder, progress_bar
+from clay_eval.stages.folders import RunFolder
+
+from .common import Json, Out, progress_bar
 from .render import conclude
 
 EPILOG = """

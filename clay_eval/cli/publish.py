@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
+from clay_eval.stages.folders import RunFolder
+from clay_eval.stages.publishing import publish as build
+
+from .common import Json, Out, emit, progress_bar, progress_bars
+from .options import grouped
 
 EPILOG = """
 **Example**
@@ -29,48 +34,54 @@ the Hugging Face Hub with the token in HF_TOKEN; run again, it uploads what is m
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="publish", epilog=EPILOG)(publish)
+    app.command(name="publish", epilog=EPILOG)(grouped(publish))
 
 
-def publish(
-    out: Out,
-    to: Annotated[Path, typer.Option("--to", help="The folder of the release; made if it is not there.")],
-    version: Annotated[
-        str,
-        typer.Option("--version", help="MAJOR.MINOR.PATCH; checked against what changed since --previous."),
-    ],
-    date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD.")] = None,
-    previous: Annotated[
-        Path | None, typer.Option("--previous", help="The folder of the release before this one.")
-    ] = None,
+@dataclass(frozen=True)
+class StatedOptions:
+    """What is said of a release."""
+
+    date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD.")] = None
     licence: Annotated[
         str | None,
         typer.Option(
             "--licence", help="SPDX name of the data's licence. Default: the last one, or CC-BY-4.0."
         ),
-    ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="What the data set is called.")] = None,
-    author: Annotated[
-        list[str] | None, typer.Option("--author", help="Who made it; may be repeated.")
-    ] = None,
+    ] = None
+    title: Annotated[str | None, typer.Option("--title", help="What the data set is called.")] = None
+    author: Annotated[list[str] | None, typer.Option("--author", help="Who made it; may be repeated.")] = None
     contact: Annotated[
         str | None, typer.Option("--contact", help="Where faults and requests for removal go.")
-    ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="The data set's web page.")] = None,
+    ] = None
+    url: Annotated[str | None, typer.Option("--url", help="The data set's web page.")] = None
     note: Annotated[
         list[str] | None, typer.Option("--note", help="A line for the changelog; may be repeated.")
-    ] = None,
+    ] = None
     model_licence: Annotated[
         list[str] | None,
         typer.Option("--model-licence", help="MODEL=FILE: the text of a model's licence; may be repeated."),
-    ] = None,
+    ] = None
     accept_licence: Annotated[
         list[str] | None,
         typer.Option(
             "--accept-licence",
             help="MODEL: this release keeps to its licence's restrictions; may be repeated.",
         ),
+    ] = None
+
+
+def publish(
+    *,
+    out: Out,
+    to: Annotated[Path, typer.Option("--to", help="The folder of the release; made if it is not there.")],
+    version: Annotated[
+        str,
+        typer.Option("--version", help="MAJOR.MINOR.PATCH; checked against what changed since --previous."),
+    ],
+    previous: Annotated[
+        Path | None, typer.Option("--previous", help="The folder of the release before this one.")
     ] = None,
+    stated: StatedOptions,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Publish the run's report, if there is one.")
     ] = True,
@@ -90,12 +101,10 @@ def publish(
     json: Json = False,
 ) -> None:
     """Make a release of finished shards, as the Hub, Croissant's tools and reviewers expect it."""
-    from clay_eval.generator.publishing.build import publish as build
     from clay_eval.generator.publishing.licences import Stated
     from clay_eval.generator.publishing.privacy import naming_folders, private_folders
     from clay_eval.generator.publishing.push import push_release, require_ready
     from clay_eval.generator.publishing.request import Request
-    from clay_eval.generator.publishing.sources import read_sources
     from clay_eval.schemas.fingerprint import file_sha256
     from clay_eval.schemas.release import RELEASE
     from clay_eval.schemas.secrets import of_key
@@ -104,27 +113,24 @@ def publish(
     key = read_text(llm_key_file, limit=1 << 16) if llm_key_file else ""
     request = Request(
         version=version,
-        date=date,
-        licence=licence,
-        title=title,
-        authors=author or (),
-        contact=contact,
-        url=url,
-        notes=note or (),
-        stated=Stated(_texts(model_licence or ()), accept_licence or ()),
+        date=stated.date,
+        licence=stated.licence,
+        title=stated.title,
+        authors=stated.author or (),
+        contact=stated.contact,
+        url=stated.url,
+        notes=stated.note or (),
+        stated=Stated(_texts(stated.model_licence or ()), stated.accept_licence or ()),
         repository=push,
         previous=previous,
         copy=copy,
         baselines=baselines,
         secrets=of_key(str(llm_key_file), key),
     )
-    run = RunFolder(out)
     if push is not None:
         require_ready()
-    sources = read_sources(run.plan, run.shards, run.report, baselines=baselines)
-    total = sum(entry["bytes"] for entry in sources.manifest["files"])
-    with progress_bar("publish", total) as advance:
-        release = build(sources, to, request, advance)
+    with progress_bars() as progress:
+        release = build(RunFolder(out), to, request, progress)
     digest = file_sha256(to / RELEASE)
     left = _lacking(release)
     if named := naming_folders(to, private_folders()):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder
-from .embed import BatchSize, Data, Device, EncoderOption, Precision, PrecisionOption
+from .common import Json, Out
 from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
-from .scoring import (
-    ConditionOption,
-    EntityOption,
-    FeaturesOption,
-    Inputs,
-    ParentOption,
-    Split,
-    TemplateOption,
-    TextFeaturesOption,
-    TextsOption,
-)
+from .options import grouped
+from .scoring import DataOptions, Draws, QueryShare, Split, SplitOption, TextOptions, VectorOptions, inputs_of
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.experiments.ranking import RankSettings
 
 EPILOG = """
 **Examples**
@@ -34,81 +28,71 @@ An attribute whose values are all numbers needs no --order. Without --order for 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="rank", epilog=EPILOG)(rank)
+    app.command(name="rank", epilog=EPILOG)(grouped(rank))
 
 
-def rank(
-    out: Out,
-    data: Data = None,
-    encoder: EncoderOption = "embedded",
+@dataclass(frozen=True)
+class RankOptions:
+    """Which orders are asked for, and how."""
+
     order: Annotated[
         list[str] | None,
         typer.Option("--order", help="ATTRIBUTE=LOWEST,...,HIGHEST: its values in order; may be repeated."),
-    ] = None,
-    method: MethodOption = None,
-    texts: TextsOption = None,
-    template: TemplateOption = "a photo of {c}",
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
-    split: Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")] = Split.image,
-    seed: SeedsOption = None,
-    query_share: Annotated[
-        float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
-    ] = 0.1,
+    ] = None
+    method: MethodOption = None
+    split: SplitOption = Split.image
+    seed: SeedsOption = None
+    query_share: QueryShare = 0.1
     queries: Annotated[
         int, typer.Option("--queries", min=1, help="Queries of a database at most, drawn by the seed.")
-    ] = 300,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws for the intervals.")] = 1000,
+    ] = 300
+    draws: Draws = 1000
     by_combination: Annotated[
         bool,
         typer.Option("--by-combination", help="The bootstrap draws combinations of labels, not queries."),
-    ] = False,
-    features: FeaturesOption = None,
-    text_features: TextFeaturesOption = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    ] = False
+
+    def settings(self) -> RankSettings:
+        """The settings of the experiment."""
+        from clay_eval.evaluator.experiments.orders import parse_orders
+        from clay_eval.evaluator.experiments.ranking import RankSettings
+
+        default = RankSettings()
+        return RankSettings(
+            orders=parse_orders(self.order or []),
+            methods=tuple(self.method or default.methods),
+            seeds=seeds_of(self.seed, default.seeds, self.split.value),
+            split=self.split.value,
+            query_share=self.query_share,
+            draws=self.draws,
+            resample="combinations" if self.by_combination else "queries",
+            queries=self.queries,
+        )
+
+
+def rank(
+    *,
+    out: Out,
+    data: DataOptions,
+    vectors: VectorOptions,
+    texts: TextOptions,
+    options: RankOptions,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Ask whether similarity follows the order of values: age, count and the like."""
-    from clay_eval.evaluator.experiments.orders import parse_orders
-    from clay_eval.evaluator.experiments.ranking import RankSettings, find_orderings, require_orders
+    from clay_eval.evaluator.experiments.ranking import find_orderings, require_orders
     from clay_eval.evaluator.experiments.ranking_findings import ranking_findings
 
-    default = RankSettings()
-    settings = RankSettings(
-        orders=parse_orders(order or []),
-        methods=tuple(method or default.methods),
-        seeds=seeds_of(seed, default.seeds, split.value),
-        split=split.value,
-        query_share=query_share,
-        draws=draws,
-        resample="combinations" if by_combination else "queries",
-        queries=queries,
-    )
-    inputs = Inputs(
-        RunFolder(out),
-        data,
-        encoder,
-        device,
-        precision.value,
-        batch_size,
-        entity=entity,
-        conditions=condition,
-        parents=parent or [],
-        texts=texts or [],
-        features=features,
-        text_features=text_features,
-    )
+    settings = options.settings()
+    inputs = inputs_of(out, data, vectors, texts.texts)
     require_orders({name: labels.labels for name, labels in inputs.source.entities.items()}, settings.orders)
     record = conduct(
         inputs,
         "rank",
         settings.record(),
         lambda found, advance: ranking_findings(*find_orderings(found, settings, advance)),
-        template=template,
+        template=texts.template,
         replace=replace,
     )
     show(json, inputs, record, "orders")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit
-from .drawing import AUTO_JUDGE, Drawing, RendererName, draw
-from .elsewhere import draw_elsewhere
-from .engine import CpusPerWorker, EngineName, EngineOption, GpusPerWorker, Workers, ray_resources
+from clay_eval.stages.drawing import AUTO_JUDGE, Drawing, RendererName
+from clay_eval.stages.folders import RunFolder
+from clay_eval.stages.rendering import render as run_rendering
+
+from .common import Json, Out, emit, progress_bars
+from .engine import ClusterOptions
 from .filtering import failures_table, filter_lines
+from .options import grouped
 
 EPILOG = """
 **Example**
@@ -94,25 +98,30 @@ _BOTH, _DIFFUSION, _ENDPOINT, _FILTER = "Learned renderers", "Diffusion", "Endpo
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="render", epilog=EPILOG)(render)
+    app.command(name="render", epilog=EPILOG)(grouped(render))
 
 
-def render(
-    out: Out,
-    renderer: Annotated[
-        RendererName, typer.Option("--renderer", help="What draws.")
-    ] = RendererName.diffusion,
+@dataclass(frozen=True)
+class StorageOptions:
+    """How pictures are stored."""
+
     size: Annotated[
         int | None,
         typer.Option(
             "--size",
             help="Width and height in pixels. Default: 128 procedural, the model's own diffusion, 1024 endpoint.",
         ),
-    ] = None,
-    image_format: Annotated[
-        ImageFormat, typer.Option("--format", help="How pictures are stored.")
-    ] = ImageFormat.jpg,
-    shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Samples a shard.")] = 256,
+    ] = None
+    image_format: Annotated[ImageFormat, typer.Option("--format", help="How pictures are stored.")] = (
+        ImageFormat.jpg
+    )
+    shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Samples a shard.")] = 256
+
+
+@dataclass(frozen=True)
+class LearnedOptions:
+    """What learned renderers draw with; None is the renderer's own."""
+
     model: Annotated[
         str | None,
         typer.Option(
@@ -120,23 +129,29 @@ def render(
             help="A diffusers folder or Hub name; the model's name at an endpoint. Default: embedded.",
             rich_help_panel=_BOTH,
         ),
-    ] = None,
+    ] = None
     steps: Annotated[
         int | None,
         typer.Option(
             "--steps", min=1, help="Denoising steps. Default: the model's own.", rich_help_panel=_BOTH
         ),
-    ] = None,
+    ] = None
     guidance: Annotated[
         float | None,
         typer.Option(
             "--guidance", min=0, help="Guidance scale. Default: the model's own.", rich_help_panel=_BOTH
         ),
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class DiffusionOptions:
+    """How a diffusion pipeline is run; None is the renderer's own."""
+
     revision: Annotated[
         str | None,
         typer.Option("--revision", help="Commit, branch or tag of a Hub model.", rich_help_panel=_DIFFUSION),
-    ] = None,
+    ] = None
     dtype: Annotated[
         Dtype | None,
         typer.Option(
@@ -144,11 +159,11 @@ def render(
             help="Precision. Default: auto (bf16 on CUDA, else fp32).",
             rich_help_panel=_DIFFUSION,
         ),
-    ] = None,
+    ] = None
     device: Annotated[
         str | None,
         typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_DIFFUSION),
-    ] = None,
+    ] = None
     offload: Annotated[
         Offload | None,
         typer.Option(
@@ -156,11 +171,11 @@ def render(
             help="Keep models, or their layers, off the GPU until they are needed; needs accelerate.",
             rich_help_panel=_DIFFUSION,
         ),
-    ] = None,
+    ] = None
     compile: Annotated[
         bool | None,
         typer.Option("--compile", help="Compile the denoiser with torch.", rich_help_panel=_DIFFUSION),
-    ] = None,
+    ] = None
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -169,13 +184,19 @@ def render(
             help="Pictures at a time; halved if memory runs out. Default: 8.",
             rich_help_panel=_DIFFUSION,
         ),
-    ] = None,
+    ] = None
     trust_remote_code: Annotated[
         bool | None,
         typer.Option(
             "--trust-remote-code", help="Run code that comes with the model.", rich_help_panel=_DIFFUSION
         ),
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class EndpointOptions:
+    """How an endpoint is asked; None is the renderer's own."""
+
     base_url: Annotated[
         str | None,
         typer.Option(
@@ -183,7 +204,7 @@ def render(
             help="The API's URL, usually ending in /v1. Default: $OPENAI_BASE_URL. The key: $OPENAI_API_KEY.",
             rich_help_panel=_ENDPOINT,
         ),
-    ] = None,
+    ] = None
     extras: Annotated[
         bool | None,
         typer.Option(
@@ -191,17 +212,17 @@ def render(
             help="Send seed, negative prompt, steps and guidance. Default: yes; OpenAI's own service refuses them.",
             rich_help_panel=_ENDPOINT,
         ),
-    ] = None,
+    ] = None
     concurrency: Annotated[
         int | None,
         typer.Option(
             "--concurrency", min=1, help="Requests at a time. Default: 4.", rich_help_panel=_ENDPOINT
         ),
-    ] = None,
+    ] = None
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", help="Seconds a request. Default: 300.", rich_help_panel=_ENDPOINT),
-    ] = None,
+    ] = None
     retries: Annotated[
         int | None,
         typer.Option(
@@ -210,7 +231,13 @@ def render(
             help="After 429, 5xx and lost connections. Default: 5.",
             rich_help_panel=_ENDPOINT,
         ),
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """What a picture must pass."""
+
     judge: Annotated[
         str,
         typer.Option(
@@ -219,11 +246,11 @@ def render(
             "Default: embedded-judge for the embedded pipeline, none for others.",
             rich_help_panel=_FILTER,
         ),
-    ] = AUTO_JUDGE,
+    ] = AUTO_JUDGE
     attempts: Annotated[
         int,
         typer.Option("--attempts", min=1, help="Pictures a sample at most.", rich_help_panel=_FILTER),
-    ] = 3,
+    ] = 3
     margin: Annotated[
         float,
         typer.Option(
@@ -231,7 +258,7 @@ def render(
             help="By how much a label's cosine must exceed every other value's.",
             rich_help_panel=_FILTER,
         ),
-    ] = 0.0,
+    ] = 0.0
     prompt_score: Annotated[
         float | None,
         typer.Option(
@@ -239,7 +266,7 @@ def render(
             help="Least cosine of picture and prompt. Default: recorded, not required.",
             rich_help_panel=_FILTER,
         ),
-    ] = None,
+    ] = None
     vqa: Annotated[
         str | None,
         typer.Option(
@@ -247,48 +274,59 @@ def render(
             help="A vision-language model (transformers folder or Hub name) that must say yes, too.",
             rich_help_panel=_FILTER,
         ),
-    ] = None,
+    ] = None
+
+
+def render(
+    *,
+    out: Out,
+    renderer: Annotated[
+        RendererName, typer.Option("--renderer", help="What draws.")
+    ] = RendererName.diffusion,
+    storage: StorageOptions,
+    learned: LearnedOptions,
+    diffusion: DiffusionOptions,
+    endpoint: EndpointOptions,
+    alignment: FilterOptions,
     part: Annotated[
         str | None, typer.Option("--part", help="i/n: draw only every n-th shard, for job arrays.")
     ] = None,
-    engine: EngineOption = EngineName.local,
-    workers: Workers = None,
-    gpus_per_worker: GpusPerWorker = None,
-    cpus_per_worker: CpusPerWorker = None,
+    cluster: ClusterOptions,
     json: Json = False,
 ) -> None:
     """Draw the planned pictures into shards."""
     from clay_eval.generator.shards.rendering import parse_part
 
-    of_pipelines = {
-        "revision": revision,
-        "dtype": dtype and dtype.value,
-        "device": device,
-        "offload": offload and offload.value,
-        "compile": compile,
-        "batch_size": batch_size,
-        "trust_remote_code": trust_remote_code,
-    }
-    of_endpoints = {
-        "base_url": base_url,
-        "extras": extras,
-        "concurrency": concurrency,
-        "timeout": timeout,
-        "retries": retries,
-    }
-    of_both = {"model": model, "steps": steps, "guidance": guidance}
-    given = {k: v for k, v in (of_both | of_pipelines | of_endpoints).items() if v is not None}
+    given = _given(learned, diffusion, endpoint)
     _refuse_foreign(renderer, given)
-    resources = ray_resources(engine, workers, gpus_per_worker, cpus_per_worker)
+    resources = cluster.resources()
     drawing = Drawing(
-        renderer, size, image_format.value, shard_size, attempts, given, judge, margin, prompt_score, vqa
+        renderer,
+        storage.size,
+        storage.image_format.value,
+        storage.shard_size,
+        alignment.attempts,
+        given,
+        alignment.judge,
+        alignment.margin,
+        alignment.prompt_score,
+        alignment.vqa,
     )
     run = RunFolder(out)
     which = None if part is None else parse_part(part)
-    manifest = (
-        draw(run, drawing, which) if resources is None else draw_elsewhere(run, drawing, which, resources)
-    )
+    with progress_bars() as progress:
+        manifest = run_rendering(run, drawing, progress, part=which, resources=resources)
     conclude(run, manifest, json)
+
+
+def _given(*groups: LearnedOptions | DiffusionOptions | EndpointOptions) -> dict[str, Any]:
+    """The options that were given, by name."""
+    options = (item for group in groups for item in vars(group).items())
+    return {
+        name: value.value if isinstance(value, StrEnum) else value
+        for name, value in options
+        if value is not None
+    }
 
 
 def conclude(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
-from .embed import BatchSize, Device, Precision, PrecisionOption
-from .scoring import Backend, Inputs, TemplateOption, TextsOption
+from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.stages.folders import Progress, RunFolder, steps
+from clay_eval.stages.inputs import Inputs
+from clay_eval.stages.planning import PlanOptions, plan
+from clay_eval.stages.rendering import render
+
+from .common import Json, Out, emit, progress_bars
+from .options import grouped
+from .scoring import Backend, BatchSize, Device, Precision, PrecisionOption, TextOptions
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, Job
     from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.schemas.texts import ConditionTexts
 
@@ -37,17 +44,13 @@ DEMO_COUNT = 300
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="reproduce", epilog=EPILOG)(reproduce)
+    app.command(name="reproduce", epilog=EPILOG)(grouped(reproduce))
 
 
-def reproduce(
-    out: Out,
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--data", help="NAME:FOLDER or NAME@PART:FOLDER, or labelled pictures; may be repeated."
-        ),
-    ] = None,
+@dataclass(frozen=True)
+class EncodersOptions:
+    """What makes the vectors, each in turn."""
+
     encoder: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,18 +58,29 @@ def reproduce(
             help="As in clay-eval embed, or MODEL=ENCODER to say which model of the paper it is: CLIP-B, SigLIP-B or "
             "GeneCIS. May be repeated. Default: embedded.",
         ),
+    ] = None
+    device: Device = "auto"
+    precision: PrecisionOption = Precision.fp32
+    batch_size: BatchSize = 64
+
+
+def reproduce(
+    *,
+    out: Out,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", help="NAME:FOLDER or NAME@PART:FOLDER, or labelled pictures; may be repeated."
+        ),
     ] = None,
+    encoders: EncodersOptions,
     method: Annotated[
         list[str] | None,
         typer.Option("--method", help="ROW=METHOD for a row of the paper that needs weights of its own."),
     ] = None,
     measure: Annotated[str, typer.Option("--measure", help="AP, or AP(trapezoid).")] = "AP",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the split.")] = 0,
-    texts: TextsOption = None,
-    template: TemplateOption = "a photo of {c}",
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    texts: TextOptions,
     backend: Backend = "numpy",
     json: Json = False,
 ) -> None:
@@ -75,7 +89,7 @@ def reproduce(
     from clay_eval.evaluator.report.experiment_records import FOLDER
     from clay_eval.evaluator.reproduce.findings import NAME, findings
     from clay_eval.evaluator.reproduce.lines import lines
-    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, settings_record
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, run_job, settings_record
     from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.evaluator.scoring.measures import parse_measure
 
@@ -83,22 +97,26 @@ def reproduce(
     settings = Settings(
         measures=(_average_precision(parse_measure(measure)),), seeds=(seed,), backend=backend
     )
-    encoders = [EncoderUse.parse(text) for text in encoder or ["embedded"]]
+    uses = [EncoderUse.parse(text) for text in encoders.encoder or ["embedded"]]
     given = _rows(method or [])
     places = data or [_demonstration(folder, seed)]
     found = Found()
     inputs: dict[str, Any] = {"data": [], "encoders": [], "texts": {}}
-    runtime = (device, precision.value, batch_size)
-    with progress_bar("reproduce", None) as advance:
-        for options, use, chosen in _pairs(folder, places, encoders, texts or [], template, runtime):
-            _run(options, use, chosen, given, settings, found, inputs, advance)
+    runtime = (encoders.device, encoders.precision.value, encoders.batch_size)
+    with progress_bars() as progress:
+        advance = steps(progress, "reproduce", None)
+        pairs = _pairs(folder, places, uses, texts.texts or [], texts.template, runtime)
+        for one, use, chosen in pairs:
+            _run(
+                one, use, chosen, given, settings, inputs, lambda job: run_job(job, found, advance), progress
+            )
     record = run_experiment(
         folder.root,
         NAME,
         inputs,
-        {**settings_record(settings), "rows": dict(given), "template": template},
+        {**settings_record(settings), "rows": dict(given), "template": texts.template},
         lambda: findings(lines(found, given), _notes(found, places)),
-        recorded={"device": device, "batch_size": batch_size},
+        recorded={"device": encoders.device, "batch_size": encoders.batch_size},
         replace=True,
     )
     place = folder.root / FOLDER / NAME
@@ -151,26 +169,24 @@ def _run(
     texts: Mapping[str, ConditionTexts],
     given: Mapping[str, str],
     settings: Settings,
-    found: Found,
     record: dict[str, Any],
-    advance: Any,
+    carry_out: Callable[[Job], None],
+    progress: Progress,
 ) -> None:
     from clay_eval.evaluator.embedding.store import FeatureStore
     from clay_eval.evaluator.evaluation.inputs import inputs_record
     from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
-    from clay_eval.evaluator.reproduce.reproduce import Job, run_job
+    from clay_eval.evaluator.reproduce.reproduce import Job
     from clay_eval.evaluator.retrieval.reencoding import image_methods
     from clay_eval.schemas.errors import InputError
 
-    runtime = {"device": inputs.device, "precision": inputs.precision, "batch_size": inputs.batch_size}
-
     def prepare(spec: str) -> Method:
-        images = image_methods(inputs.source, FeatureStore(inputs.folder.features), runtime)
+        images = image_methods(inputs.source, FeatureStore(inputs.folder.features), inputs.runtime)
         return prepare_methods([spec], {}, images)[0]
 
     if use.declared is not None:
         use.model(inputs.identity())
-    with inputs.supply() as supply:
+    with inputs.supply(progress) as supply:
         model = use.model(supply.identity)
         job = Job(inputs.folder.root, inputs.source, texts, supply, model, given, prepare, settings)
         described = inputs_record(inputs.source, supply.identity, texts)
@@ -186,7 +202,7 @@ def _run(
         if described["data"] not in record["data"]:
             record["data"].append(described["data"])
         record["texts"].update(described["texts"])
-        run_job(job, found, advance)
+        carry_out(job)
 
 
 def _demonstration(folder: RunFolder, seed: int) -> Path:
@@ -194,11 +210,9 @@ def _demonstration(folder: RunFolder, seed: int) -> Path:
     from clay_eval.schemas.manifest import MANIFEST
 
     if not (folder.shards / MANIFEST).is_file():
-        from .drawing import Drawing, RendererName, draw
-        from .plan import make_plan
-
-        make_plan(folder, list(DEMO), DEMO_COUNT, seed, [])
-        draw(folder, Drawing(RendererName.procedural))
+        with progress_bars() as progress:
+            plan(folder, PlanOptions(DEMO, DEMO_COUNT, seed), progress)
+            render(folder, Drawing(RendererName.procedural), progress)
     return folder.shards
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder, emit, progress_bar
+from clay_eval.stages.folders import RunFolder
+
+from .common import Json, Out, emit, progress_bar
 
 if TYPE_CHECKING:
     from clay_eval.generator.review.apply import Applied

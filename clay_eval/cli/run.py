@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, Out, RunFolder, Seed, emit
-from .drawing import Drawing, RendererName, draw
-from .embed import BatchSize, Device, EncoderOption, Precision, PrecisionOption
-from .evaluate import score, summary
+from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.stages.evaluation import evaluate
+from clay_eval.stages.planning import PlanOptions, plan
+from clay_eval.stages.rendering import render
+
+from .common import Json, Out, Seed, emit, note, progress_bars
+from .evaluate import summary
 from .filtering import filter_lines
-from .plan import make_plan
-from .scoring import Inputs
+from .options import grouped
+from .scoring import EncoderOptions
 
 EPILOG = """
 **Example**
@@ -30,10 +33,11 @@ it was; with other options it refuses and says what changed.
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="run", epilog=EPILOG)(run)
+    app.command(name="run", epilog=EPILOG)(grouped(run))
 
 
 def run(
+    *,
     out: Out,
     entity: Annotated[
         list[str] | None,
@@ -50,10 +54,7 @@ def run(
             "--renderer", help="What draws: the embedded diffusion pipeline, or exact drawing code."
         ),
     ] = RendererName.diffusion,
-    encoder: EncoderOption = "embedded",
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.fp32,
-    batch_size: BatchSize = 64,
+    encoder: EncoderOptions,
     json: Json = False,
 ) -> None:
     """Do it all: plan, render, embed, evaluate, report."""
@@ -67,9 +68,10 @@ def run(
             hint="clay-eval plan, render, evaluate",
         )
 
-    folder = RunFolder(out)
-    make_plan(folder, entity or ["demo-object", "demo-human"], count, seed, [])
-    manifest = draw(folder, Drawing(renderer))
-    inputs = Inputs(folder, None, encoder, device, precision.value, batch_size)
-    report = score(inputs, EvaluationSettings(seeds=(seed,)))
+    inputs = encoder.inputs(out)
+    folder = inputs.folder
+    with progress_bars() as progress:
+        plan(folder, PlanOptions(entity or ["demo-object", "demo-human"], count, seed), progress)
+        manifest = render(folder, Drawing(renderer), progress)
+        report = evaluate(inputs, EvaluationSettings(seeds=(seed,)), progress, note=note)
     emit(json, report, *filter_lines(manifest), *summary(report), f"report: {folder.report / 'report.html'}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, RunFolder, Seed, emit, progress_bar
-from .embed import Data, open_data
-from .scoring import ConditionOption, EntityOption, ParentOption, parents_of
+from .common import Json, Seed, emit, progress_bar
+from .options import grouped
+from .scoring import DataOptions, Draws
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.pictures.sources import ImageSource
@@ -46,7 +47,30 @@ class Ties(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="score", epilog=EPILOG)(score)
+    app.command(name="score", epilog=EPILOG)(grouped(score))
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How runs are scored."""
+
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            help="Of runs: AP, AP(trapezoid), AP@R, Rprec, P@k, R@k, Hit@k, nDCG@k, nDCG(graded)@k; may be repeated. "
+            f"Default: {', '.join(DEFAULT_MEASURES)}.",
+        ),
+    ] = None
+    ties: Annotated[Ties, typer.Option("--ties", help="What equal scores of runs count.")] = Ties.expected
+    level: Annotated[
+        int, typer.Option("--level", min=1, help="The grade from which on a document is relevant.")
+    ] = 1
+    draws: Draws = 1000
+    seed: Seed = 0
+    per_query: Annotated[
+        Path | None, typer.Option("--per-query", help="A CSV file to write every query's scores to.")
+    ] = None
 
 
 def score(
@@ -56,6 +80,7 @@ def score(
             help="Run files in TREC format, compared with the first of them; or the folder of a submission."
         ),
     ],
+    *,
     qrels: Annotated[
         Path | None, typer.Option("--qrels", help="Which documents are relevant to runs, in TREC format.")
     ] = None,
@@ -63,10 +88,7 @@ def score(
         Path | None,
         typer.Option("--out", help="The run folder with the data that a submission is scored on."),
     ] = None,
-    data: Data = None,
-    condition: ConditionOption = None,
-    parent: ParentOption = None,
-    entity: EntityOption = None,
+    data: DataOptions,
     split_file: Annotated[
         Path | None,
         typer.Option("--split-file", help="The file of a submission's split, where one was given."),
@@ -75,47 +97,24 @@ def score(
         Path | None,
         typer.Option("--record", help="Where a submission's scores are kept. Default: its score.json."),
     ] = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--measure",
-            help="Of runs: AP, AP(trapezoid), AP@R, Rprec, P@k, R@k, Hit@k, nDCG@k, nDCG(graded)@k; may be repeated. "
-            f"Default: {', '.join(DEFAULT_MEASURES)}.",
-        ),
-    ] = None,
-    ties: Annotated[Ties, typer.Option("--ties", help="What equal scores of runs count.")] = Ties.expected,
-    level: Annotated[
-        int, typer.Option("--level", min=1, help="The grade from which on a document is relevant.")
-    ] = 1,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws for the intervals.")] = 1000,
-    seed: Seed = 0,
-    per_query: Annotated[
-        Path | None, typer.Option("--per-query", help="A CSV file to write every query's scores to.")
-    ] = None,
+    options: RunOptions,
     json: Json = False,
 ) -> None:
     """Score run files that any program made, or a submission."""
     from clay_eval.schemas.errors import InputError
 
     if any(path.is_dir() for path in runs):
-        if len(runs) > 1 or qrels is not None or (out is None and data is None):
+        if len(runs) > 1 or qrels is not None or (out is None and data.data is None):
             raise InputError(
                 "a submission is scored alone, on the data of a run",
                 where="score",
                 expected="clay-eval score SUBMISSION --out RUN (or --data DIR)",
             )
-        source = open_data(
-            RunFolder(out or Path()),
-            data,
-            entity=entity,
-            parents=parents_of(parent or []),
-            conditions=condition,
-        )
-        score_folder(runs[0], source, split_file, record_to, json)
+        score_folder(runs[0], data.source(out, data.entity), split_file, record_to, json)
         return
     if qrels is None:
         raise InputError("runs are scored against qrels", where="--qrels", expected="a file in TREC format")
-    score_runs(runs, qrels, measure, ties, level, draws, seed, per_query, json)
+    score_runs(runs, qrels, options, json)
 
 
 def score_folder(folder: Path, source: ImageSource, split: Path | None, to: Path | None, json: bool) -> None:
@@ -145,17 +144,7 @@ def _percent(value: float | None) -> str:
     return "    -" if value is None else f"{100 * value:5.1f}"
 
 
-def score_runs(
-    runs: Sequence[Path],
-    qrels: Path,
-    measure: Sequence[str] | None,
-    ties: Ties,
-    level: int,
-    draws: int,
-    seed: int,
-    per_query: Path | None,
-    json: bool,
-) -> None:
+def score_runs(runs: Sequence[Path], qrels: Path, options: RunOptions, json: bool) -> None:
     """Score run files against qrels and show what came out."""
     from clay_eval.evaluator.exports.per_query import runs_csv
     from clay_eval.evaluator.scoring.measures import parse_measures
@@ -163,20 +152,22 @@ def score_runs(
     from clay_eval.evaluator.trec.scores import score_run, summarise
     from clay_eval.schemas.files import write_text
 
-    measures = parse_measures(measure or DEFAULT_MEASURES)
+    measures = parse_measures(options.measure or DEFAULT_MEASURES)
     documents: Documents = {}
     judged = read_qrels(qrels, documents)
     scored = {
-        name: score_run(read_run(path, documents), judged, measures, ties=ties.value, level=level)
+        name: score_run(
+            read_run(path, documents), judged, measures, ties=options.ties.value, level=options.level
+        )
         for name, path in _named(runs).items()
     }
-    found = summarise(scored, draws=draws, seed=seed)
-    if per_query is not None:
-        write_text(per_query, runs_csv(scored))
+    found = summarise(scored, draws=options.draws, seed=options.seed)
+    if options.per_query is not None:
+        write_text(options.per_query, runs_csv(scored))
     record = {
         "qrels": str(qrels),
-        "ties": ties.value,
-        "level": level,
+        "ties": options.ties.value,
+        "level": options.level,
         "queries": len(next(iter(scored.values())).queries),
         "queries_without_relevant": len(next(iter(scored.values())).without_relevant),
         "runs": {name: _run_record(scores) for name, scores in scored.items()},

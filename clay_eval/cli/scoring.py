@@ -1,26 +1,29 @@
-"""What the commands that score share: options, and the way from them to data and vectors."""
+"""The groups of options that the commands on labelled pictures share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import RunFolder, note
-from .embed import embed_source, open_data
+from clay_eval.stages.folders import RunFolder
+from clay_eval.stages.inputs import Inputs, open_data
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.evaluation.evaluate import Evaluation
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
-    from clay_eval.evaluator.methods.support.specs import Method
     from clay_eval.evaluator.pictures.sources import ImageSource
-    from clay_eval.evaluator.retrieval.vectors import FeatureSupply, StoredFeatures
+
+
+class Precision(StrEnum):
+    """Number formats of the encoder."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
 
 
 class Ties(StrEnum):
@@ -38,155 +41,215 @@ class Split(StrEnum):
     leave_one_out = "leave-one-out"
 
 
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Labelled pictures: shards, a release, webdataset tars, a folder with labels.csv or metadata.csv, a folder of "
+        "pictures for each class, or NAME:FOLDER (see clay-eval datasets). Default: shards/ of --out.",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Number format of the encoder.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a forward pass.")]
 Backend = Annotated[
     str, typer.Option("--backend", help="What ranks: numpy, torch, or torch:cuda (the same numbers to 1e-5).")
 ]
-TextsOption = Annotated[
+SplitOption = Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")]
+QueryShare = Annotated[
+    float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
+]
+TiesOption = Annotated[Ties, typer.Option("--ties", help="What equal scores count.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws for the intervals.")]
+TextFiles = Annotated[
     list[Path] | None,
     typer.Option("--texts", help="Condition texts (JSON) of an entity; may be repeated."),
 ]
-TemplateOption = Annotated[
-    str,
-    typer.Option("--template", help="Makes texts from label values where there are none; {c} is the value."),
-]
-ConditionOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--condition",
-        help="A column of labels to take as a condition, or the name for folders of classes; may be repeated. "
-        "Default: all columns that can be conditions.",
-    ),
-]
-ParentOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--parent", help="CHILD=PARENT: CHILD is evaluated within each value of PARENT; may be repeated."
-    ),
-]
-EntityOption = Annotated[
-    str | None, typer.Option("--entity", help="One entity of the data only, or a name for your own data.")
-]
-LargestSetOption = Annotated[
-    int | None,
-    typer.Option(
-        "--largest-set",
-        min=1,
-        help="The most conditions asked for together. Default: all combinations of up to 4 conditions, pairs of more.",
-    ),
-]
-FeaturesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--features",
-        help="Vectors of the pictures, made elsewhere: .npy, .safetensors or .parquet with keys.",
-    ),
-]
-TextFeaturesOption = Annotated[
-    Path | None,
-    typer.Option("--text-features", help="Vectors of the texts in the same space, keyed by the text."),
-]
 
 
-@dataclass
-class Inputs:
-    """Data and vectors as the options name them; opened when first needed.
+@dataclass(frozen=True)
+class PictureOptions:
+    """Which labelled pictures."""
 
-    parents: CHILD=PARENT each. features, text_features: files that stand in for an encoder.
-    """
-
-    folder: RunFolder
-    data: Path | None
-    encoder: str
-    device: str
-    precision: str
-    batch_size: int
-    entity: str | None = None
-    conditions: list[str] | None = None
-    parents: list[str] = field(default_factory=list)
-    texts: list[Path] = field(default_factory=list)
-    features: Path | None = None
-    text_features: Path | None = None
-
-    @cached_property
-    def source(self) -> ImageSource:
-        """The labelled pictures."""
-        return open_data(
-            self.folder,
-            self.data,
-            entity=self.entity,
-            parents=parents_of(self.parents),
-            conditions=self.conditions,
-        )
+    data: Data = None
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            help="A column of labels to take as a condition, or the name for folders of classes; may be repeated. "
+            "Default: all columns that can be conditions.",
+        ),
+    ] = None
+    entity: Annotated[
+        str | None, typer.Option("--entity", help="One entity of the data only, or a name for your own data.")
+    ] = None
 
     @property
-    def plan(self) -> Path | None:
-        """The run's plan folder, unless the data are someone's own."""
-        return self.folder.plan if self.data is None else None
-
-    def identity(self) -> Mapping[str, Any]:
-        """The identity of what makes the vectors; a model that the feature store does not know is loaded for it."""
-        from clay_eval.evaluator.embedding.encoders import load_encoder
-        from clay_eval.evaluator.embedding.encoders.names import request
-        from clay_eval.evaluator.embedding.store import FeatureStore
-
-        if self.features is not None:
-            return self._given().identity
-        known = FeatureStore(self.folder.features).known(request(self.encoder, self.precision))
-        return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
-
-    @contextmanager
-    def supply(self) -> Iterator[FeatureSupply]:
-        """Vectors of the pictures, computed now as far as the store lacks them; the store is locked meanwhile."""
-        from clay_eval.evaluator.embedding.encoders.names import request
-        from clay_eval.evaluator.embedding.store import FeatureStore
-        from clay_eval.evaluator.retrieval.vectors import StoredFeatures
-        from clay_eval.schemas.files import locked
-
-        if self.features is not None:
-            with locked(self.folder.features):
-                yield self._given()
-            return
-        request(self.encoder, self.precision)
-        with locked(self.folder.features):
-            _, model = embed_source(
-                self.folder, self.source, self.encoder, self.device, self.precision, self.batch_size
-            )
-            yield StoredFeatures(FeatureStore(self.folder.features), model)
-
-    def _given(self) -> StoredFeatures:
-        from clay_eval.evaluator.embedding.given import GivenEncoder, GivenStore, read_given
-        from clay_eval.evaluator.retrieval.vectors import StoredFeatures
-
-        assert self.features is not None
-        images = read_given(self.features)
-        texts = None if self.text_features is None else read_given(self.text_features)
-        return StoredFeatures(GivenStore(images, texts), GivenEncoder(images, texts))
-
-    def methods(self, settings: EvaluationSettings) -> list[Method]:
-        """The methods that `settings` name; those that embed pictures keep their vectors in the run's feature store."""
-        from clay_eval.evaluator.embedding.store import FeatureStore
-        from clay_eval.evaluator.retrieval.reencoding import image_methods
-
-        runtime = {"device": self.device, "precision": self.precision, "batch_size": self.batch_size}
-        return settings.prepared(image_methods(self.source, FeatureStore(self.folder.features), runtime))
-
-    def recorded(self) -> dict[str, Any]:
-        """What can move a number by rounding, and is no part of a report's identity."""
-        import torch
-
-        from clay_eval.evaluator.embedding.encoders.devices import choose_device
-
-        return {
-            "device": choose_device(self.device),
-            "batch_size": self.batch_size,
-            "threads": torch.get_num_threads(),
-        }
+    def parents(self) -> dict[str, str] | None:
+        """Condition -> its parent; None for what the data themselves say."""
+        return None
 
 
-def announce(evaluation: Evaluation) -> None:
-    """Say what was left out, and how much there is to do, before it is done."""
-    for line in (*evaluation.notes, evaluation.size):
-        note(line)
+@dataclass(frozen=True)
+class DataOptions(PictureOptions):
+    """Which labelled pictures, and which of their conditions depend on another."""
+
+    parent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parent", help="CHILD=PARENT: CHILD is evaluated within each value of PARENT; may be repeated."
+        ),
+    ] = None
+
+    @property
+    def parents(self) -> dict[str, str] | None:
+        """Condition -> its parent; None for what the data themselves say."""
+        return parents_of(self.parent or [])
+
+    def source(self, out: Path | None, entity: str | None) -> ImageSource:
+        """The labelled pictures, or those of one entity."""
+        place = RunFolder(out or Path())
+        return open_data(place, self.data, entity=entity, parents=self.parents, conditions=self.condition)
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """What makes the vectors, and how it is run."""
+
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            help="embedded, MODEL:TAG or MODEL:FILE.safetensors of open_clip, a model folder, hf-hub:ORG/NAME, or "
+            "transformers:FOLDER or ORG/NAME[@REVISION] for CLIP, SigLIP and SigLIP 2 of transformers.",
+        ),
+    ] = "embedded"
+    device: Device = "auto"
+    precision: PrecisionOption = Precision.fp32
+    batch_size: BatchSize = 64
+
+    def inputs(self, out: Path, data: Path | None = None) -> Inputs:
+        """The pictures in `data`, or the run's own, and what makes their vectors."""
+        runtime = (self.device, self.precision.value, self.batch_size)
+        return Inputs(RunFolder(out), data, self.encoder, *runtime)
+
+
+@dataclass(frozen=True)
+class VectorOptions(EncoderOptions):
+    """What makes the vectors, or where they lie ready-made."""
+
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Vectors of the pictures, made elsewhere: .npy, .safetensors or .parquet with keys.",
+        ),
+    ] = None
+    text_features: Annotated[
+        Path | None,
+        typer.Option("--text-features", help="Vectors of the texts in the same space, keyed by the text."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What the conditions are called in words."""
+
+    texts: TextFiles = None
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template", help="Makes texts from label values where there are none; {c} is the value."
+        ),
+    ] = "a photo of {c}"
+
+
+@dataclass(frozen=True)
+class SettingsOptions:
+    """What moves the numbers of an evaluation."""
+
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", help="AP, P@10, nDCG@100, ...; may be repeated, the first one leads."),
+    ] = None
+    largest_set: Annotated[
+        int | None,
+        typer.Option(
+            "--largest-set",
+            min=1,
+            help="The most conditions asked for together. Default: all combinations of up to 4 conditions, pairs of more.",
+        ),
+    ] = None
+    n_components: Annotated[
+        int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
+    ] = 50
+    split: SplitOption = Split.image
+    split_file: Annotated[
+        Path | None,
+        typer.Option("--split-file", help="A CSV with the columns key and split (query, database, unused)."),
+    ] = None
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed", min=0, help="Draws the split; repeated, every number is a mean over the splits."
+        ),
+    ] = None
+    query_share: QueryShare = 0.1
+    fit_images: Annotated[
+        int | None,
+        typer.Option("--fit-images", min=2, help="Fit methods on that many database pictures only."),
+    ] = None
+    weight: Annotated[
+        list[str] | None,
+        typer.Option("--weight", help="CONDITION=NUMBER, where several conditions meet; may be repeated."),
+    ] = None
+    ties: TiesOption = Ties.expected
+    draws: Draws = 1000
+    by_combination: Annotated[
+        bool,
+        typer.Option(
+            "--by-combination", help="Bootstrap and test draw whole combinations of labels, not queries."
+        ),
+    ] = False
+
+    def settings(
+        self, methods: Sequence[str] | None, template: str, reference: str | None = None
+    ) -> EvaluationSettings:
+        """The settings of an evaluation of `methods`, None for the default ones."""
+        from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+
+        defaults = EvaluationSettings()
+        return EvaluationSettings(
+            methods=tuple(methods or defaults.methods),
+            n_components=self.n_components,
+            measures=tuple(self.measure or defaults.measures),
+            ties=self.ties.value,
+            split=self.split.value,
+            seeds=tuple(self.seed or defaults.seeds),
+            query_share=self.query_share,
+            fit_images=self.fit_images,
+            weights=weights_of(self.weight or []),
+            reference=reference,
+            bootstrap_draws=self.draws,
+            resample="combinations" if self.by_combination else "queries",
+            template=template,
+            largest_set=self.largest_set,
+        )
+
+
+def inputs_of(
+    out: Path, data: PictureOptions, vectors: VectorOptions, texts: Sequence[Path] | None
+) -> Inputs:
+    """Data and vectors as the options name them."""
+    return replace(
+        vectors.inputs(out, data.data),
+        entity=data.entity,
+        conditions=data.condition,
+        parents=data.parents,
+        texts=texts or (),
+        features=vectors.features,
+        text_features=vectors.text_features,
+    )
 
 
 def parents_of(pairs: list[str]) -> dict[str, str] | None:

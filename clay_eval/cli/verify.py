@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
+from clay_eval.stages.folders import RunFolder
 
-from .common import Json, RunFolder, emit, progress_bar
+from .common import Json, emit, progress_bar
 
 if TYPE_CHECKING:
     from clay_eval.schemas.planned import AgainstPlan

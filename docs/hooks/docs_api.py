@@ -19,6 +19,18 @@ def api() -> str:
     return "\n\n".join(_section(name, thing) for name, thing in public_names().items())
 
 
+def stages() -> str:
+    """A section a function of the stages and a class of their options."""
+    from clay_eval import stages
+
+    named = {name: getattr(stages, name) for name in stages.__all__}
+    return "\n\n".join(
+        _section(name, thing)
+        for name, thing in named.items()
+        if inspect.isfunction(thing) or inspect.isclass(thing)
+    )
+
+
 def _section(name: str, thing: Any) -> str:
     text = inspect.getdoc(thing) or ""
     first, _, rest = text.partition("\n\n")
@@ -66,4 +78,6 @@ def _default(value: Any) -> str:
         return "..."
     if isinstance(value, str | int | float | bool | None):
         return repr(value)
-    return str(value) if " object at 0x" not in str(value) else "..."
+    if inspect.isfunction(value):
+        return value.__name__
+    return "..." if " object at 0x" in str(value) or str(value).startswith("<") else str(value)

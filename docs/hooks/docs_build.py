@@ -18,6 +18,7 @@ import docs_tables
 
 MAKERS: Mapping[str, Callable[[], str]] = {
     "api": docs_api.api,
+    "stages": docs_api.stages,
     "askable": docs_tables.askable,
     "commands": docs_commands.commands,
     "contracts": docs_contracts.contracts,

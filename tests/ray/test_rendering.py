@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import threading
 import time
@@ -14,17 +15,21 @@ from typing import Any
 import pytest
 from ray_nodes import SMALL, ray_cluster
 
-from clay_eval.cli.drawing import Drawing, RendererName
-from clay_eval.cli.engine import EngineName, ray_resources, render_engine
+from clay_eval.cli.engine import EngineName, ray_resources
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.shards.rendering import RenderOptions, render_plan, shard_tasks
 from clay_eval.ray import cluster as ray_cluster_module
+from clay_eval.ray import identity as ray_identity_module
 from clay_eval.ray import rendering as ray_engine_module
 from clay_eval.ray.cluster import Resources, require_ray, wait_until_seen
 from clay_eval.ray.rendering import pack_task, ray_engine, unpack_task
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ConfigChangedError, InputError, StorageError
+from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.stages.folders import RunFolder
+from clay_eval.stages.rendering import render as render_stage
+from clay_eval.stages.rendering import render_engine
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]
 """Ray starts many processes, slowly where others work too."""
@@ -233,6 +238,37 @@ def test_the_command_lines_options_reach_the_workers(
         render_engine(drawing, plan, tmp_path / "shards", ray_resources(EngineName.local, None, None, None))
         is None
     )
+
+
+def test_the_stage_draws_on_workers_what_it_draws_here(
+    plan: Path, whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver loads neither renderer nor judge; it asks a worker what they are."""
+    ray: Any = pytest.importorskip("ray")
+    asked = []
+
+    def here(pieces: Any, recipe: Any, folder: Path, resources: Resources, can_use_gpus: bool) -> Any:
+        asked.append((folder, resources.workers, can_use_gpus))
+        work = ray.cloudpickle.loads(ray.cloudpickle.dumps(recipe))()
+        return (work(content) for _, content in pieces)
+
+    for module in (ray_engine_module, ray_identity_module):
+        monkeypatch.setattr(module, "over_cluster", here)
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(plan, run.plan)
+    told: list[tuple[str, int, int | None]] = []
+    drawing = Drawing("procedural", 64, shard_size=OPTIONS.shard_size)
+    render_stage(run, drawing, lambda *news: told.append(news), resources=Resources(workers=2))
+    assert hashes(run.shards) == whole
+    assert asked == [(run.shards, 1, False), (run.shards, 2, False)]
+    assert (told[0], told[-1]) == (("render", 0, 24), ("render", 24, 24))
+
+
+def test_a_worker_has_no_gpu_of_a_fixed_number(tmp_path: Path) -> None:
+    drawing = Drawing(given={"device": "cuda:1"})
+    with pytest.raises(InputError, match="no fixed numbers"):
+        render_stage(RunFolder(tmp_path), drawing, resources=Resources())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_task_is_packed_whole(plan: Path) -> None:

@@ -1,4 +1,4 @@
-"""From the options of `clay-eval render` to a renderer and a judge, and to the pictures."""
+"""What draws and judges: from names and options to a renderer and a judge."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import RunFolder, progress_bar
+from clay_eval.schemas.errors import InputError
 
 if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
     from clay_eval.generator.render.base import Renderer
-    from clay_eval.generator.shards.rendering import Engine
     from clay_eval.generator.shards.work import RenderOptions
 
 DEFAULT_SIZE = 128
@@ -34,13 +33,14 @@ class RendererName(StrEnum):
 
 @dataclass(frozen=True)
 class Drawing:
-    """What was asked for; picklable, so that it can be carried out in another process.
+    """What draws and judges, and how pictures are stored; picklable, so that it can be carried out in another process.
 
-    given: the options of learned renderers that were given, by name. judge: an encoder's name, "auto" (the embedded judge
-    for the embedded pipeline, none for others), "none". margin, prompt_score, vqa: see `load_judge`.
+    renderer: a `RendererName`. size: width and height in pixels, None for the renderer's own. given: the options of learned
+    renderers that were given, by name. judge: an encoder's name, "auto" (the embedded judge for the embedded pipeline, none
+    for others), "none". margin, prompt_score, vqa: see `load_judge`.
     """
 
-    renderer: RendererName = RendererName.diffusion
+    renderer: str = RendererName.diffusion.value
     size: int | None = None
     image_format: str = "jpg"
     shard_size: int = 256
@@ -51,10 +51,14 @@ class Drawing:
     prompt_score: float | None = None
     vqa: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.renderer not in (known := [name.value for name in RendererName]):
+            raise InputError("no such renderer", where="renderer", expected=known, found=self.renderer)
+
     @property
     def model(self) -> str | None:
         """The learned renderer's model."""
-        default = EMBEDDED if self.renderer is RendererName.diffusion else None
+        default = EMBEDDED if self.renderer == RendererName.diffusion else None
         model: str | None = self.given.get("model", default)
         return model
 
@@ -71,7 +75,7 @@ class Drawing:
         """How pictures are stored."""
         from clay_eval.generator.shards.work import RenderOptions
 
-        endpoint = self.renderer is RendererName.endpoint
+        endpoint = self.renderer == RendererName.endpoint
         usual = _ROUNDS * self.given.get("concurrency", _ROUNDS) if endpoint else 8
         batch = self.given.get("batch_size", usual)
         return RenderOptions(self.shard_size, self.image_format, batch, self.attempts)
@@ -81,11 +85,11 @@ class Drawing:
         given = {k: v for k, v in self.given.items() if k not in ("batch_size", "model", "revision")}
         if self.size is not None:
             given["size"] = self.size
-        if self.renderer is RendererName.procedural:
+        if self.renderer == RendererName.procedural:
             from clay_eval.generator.render.procedural import ProceduralRenderer
 
             return ProceduralRenderer(self.size or DEFAULT_SIZE)
-        if self.renderer is RendererName.endpoint:
+        if self.renderer == RendererName.endpoint:
             from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer
 
             return EndpointRenderer(str(self.model), EndpointOptions(**given))
@@ -99,8 +103,6 @@ class Drawing:
 
     def make_judge(self, plan: Path) -> Judge | None:
         """Load what judges, reading by the plan's condition texts."""
-        from clay_eval.schemas.errors import InputError
-
         name = self.judge_name
         if name is None:
             thresholds = {
@@ -126,30 +128,4 @@ class Drawing:
             vqa=self.vqa,
             device=self.given.get("device", "auto"),
             texts=plan_texts(plan),
-        )
-
-
-def draw(
-    run: RunFolder,
-    drawing: Drawing,
-    part: tuple[int, int] | None = None,
-    engine: Engine | None = None,
-) -> dict[str, Any]:
-    """Render the run's plan, or a part of it; return the manifest."""
-    from clay_eval.generator.plan.planning import read_plan_record
-    from clay_eval.generator.shards.parts import part_folder
-    from clay_eval.generator.shards.rendering import render_plan
-
-    folder = run.shards if part is None else part_folder(run.parts, part)
-    total = read_plan_record(run.plan)["samples"]
-    with progress_bar("render", total if part is None else -(-total // part[1])) as advance:
-        return render_plan(
-            run.plan,
-            folder,
-            drawing.make_renderer(),
-            drawing.options(),
-            advance,
-            judge=drawing.make_judge(run.plan),
-            part=part,
-            engine=engine,
         )

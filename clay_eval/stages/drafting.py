@@ -1,15 +1,15 @@
-"""What `clay-eval plan --llm` does before planning: find the server, draft, report; no sub-command of its own."""
+"""The stage that has a language model draft what is planned: find the server, draft, record."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import RunFolder, progress_bar
+from .folders import Progress, RunFolder, silent, steps
 
 if TYPE_CHECKING:
     from clay_eval.generator.plan.llm.client import Server
@@ -33,7 +33,12 @@ class LlmOptions:
 
 
 def draft_plans(
-    folder: RunFolder, sources: list[str], llm: LlmOptions, limits: Limits, options: DraftOptions
+    folder: RunFolder,
+    sources: Sequence[str],
+    llm: LlmOptions,
+    limits: Limits,
+    options: DraftOptions,
+    progress: Progress = silent,
 ) -> tuple[list[Draft], dict[str, Any]]:
     """Draft each of `sources` (a sentence, a partial spec, a shipped entity) and write it to plan/llm/.
 
@@ -57,10 +62,10 @@ def draft_plans(
         client = ChatClient(server, limits)
         try:
             asker = Asker(client, CallStore(place / "calls"), parameters)
-            with progress_bar("draft", STEPS * len(read)) as advance:
-                for source in read:
-                    drafts.append(draft(asker, source, options, advance))
-                    files[drafts[-1].spec.entity] = write_draft(drafts[-1], place)
+            advance = steps(progress, "draft", STEPS * len(read))
+            for source in read:
+                drafts.append(draft(asker, source, options, advance))
+                files[drafts[-1].spec.entity] = write_draft(drafts[-1], place)
         finally:
             client.close()
     usage = client.meter.usage

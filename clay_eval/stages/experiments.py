@@ -1,0 +1,53 @@
+"""The stage of experiments: from inputs and settings to a sealed record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .folders import Progress, silent, steps
+from .inputs import Inputs
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.experiments.study import Study
+    from clay_eval.evaluator.report.findings import Findings
+
+
+def experiment(
+    inputs: Inputs,
+    name: str,
+    settings: Mapping[str, Any],
+    find: Callable[[Sequence[Study], Callable[[int], None]], Findings],
+    progress: Progress = silent,
+    *,
+    template: str = "a photo of {c}",
+    replace: bool = False,
+) -> dict[str, Any]:
+    """Return the record of the experiment `name` in the run folder, made by `find` unless it is there.
+
+    find: gets the studies, an entity each, and a function to be called when a step is done. template: makes texts of label
+    values where there are none; replace: whether a record of other settings may go.
+    """
+    from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
+    from clay_eval.evaluator.evaluation.inputs import inputs_record
+    from clay_eval.evaluator.experiments.record import finished, run_experiment
+    from clay_eval.evaluator.experiments.study import studies
+    from clay_eval.evaluator.report.experiment_records import FOLDER
+
+    source, root = inputs.source, inputs.folder.root
+    texts = texts_by_entity(source.entities, inputs.texts, inputs.plan, template)
+    if not replace:
+        asked = inputs_record(source, inputs.identity(), texts)
+        if (before := finished(root / FOLDER / name, asked, settings)) is not None:
+            return before
+    with inputs.supply(progress) as supply:
+        advance = steps(progress, name, None)
+        return run_experiment(
+            root,
+            name,
+            inputs_record(source, supply.identity, texts),
+            settings,
+            lambda: find(studies(source, texts, supply, {}), advance),
+            recorded=inputs.recorded(),
+            replace=replace,
+        )
