@@ -176,8 +176,8 @@ def alike_within_combinations(facts: Facts) -> list[str]:
         if found and (found[-1] > ALIKE or found[len(found) // 2] > ALIKE / 2):
             said.append(
                 f"{entity}: {_count(len(marked), 'significant difference')} by queries, whose scores resemble each other "
-                f"within a combination of labels (intraclass correlation up to {found[-1]:.2f}): tests and intervals take such "
-                "pictures for independent and find far too much. Judge by --by-combination."
+                f"within a combination of labels (intraclass correlation up to {found[-1]:.2f}): tests and intervals take "
+                "them for independent and find far too much. Judge by --by-combination."
             )
     return said
 

@@ -117,7 +117,7 @@ def _interval(settings: Mapping[str, Any]) -> str:
         "It says how far the mean would move with other combinations of labels and other pictures of them."
         if clustered
         else "It says how far the mean would move with other pictures of the same combinations of labels; where pictures of "
-        "one combination score alike (the intraclass correlation, icc, in report.json), it is too narrow for other combinations."
+        "one combination score alike (the intraclass correlation, icc, in report.json), it is too narrow for others."
     )
     return f"{how}. {meant} It does not cover the making of the pictures."
 

@@ -103,11 +103,11 @@ CASES = {
     ),
     "alike": (
         {"comparisons": [replace(compared(), icc=0.11), replace(compared(), icc=-0.2)]},
-        "e: 2 significant differences by queries, whose scores resemble each other within a combination of labels (intraclass "
-        "correlation up to 0.11)",
+        "e: 2 significant differences by queries, whose scores resemble each other within a combination of labels "
+        "(intraclass correlation up to 0.11)",
     ),
     "one direction": (
-        {"outcomes": [outcome(50, 1), outcome(50, 1, "raw"), outcome(1, 1, "random")]},
+        {"outcomes": [outcome(1, 1), outcome(None, 1, "raw"), outcome(1, 1, "random")]},
         "e: clay, raw keep one direction for a, where every cosine is 1 or -1:",
     ),
     "texts": (
