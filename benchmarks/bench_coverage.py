@@ -1,6 +1,6 @@
 """How often intervals hold the mean: `python benchmarks/bench_coverage.py` prints a table in per cent, 95 being right.
 
-Percentiles of the bootstrap, the same scaled to an unbiased variance, Student's t, and the interval in use (`skewed-t`), over
+Percentiles of the bootstrap, the same scaled to an unbiased variance, symmetric ones, and those in use (`skewed-t`), over
 shapes of scores, numbers of queries, nested databases, several seeds and clusters; and how often any of 30 comparisons of
 equal methods is called significant by queries, where scores of a combination of labels resemble each other.
 """

@@ -57,7 +57,9 @@ def results_of(
     ]
     alike: dict[tuple[bytes, ...], list[int]] = {}
     for place, (_, _, groups) in enumerate(scored):
-        alike.setdefault(tuple(group.rows.tobytes() for group in groups), []).append(place)
+        alike.setdefault(tuple(part.tobytes() for group in groups for part in _witnesses(group)), []).append(
+            place
+        )
     intervals: dict[int, Float64Array] = {}
     correlations: dict[int, float] = {}
     for same, places in alike.items():
@@ -145,11 +147,12 @@ def _compared(
 class Pooled:
     """Scores of a group's queries, (Q,) each, without NaN: an image that several seeds made a query counts once.
 
-    rows: its row; values: its score, the mean over those seeds.
+    rows: its row; values: its score, the mean over those seeds; times: how many seeds those are, None for one each.
     """
 
     rows: npt.NDArray[np.intp]
     values: Float64Array
+    times: npt.NDArray[np.intp] | None = None
 
 
 def pooled(outcome: Outcome, measure: str) -> list[Pooled]:
@@ -164,8 +167,13 @@ def pooled(outcome: Outcome, measure: str) -> list[Pooled]:
         kept = ~np.isnan(values)
         if kept.any():
             images, place = np.unique(rows[kept], return_inverse=True)
-            found.append(Pooled(images, np.bincount(place, values[kept]) / np.bincount(place)))
+            times = np.bincount(place)
+            found.append(Pooled(images, np.bincount(place, values[kept]) / times, times))
     return found
+
+
+def _witnesses(group: Pooled) -> tuple[npt.NDArray[np.intp], ...]:
+    return (group.rows,) if group.times is None else (group.rows, group.times)
 
 
 def _drawn(groups: Sequence[Pooled], inference: Inference, clusters: Clusters) -> list[Clusters] | None:
@@ -176,8 +184,15 @@ def _intervals(same: Sequence[list[Pooled]], inference: Inference, clusters: Clu
     """(M, 2) distances of the interval's ends from the mean, for M outcomes scored on the same queries."""
     stacked = _stacked(same)
     drawn = _drawn(same[0], inference, clusters)
+    percentiles = inference.interval == PERCENTILE
+    if not percentiles and any(group.times is not None and (group.times > 1).any() for group in same[0]):
+        # An image of several seeds weighs as often in the mean over seeds, and is one observation all the same.
+        times = [group.times if group.times is not None else 1 for group in same[0]]
+        observed = drawn or [group.rows.astype(np.int64) for group in same[0]]
+        stacked = [np.repeat(values, t, axis=1) for values, t in zip(stacked, times, strict=True)]
+        drawn = [np.repeat(rows, t) for rows, t in zip(observed, times, strict=True)]
     centre = np.mean([values.mean(axis=1) for values in stacked], axis=0)
-    if inference.interval == PERCENTILE:
+    if percentiles:
         means = bootstrap_means_many(stacked, inference.draws, inference.seed, drawn)
         ends = percentile_intervals(means, inference.confidence)
     else:
