@@ -114,6 +114,9 @@ class Evaluation:
             return None
         before = read_report(folder)
         now = self.identity(encoder)
+        if "interval" not in before["settings"]:
+            # Begun when intervals were percentiles: it is kept as it is, and only what is scored anew has others.
+            del now["settings"]["interval"]
         hint = "use the same options, choose another --out, or let clay-eval evaluate --replace this report"
         refuse_changes(folder, {name: before[name] for name in now}, now, hint)
         return None if before["failures"] else before
@@ -298,6 +301,7 @@ def _facts(evaluation: Evaluation, found: _Found) -> Facts:
         text_directions={name: gallery.text_directions for name, gallery in found.galleries.items()},
         seeds=len(settings.seeds),
         split=settings.split,
+        resample=settings.resample,
     )
 
 

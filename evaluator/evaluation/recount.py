@@ -25,7 +25,7 @@ from ..retrieval.splits import Split, combination_codes, draw_split
 from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
 from ..scoring.measures import Measure, parse_measures
-from ..statistics.scoreboard import Inference, comparisons_of, results_of
+from ..statistics.scoreboard import PERCENTILE, Inference, comparisons_of, results_of
 from ..vectors.arrays import Float64Array
 from ..vectors.json_values import plain
 
@@ -117,9 +117,12 @@ def _recount_entity(
         randomisations=settings["randomisations"] if drawn else 1,
         alpha=settings["alpha"],
         seed=settings["seeds"][0],
+        interval=settings.get("interval", PERCENTILE),
     )
     clusters = combination_codes(labelled)
     near = dict.fromkeys(() if drawn else _OF_DRAWS, math.inf) | ({} if known else {"chance": math.inf})
+    if "interval" not in settings:  # earlier reports know no icc
+        near["icc"] = math.inf
     again = [one.row() for one in results_of(outcomes, settings["measures"], inference, clusters)]
     _require_alike("results", rows, again, near)
     _recount_comparisons(report, entity, outcomes, inference, clusters, near)

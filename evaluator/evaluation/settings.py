@@ -15,7 +15,7 @@ from ..retrieval.engine import Settings
 from ..retrieval.splits import SPLITS
 from ..scoring import Ties
 from ..scoring.measures import parse_measures
-from ..statistics.scoreboard import Inference
+from ..statistics.scoreboard import PERCENTILE, SKEWED_T, Inference
 from ..vectors.fusion import UNWEIGHTED
 
 DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "crl", "clay", "clay-values")
@@ -32,8 +32,8 @@ class EvaluationSettings:
     number (`condition_sets.default_largest`); n_components: CLAY's k where a spec does not say; measures:
     names, the first is the one that tables and comparisons show; split_sha256: of the file of a given split; weights:
     condition -> weight; reference: the method that others are compared with, None for "clay" if it is there, else the
-    first; resample: what is drawn anew, "queries" or "combinations"; template: makes texts of label values where no
-    texts are given.
+    first; resample: what is drawn anew, "queries" or "combinations"; interval: of `Inference`; template:
+    makes texts of label values where no texts are given.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -54,6 +54,7 @@ class EvaluationSettings:
     alpha: float = 0.05
     template: str = "a photo of {c}"
     largest_set: int | None = None
+    interval: str = SKEWED_T
 
     def __post_init__(self) -> None:
         if self.largest_set is not None and self.largest_set < 1:
@@ -63,6 +64,8 @@ class EvaluationSettings:
             raise _unknown("split", SPLITS, self.split)
         if self.resample not in ("queries", "combinations"):
             raise _unknown("resample", ("queries", "combinations"), self.resample)
+        if self.interval not in (SKEWED_T, PERCENTILE):
+            raise _unknown("interval", (SKEWED_T, PERCENTILE), self.interval)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InputError(
                 "seeds must differ", where="--seed", expected="each once", found=list(self.seeds)
@@ -99,6 +102,7 @@ class EvaluationSettings:
             randomisations=self.randomisations,
             alpha=self.alpha,
             seed=self.seeds[0],
+            interval=self.interval,
         )
 
     def prepared(self, images: Callable[[MethodSpec], Method] | None = None) -> list[Method]:
@@ -135,11 +139,18 @@ class EvaluationSettings:
             return wanted
         return None if len(names) < 2 else "clay" if "clay" in names else names[0]
 
+    def how(self) -> dict[str, str]:
+        """interval as records have it: without it, intervals are percentiles of the bootstrap."""
+        return {} if self.interval == PERCENTILE else {"interval": self.interval}
+
     def record(self, methods: list[Method]) -> dict[str, Any]:
         """As it stands in a report, with the methods' canonical names; largest_set only where it leaves sets out."""
         return {
-            **{name: value for name, value in asdict(self).items() if name != "largest_set"},
+            **{
+                name: value for name, value in asdict(self).items() if name not in ("largest_set", "interval")
+            },
             **self.bound(),
+            **self.how(),
             "methods": [method.name for method in methods],
             "identities": {method.name: dict(method.identity) for method in methods if method.identity},
             "measures": list(self.measures),

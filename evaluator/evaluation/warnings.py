@@ -20,13 +20,15 @@ from ..vectors.text_quality import text_quality
 
 FEW_RELEVANT = 5
 MANY_WITHOUT = 0.1
-WIDE = 0.1
+FEW_QUERIES = 10
+ALIKE = 0.1
 LOW_TEXT_SHARE = 0.5
 LOW_DIRECTION_SHARE = 0.25
 MANY_QUERIES = 1000
 SMALL_EFFECT = 0.2
+CLAY_VALUES = "clay-values"
 _ONE_IN_THOUSAND = 3.09
-_MORE_QUERIES = "more images, or --split leave-one-out, narrow"
+_MORE_QUERIES = "more images, or --split leave-one-out, help"
 
 Conditions = tuple[str, ...]
 Counts = Mapping[str, Mapping[Conditions, npt.NDArray[np.int64]]]
@@ -39,7 +41,7 @@ class Facts:
 
     rivals: names of the methods that are neither controls nor privileged; reference: of the comparisons; relevant: see
     `Counts`; text_shares: entity -> condition -> share of the texts' variance that lies between values;
-    text_directions: the same of CLAY's directions, see `direction_share`.
+    text_directions: the same of CLAY's directions, see `direction_share`; resample: as of `Inference`.
     """
 
     measure: str
@@ -54,6 +56,7 @@ class Facts:
     seeds: int = 1
     split: str = "image"
     text_directions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    resample: str = "queries"
 
     @property
     def judge(self) -> str | None:
@@ -148,21 +151,51 @@ def few_relevant(facts: Facts) -> list[str]:
 
 
 def few_queries(facts: Facts) -> list[str]:
-    """Sets of conditions where some rival's interval is too wide to tell much."""
+    """Sets of conditions where some database has too few queries for an interval to hold what it says."""
     said = []
-    for entity, results in _by_entity(r for r in _primary(facts) if r.method in facts.rivals):
-        wide: dict[Conditions, float] = {}
-        for r in results:
-            if r.ci_low is not None and r.ci_high is not None and r.ci_high - r.ci_low > WIDE:
-                wide[r.conditions] = max(wide.get(r.conditions, 0.0), r.ci_high - r.ci_low)
-        if wide:
-            widest = max(wide.values())
-            out = "more images narrow" if facts.split == "leave-one-out" else _MORE_QUERIES
+    for entity, counts in _queries_of_databases(facts).items():
+        few = {conditions: min(found) for conditions, found in counts.items() if min(found) < FEW_QUERIES}
+        if few:
+            out = "more images help" if facts.split == "leave-one-out" else _MORE_QUERIES
             said.append(
-                f"{entity}: too few queries for narrow intervals, up to {100 * widest:.0f} points wide, for "
-                f"{_listed(map(_asked, wide))}; {out} them."
+                f"{entity}: a database has fewer than {FEW_QUERIES} queries for "
+                f"{_listed(f'{_asked(c)} ({n})' for c, n in few.items())} (the fewest in brackets), so intervals are wide, "
+                f"and near 0 or 1 still too narrow; {out}."
             )
     return said
+
+
+def alike_within_combinations(facts: Facts) -> list[str]:
+    """Significance by queries where pictures of one combination of labels score alike."""
+    if facts.resample != "queries":
+        return []
+    said = []
+    for entity in dict.fromkeys(c.entity for c in facts.comparisons):
+        marked = [c for c in facts.comparisons if c.entity == entity and c.significant]
+        found = sorted(c.icc for c in marked if c.icc is not None)
+        if found and (found[-1] > ALIKE or found[len(found) // 2] > ALIKE / 2):
+            said.append(
+                f"{entity}: {_count(len(marked), 'significant difference')} by queries, whose scores resemble each other "
+                f"within a combination of labels (intraclass correlation up to {found[-1]:.2f}): tests and intervals take "
+                "them for independent and find far too much. Judge by --by-combination."
+            )
+    return said
+
+
+def one_direction(facts: Facts) -> list[str]:
+    """Sets of conditions where a method keeps a single direction: all similarities are 1 or -1."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for outcome in facts.outcomes:
+        used = [group.learnt.get("n_components_") for group in outcome.groups]
+        if 1 in used and outcome.method in facts.rivals:
+            sets = found.setdefault(outcome.entity, {})
+            sets.setdefault(outcome.method, []).append(_asked(outcome.conditions))
+    return [
+        f"{entity}: {_listed(methods)} {'keeps' if len(methods) == 1 else 'keep'} one direction for "
+        f"{_listed(dict.fromkeys(name for names in methods.values() for name in names))}, where every cosine is 1 or -1: a "
+        "ranking has two places, and intervals cannot show how sure it is."
+        for entity, methods in found.items()
+    ]
 
 
 def components_clamped(facts: Facts) -> list[str]:
@@ -210,15 +243,29 @@ def wording_in_directions(facts: Facts) -> list[str]:
         return []
     said = []
     for entity, shares in facts.text_directions.items():
-        low = [
-            f"{name} ({100 * share:.0f} %)" for name, share in shares.items() if share < LOW_DIRECTION_SHARE
-        ]
+        low = {name: share for name, share in shares.items() if share < LOW_DIRECTION_SHARE}
         if low:
+            named = _listed(f"{name} ({100 * share:.0f} %)" for name, share in low.items())
+            other = (
+                ", or look at clay-values, which scores more here" if _values_win(facts, entity, low) else ""
+            )
             said.append(
-                f"{entity}: most of CLAY's directions are about how texts are worded, not about values, for "
-                f"{_listed(low)}. Use fewer wordings a value or a smaller k, or look at clay-values."
+                f"{entity}: most of CLAY's directions are about how texts are worded, not about values, for {named}. Use "
+                f"fewer wordings a value or a smaller k{other}."
             )
     return said
+
+
+def _values_win(facts: Facts, entity: str, conditions: Iterable[str]) -> bool:
+    """Whether clay-values was measured to be better than CLAY on the mean of these conditions."""
+    wanted = set(conditions)
+    scores: dict[str, list[float]] = {}
+    for r in _primary(facts):
+        asked = r.entity == entity and len(r.conditions) == 1 and r.conditions[0] in wanted
+        if asked and r.value is not None:
+            scores.setdefault(r.method, []).append(r.value)
+    ours, clays = scores.get(CLAY_VALUES, []), scores.get(CLAY, [])
+    return len(ours) == len(clays) > 0 and sum(ours) > sum(clays)
 
 
 def trivially_significant(facts: Facts) -> list[str]:
@@ -277,9 +324,24 @@ RULES: tuple[Callable[[Facts], list[str]], ...] = (
     texts_of_low_quality,
     wording_in_directions,
     components_clamped,
+    one_direction,
+    alike_within_combinations,
     trivially_significant,
     seeds_disagree,
 )
+
+
+def _queries_of_databases(facts: Facts) -> dict[str, dict[Conditions, list[int]]]:
+    """Entity -> set of conditions -> of each database, how many images are queries with something to find in it."""
+    found: dict[str, dict[Conditions, list[int]]] = {}
+    for outcome in facts.outcomes:
+        rows: dict[str | None, set[int]] = {}
+        for group in outcome.groups:
+            if (values := group.values.get(facts.measure)) is not None:
+                rows.setdefault(group.name, set()).update(group.rows[~np.isnan(values)].tolist())
+        if counts := [len(images) for images in rows.values() if images]:
+            found.setdefault(outcome.entity, {}).setdefault(outcome.conditions, counts)
+    return found
 
 
 def _primary(facts: Facts) -> list[Result]:

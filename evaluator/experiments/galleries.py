@@ -23,7 +23,7 @@ from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
 from ..retrieval.vectors import FeatureSupply, condition_features, extras
 from ..scoring.measures import parse_measures
-from ..statistics import bootstrap_interval
+from ..statistics.intervals import SHARES, mean_interval
 from ..vectors.arrays import Float64Array
 from .plots import percent_axis, short, styles
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "clay", "clay-values")
 DEFAULT_MEASURES = ("Hit@1", "Hit@2", "Hit@3")
 ALL = "all conditions"
-_DRAWS, _SEED = 1000, 0
 _COLUMNS = (
     Column("method", "method"),
     Column("condition", "condition"),
@@ -46,7 +45,7 @@ _COLUMNS = (
 )
 CAPTION = (
     "Each query has a gallery of its own. Methods are fitted once a condition, on all pictures that stand in a gallery "
-    "of that condition. Equal scores go against a method. Intervals are 95 % bootstrap over queries."
+    "of that condition. Equal scores go against a method. Intervals are 95 %, over queries."
 )
 
 
@@ -157,7 +156,7 @@ def _rows(scores: Sequence[GalleryScores], measures: Sequence[str]) -> tuple[tup
 
 
 def _interval(values: Float64Array) -> tuple[float, float, float]:
-    return float(np.mean(values)), *bootstrap_interval([values], _DRAWS, 0.95, _SEED)
+    return float(np.mean(values)), *mean_interval([values], bounds=SHARES)
 
 
 def _bars(figure: Figure, rows: Sequence[tuple[Any, ...]], measure: str) -> None:

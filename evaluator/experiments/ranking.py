@@ -26,7 +26,7 @@ from ..retrieval.spaces import Space, make_space
 from ..retrieval.splits import combination_codes
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..scoring import mean_over_groups
-from ..statistics import bootstrap_interval
+from ..statistics.intervals import mean_interval
 from ..vectors.arrays import Float64Array, FloatArray
 from .orders import (
     Ranks,
@@ -218,10 +218,9 @@ def _ordering(
     kept = [(v, c) for v, c in kept if v.size]
     if not kept:
         raise InputError("no query has images at different distances", where=f"{study.entity}: {name}")
-    low, high = bootstrap_interval(
+    low, high = mean_interval(
         [v for v, _ in kept],
-        settings.draws,
-        seed=settings.seeds[0],
+        bounds=(-1.0, 1.0),
         clusters_by_group=[c for _, c in kept] if settings.resample == "combinations" else None,
     )
     observed = mean_over_groups(values)

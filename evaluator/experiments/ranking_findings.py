@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Spearman's correlation, per query, between similarity and minus the distance of the values in their order; its mean "
-    "over queries with a bootstrap interval. Chance is 0. Similarity that merely tells equal from unequal values is above 0 "
+    "over queries with an interval. Chance is 0. Similarity that merely tells equal from unequal values is above 0 "
     "too: 'others only' leaves images of the query's own value out, and p (order) is the share of all orders of the same "
     "values that fit as well. An order and its reverse are one here."
 )

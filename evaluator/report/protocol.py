@@ -105,22 +105,29 @@ def _measures(names: Sequence[str]) -> str:
 
 
 def _interval(settings: Mapping[str, Any]) -> str:
-    over = (
-        "combinations of labels (queries that share all labels are drawn together)"
-        if settings["resample"] == "combinations"
-        else "queries"
+    clustered = settings["resample"] == "combinations"
+    over = "combinations of labels (queries that share all labels count as one)" if clustered else "queries"
+    confidence = f"{100 * settings['confidence']:g} %"
+    how = (
+        f"{confidence} bootstrap over the {over}, {settings['bootstrap_draws']:,} draws"
+        if "interval" not in settings
+        else f"{confidence}, Student's t with Hall's correction for skewness, over {over}"
     )
-    return (
-        f"{100 * settings['confidence']:g} % bootstrap over the {over}, {settings['bootstrap_draws']:,} draws. "
-        "It covers the choice of queries, not the making of the pictures."
+    meant = (
+        "It says how far the mean would move with other combinations of labels and other pictures of them."
+        if clustered
+        else "It says how far the mean would move with other pictures of the same combinations of labels; where pictures of "
+        "one combination score alike (the intraclass correlation, icc, in report.json), it is too narrow for others."
     )
+    return f"{how}. {meant} It does not cover the making of the pictures."
 
 
 def _comparison(report: Mapping[str, Any]) -> str:
     settings = report["settings"]
     return (
-        f"Methods are compared with {method_title(report, settings['reference'])} on the same queries: intervals by a "
-        f"paired bootstrap, p-values by a two-sided paired randomisation test of {settings['randomisations']:,} draws, "
+        f"Methods are compared with {method_title(report, settings['reference'])} on the same queries: intervals of "
+        f"the differences, p-values by a two-sided paired randomisation test of {settings['randomisations']:,} sign flips "
+        "(which assume differences as likely to be above as below 0 by the same amount, if the methods are equal), "
         f"corrected by Holm over all comparisons of an entity and called significant below {settings['alpha']:g}. The "
         "effect size is Cohen's d_z: the mean of the differences over their standard deviation."
     )

@@ -25,7 +25,7 @@ from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import combination_codes
 from ..retrieval.tasks import Labelled
 from ..scoring.measures import parse_measures
-from ..statistics import bootstrap_interval
+from ..statistics.intervals import SHARES, mean_interval
 from ..statistics.scoreboard import Inference, results_of
 from ..vectors.arrays import Float64Array
 from .paper import RECALLS
@@ -167,7 +167,7 @@ def _galleries(bench: Bench, method: Method) -> list[Measured]:
     for measure in map(str, measures):
         values = np.concatenate([one.values[measure] for one in found])
         chance = np.concatenate([one.chances[measure] for one in found])
-        low, high = bootstrap_interval([values], DRAWS, CONFIDENCE)
+        low, high = mean_interval([values], CONFIDENCE, bounds=SHARES)
         measured.append(
             Measured(
                 bench.entity,

@@ -58,7 +58,8 @@ class Result:
 
     Values lie in [0, 1], and are None where no query has a relevant image. `queries` are those scored, over all seeds; those
     without a relevant image are left out and counted apart. seeds_std: the standard deviation (n - 1) between the means of
-    the seeds' splits, None for one seed.
+    the seeds' splits, None for one seed. icc: their intraclass correlation by combination of labels, None where there
+    is none.
     """
 
     entity: str
@@ -73,10 +74,11 @@ class Result:
     queries: int
     queries_without_relevant: int
     seeds_std: float | None = None
+    icc: float | None = None
 
     def row(self) -> dict[str, object]:
-        """The record as it stands in a report's `results`."""
-        return asdict(self) | {"conditions": list(self.conditions)}
+        """The record as it stands in a report's `results`; icc only where there is one."""
+        return _row(self)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Compared:
 
     difference: method minus reference, with its interval by a paired bootstrap; p: of a paired randomisation test,
     two-sided; p_adjusted: after Holm's correction over the comparisons of an entity; effect: mean of the differences
-    over their standard deviation (Cohen's d_z), None where all are equal; better, worse: shares of queries.
+    over their standard deviation (Cohen's d_z), None where all are equal; better, worse: shares of queries;
+    icc: as of `Result`, of the differences.
     """
 
     entity: str
@@ -102,7 +105,14 @@ class Compared:
     better: float
     worse: float
     significant: bool
+    icc: float | None = None
 
     def row(self) -> dict[str, object]:
-        """The record as it stands in a report's `comparisons`."""
-        return asdict(self) | {"conditions": list(self.conditions)}
+        """The record as it stands in a report's `comparisons`; icc only where there is one."""
+        return _row(self)
+
+
+def _row(found: Result | Compared) -> dict[str, object]:
+    left_out = {"icc"} if found.icc is None else set()
+    row = {name: value for name, value in asdict(found).items() if name not in left_out}
+    return row | {"conditions": list(found.conditions)}

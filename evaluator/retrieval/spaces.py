@@ -189,6 +189,13 @@ class _Fit:
         if name == "logit_scale":
             return self.extras.logit_scale()
         if name == "database_labels":
+            if (self.group.own >= 0).any():
+                raise NotApplicableError(
+                    f"{self.method.name} is told the labels of the database, and queries are in it: it would be told "
+                    "what it is asked",
+                    where=" + ".join(self.task.conditions),
+                    hint="use a split that keeps queries out of the database, such as --split image",
+                )
             return self._labels(tuple(chosen))[rows]
         raise self._missing(name, "something that can be asked for")
 

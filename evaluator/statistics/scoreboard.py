@@ -15,17 +15,21 @@ from ..retrieval.results import Compared, GroupScores, Outcome, Result
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array
 from . import bootstrap_means_many, percentile_intervals
-from .significance import compare_many, holm
+from .clustering import intraclass_correlations
+from .intervals import DIFFERENCES, mean_intervals
+from .significance import EQUAL, compare_many, holm
 
 Clusters = npt.NDArray[np.int64]
+PERCENTILE, SKEWED_T = "percentile", "skewed-t"
 
 
 @dataclass(frozen=True)
 class Inference:
     """How means are judged.
 
-    resample: "queries" or "combinations": what the bootstrap and the randomisation draw; alpha: adjusted p-values
-    below it are called significant; randomisations: of the sign-flip test.
+    resample: "queries" or "combinations": what counts as one observation in intervals and tests; alpha: adjusted p-values
+    below it are called significant; randomisations: of the sign-flip test; interval: `SKEWED_T` (see `intervals`), or
+    `PERCENTILE` of as many bootstrap `draws`, which covers too seldom but is what earlier reports have.
     """
 
     draws: int = 1000
@@ -34,6 +38,7 @@ class Inference:
     randomisations: int = 10_000
     alpha: float = 0.05
     seed: int = 0
+    interval: str = SKEWED_T
 
 
 def results_of(
@@ -42,7 +47,7 @@ def results_of(
     """Return one result an outcome and measure, in this order; outcomes without scores give none.
 
     outcomes: of one entity; clusters (N,): the combination of labels of every image of it. All outcomes and measures
-    that have scores of the same queries share their bootstrap draws, which is one matrix product for all of them.
+    that have scores of the same queries get their intervals together.
     """
     scored = [
         (outcome, measure, pooled(outcome, measure))
@@ -52,15 +57,19 @@ def results_of(
     ]
     alike: dict[tuple[bytes, ...], list[int]] = {}
     for place, (_, _, groups) in enumerate(scored):
-        alike.setdefault(tuple(group.rows.tobytes() for group in groups), []).append(place)
+        alike.setdefault(tuple(part.tobytes() for group in groups for part in _witnesses(group)), []).append(
+            place
+        )
     intervals: dict[int, Float64Array] = {}
+    correlations: dict[int, float] = {}
     for same, places in alike.items():
         if same:
-            intervals.update(
-                zip(places, _intervals([scored[i][2] for i in places], inference, clusters), strict=True)
-            )
+            found = [scored[i][2] for i in places]
+            intervals.update(zip(places, _intervals(found, inference, clusters), strict=True))
+            correlations.update(zip(places, _correlations(found, clusters), strict=True))
     return [
-        _result(outcome, measure, intervals.get(place)) for place, (outcome, measure, _) in enumerate(scored)
+        _result(outcome, measure, intervals.get(place), correlations.get(place))
+        for place, (outcome, measure, _) in enumerate(scored)
     ]
 
 
@@ -96,14 +105,20 @@ def _compared(
     names = [n for n in methods if n != reference and [g.rows.tolist() for g in values[n]] == queries]
     if not base or not names:
         return []
+    stacked = _stacked([values[name] for name in names])
+    apart = [ours - group.values for ours, group in zip(stacked, base, strict=True)]
+    correlations = intraclass_correlations(
+        [np.where(np.abs(d) <= EQUAL, 0.0, d) for d in apart], [clusters[group.rows] for group in base]
+    )
     pairs = compare_many(
-        [np.stack([values[name][i].values for name in names]) for i in range(len(base))],
+        stacked,
         [group.values for group in base],
         draws=inference.draws,
         randomisations=inference.randomisations,
         confidence=inference.confidence,
         seed=inference.seed,
         clusters_by_group=_drawn(base, inference, clusters),
+        percentiles=inference.interval == PERCENTILE,
     )
     first = methods[reference]
     return [
@@ -114,16 +129,17 @@ def _compared(
             method=name,
             reference=reference,
             difference=pair.difference,
-            ci_low=pair.ci_low,
-            ci_high=pair.ci_high,
+            ci_low=max(pair.ci_low, DIFFERENCES[0]),
+            ci_high=min(pair.ci_high, DIFFERENCES[1]),
             p=pair.p,
             p_adjusted=pair.p,
             effect=pair.effect,
             better=pair.better,
             worse=pair.worse,
             significant=False,
+            icc=_known(float(correlation)),
         )
-        for name, pair in zip(names, pairs, strict=True)
+        for name, pair, correlation in zip(names, pairs, correlations, strict=True)
     ]
 
 
@@ -131,11 +147,12 @@ def _compared(
 class Pooled:
     """Scores of a group's queries, (Q,) each, without NaN: an image that several seeds made a query counts once.
 
-    rows: its row; values: its score, the mean over those seeds.
+    rows: its row; values: its score, the mean over those seeds; times: how many seeds those are, None for one each.
     """
 
     rows: npt.NDArray[np.intp]
     values: Float64Array
+    times: npt.NDArray[np.intp] | None = None
 
 
 def pooled(outcome: Outcome, measure: str) -> list[Pooled]:
@@ -150,8 +167,13 @@ def pooled(outcome: Outcome, measure: str) -> list[Pooled]:
         kept = ~np.isnan(values)
         if kept.any():
             images, place = np.unique(rows[kept], return_inverse=True)
-            found.append(Pooled(images, np.bincount(place, values[kept]) / np.bincount(place)))
+            times = np.bincount(place)
+            found.append(Pooled(images, np.bincount(place, values[kept]) / times, times))
     return found
+
+
+def _witnesses(group: Pooled) -> tuple[npt.NDArray[np.intp], ...]:
+    return (group.rows,) if group.times is None else (group.rows, group.times)
 
 
 def _drawn(groups: Sequence[Pooled], inference: Inference, clusters: Clusters) -> list[Clusters] | None:
@@ -160,15 +182,39 @@ def _drawn(groups: Sequence[Pooled], inference: Inference, clusters: Clusters) -
 
 def _intervals(same: Sequence[list[Pooled]], inference: Inference, clusters: Clusters) -> Float64Array:
     """(M, 2) distances of the interval's ends from the mean, for M outcomes scored on the same queries."""
-    stacked = [np.stack([groups[i].values for groups in same]) for i in range(len(same[0]))]
+    stacked = _stacked(same)
     drawn = _drawn(same[0], inference, clusters)
-    means = bootstrap_means_many(stacked, inference.draws, inference.seed, drawn)
+    percentiles = inference.interval == PERCENTILE
+    if not percentiles and any(group.times is not None and (group.times > 1).any() for group in same[0]):
+        # An image of several seeds weighs as often in the mean over seeds, and is one observation all the same.
+        times = [group.times if group.times is not None else 1 for group in same[0]]
+        observed = drawn or [group.rows.astype(np.int64) for group in same[0]]
+        stacked = [np.repeat(values, t, axis=1) for values, t in zip(stacked, times, strict=True)]
+        drawn = [np.repeat(rows, t) for rows, t in zip(observed, times, strict=True)]
     centre = np.mean([values.mean(axis=1) for values in stacked], axis=0)
-    distances: Float64Array = percentile_intervals(means, inference.confidence) - centre[:, None]
+    if percentiles:
+        means = bootstrap_means_many(stacked, inference.draws, inference.seed, drawn)
+        ends = percentile_intervals(means, inference.confidence)
+    else:
+        ends = mean_intervals(stacked, inference.confidence, drawn)
+    distances: Float64Array = ends - centre[:, None]
     return distances
 
 
-def _result(outcome: Outcome, measure: str, interval: Float64Array | None) -> Result:
+def _stacked(same: Sequence[list[Pooled]]) -> list[Float64Array]:
+    """One array (M, Q) a group."""
+    return [np.stack([groups[i].values for groups in same]) for i in range(len(same[0]))]
+
+
+def _correlations(same: Sequence[list[Pooled]], clusters: Clusters) -> list[float]:
+    """The intraclass correlation of each of M outcomes, by combination of labels."""
+    found = intraclass_correlations(_stacked(same), [clusters[group.rows] for group in same[0]])
+    return [float(one) for one in found]
+
+
+def _result(
+    outcome: Outcome, measure: str, interval: Float64Array | None, correlation: float | None
+) -> Result:
     """interval: distances of its ends from the value. Where one seed was drawn, the value is their centre exactly."""
     values = [group.values[measure] for group in outcome.groups]
     scored = sum(int((~np.isnan(found)).sum()) for found in values)
@@ -188,7 +234,12 @@ def _result(outcome: Outcome, measure: str, interval: Float64Array | None) -> Re
         queries=scored,
         queries_without_relevant=sum(len(found) for found in values) - scored,
         seeds_std=_deviation(means),
+        icc=_known(correlation),
     )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else value
 
 
 def _seed_means(groups: Sequence[GroupScores], values: Callable[[GroupScores], Float64Array]) -> list[float]:

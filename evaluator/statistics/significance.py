@@ -15,13 +15,9 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array
-from . import (
-    Clusters,
-    bootstrap_means_many,
-    checked_groups,
-    cluster_sums,
-    percentile_intervals,
-)
+from . import bootstrap_means_many, percentile_intervals
+from .groups import Clusters, checked_groups, cluster_sums
+from .intervals import mean_intervals
 
 EQUAL = 1e-12
 """Scores of a query that differ by no more are equal: what rounding does is no difference between methods."""
@@ -34,7 +30,7 @@ _TILE = 16
 class Comparison:
     """A method less its reference, on the same queries.
 
-    difference: of the means over groups, with its paired bootstrap interval ci_low to ci_high. p: two-sided, of the
+    difference: of the means over groups, with its interval ci_low to ci_high, paired. p: two-sided, of the
     paired randomisation. effect: Cohen's d_z; None where all queries differ by one and the same amount. better, worse,
     ties: shares of the queries, which add up to 1.
     """
@@ -58,6 +54,7 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
     clusters_by_group: Clusters = None,
+    percentiles: bool = False,
 ) -> Comparison:
     """Return how the first method compares with the second, its reference: see `compare_many`.
 
@@ -72,6 +69,7 @@ def compare(
         confidence=confidence,
         seed=seed,
         clusters_by_group=clusters_by_group,
+        percentiles=percentiles,
     )[0]
 
 
@@ -84,11 +82,13 @@ def compare_many(
     confidence: float = 0.95,
     seed: int = 0,
     clusters_by_group: Clusters = None,
+    percentiles: bool = False,
 ) -> tuple[Comparison, ...]:
-    """Return how each of M methods compares with one reference, on the same bootstrap draws and the same sign flips.
+    """Return how each of M methods compares with one reference, on the same queries and the same sign flips.
 
     values_by_group: one array (M, Q) a group; reference_by_group: one array (Q,) a group; clusters_by_group: see
-    `statistics.Clusters`, drawn and flipped as a whole. p is not adjusted: give all of a family to `holm`.
+    `statistics.groups.Clusters`, flipped as a whole. percentiles: intervals are those of `draws` bootstrap draws, as reports
+    once had them. p is not adjusted: give all of a family to `holm`.
 
     Raises InputError for shapes that do not fit, empty groups, NaN, and draws or randomisations below 1.
     """
@@ -103,8 +103,11 @@ def compare_many(
         )
     differences = [g - r for g, r in zip(groups, reference, strict=True)]
     differences = [np.where(np.abs(d) <= EQUAL, 0.0, d) for d in differences]
-    replicates = bootstrap_means_many(differences, draws, seed, clusters_by_group)
-    intervals = percentile_intervals(replicates, confidence)
+    if percentiles:
+        replicates = bootstrap_means_many(differences, draws, seed, clusters_by_group)
+        intervals = percentile_intervals(replicates, confidence)
+    else:
+        intervals = mean_intervals(differences, confidence, clusters_by_group)
     p_values = paired_randomisation_many(differences, randomisations, seed, clusters_by_group)
     mean = np.mean([d.mean(axis=1) for d in differences], axis=0)
     effects = _effect_sizes(differences, mean)
@@ -133,7 +136,7 @@ def paired_randomisation(
 ) -> float:
     """Return the two-sided p that the mean over groups of these differences is 0, by flipping signs.
 
-    differences_by_group: one array (Q,) a group. A sign is a query's, or a cluster's (see `statistics.Clusters`).
+    differences_by_group: one array (Q,) a group. A sign is a query's, or a cluster's (see `statistics.groups.Clusters`).
     p = (1 + #{|flipped| >= |observed|}) / (1 + draws) over `draws` random flips; where all 2^n flips of the n differences
     other than 0 are no more than `draws` (and 2^20), each is looked at once and p is exact.
 

@@ -37,6 +37,7 @@ from clay_eval.schemas.validate import check, parse_json, read_text
 from ..evaluation.settings import EvaluationSettings
 from ..retrieval.condition_sets import EVERY_SIZE, Conditions
 from ..retrieval.tasks import Labelled
+from ..statistics.scoreboard import PERCENTILE
 
 METHOD = "method.json"
 SCORE = "score.json"
@@ -177,7 +178,7 @@ def settings_of(record: Record) -> EvaluationSettings:
         for key, value in said.items()
         if value is not None
     }
-    return EvaluationSettings(methods=(), **{"largest_set": EVERY_SIZE, **values})
+    return EvaluationSettings(methods=(), **{"largest_set": EVERY_SIZE, "interval": PERCENTILE, **values})
 
 
 def protocol_record(settings: EvaluationSettings) -> dict[str, Any]:
@@ -193,6 +194,7 @@ def protocol_record(settings: EvaluationSettings) -> dict[str, Any]:
         "bootstrap_draws": settings.bootstrap_draws,
         "confidence": settings.confidence,
         **settings.bound(),
+        **settings.how(),
     }
 
 

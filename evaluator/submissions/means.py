@@ -4,7 +4,7 @@ With S sets, G_s groups of set s and n_sg queries with something to find in a gr
 
     (1/S) sum_s (1/G_s) sum_g (1/n_sg) sum_q v_sgq.
 
-Bootstrap and randomisation draw pictures (or clusters of them) over all sets at once.
+A picture (or a cluster of them) is one observation in intervals and randomisation, over all sets at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..statistics import percentile_intervals
+from ..statistics.intervals import mean_interval
 from ..statistics.scoreboard import Pooled
 from ..statistics.significance import EQUAL, paired_randomisation_many
 from ..vectors.arrays import Float64Array
@@ -39,17 +40,25 @@ def mean_of(sets: Sets) -> float:
 
 
 def interval_of(
-    sets: Sets, *, draws: int, confidence: float, seed: int = 0, clusters: npt.ArrayLike | None = None
+    sets: Sets,
+    *,
+    draws: int,
+    confidence: float,
+    seed: int = 0,
+    clusters: npt.ArrayLike | None = None,
+    percentiles: bool = False,
 ) -> tuple[float, float]:
-    """Return the percentile interval of `mean_of` by a bootstrap over pictures, drawn for all sets at once.
+    """Return the interval of `mean_of`, a picture one observation however many sets it is in.
 
-    clusters: an integer for each of `rows_of(sets)`; pictures of equal ones are drawn together. A group none of whose
-    pictures is drawn does not count in that draw.
+    clusters: an integer for each of `rows_of(sets)`; pictures of equal ones are one observation. percentiles: of `draws`
+    bootstrap draws of pictures, as records once had it; a group none of whose pictures is drawn does not count in that draw.
     """
     rows = rows_of(sets)
     unit = (
         np.arange(len(rows)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
     )
+    if not percentiles:
+        return mean_interval([_influences(sets, rows, unit) + mean_of(sets)], confidence)
     places = [[np.searchsorted(rows, group.rows) for group in groups] for groups in sets]
     generator = np.random.Generator(np.random.PCG64(seed))
     units = int(unit.max()) + 1
@@ -67,6 +76,29 @@ def interval_of(
     replicates = np.concatenate(means)
     low, high = percentile_intervals(replicates[~np.isnan(replicates)][None], confidence)[0]
     return float(low), float(high)
+
+
+def _influences(sets: Sets, rows: Rows, unit: npt.NDArray[np.intp]) -> Float64Array:
+    """(C,) what each of C units adds to `mean_of`, centred and times C: their mean's spread is that of `mean_of`.
+
+    Each group's deviations are scaled by sqrt(n/(n - 1)); what groups of one unit cannot say, the others of the set say for
+    them, or the spread between groups where there are no others.
+    """
+    units = int(unit.max()) + 1
+    added = np.zeros(units)
+    for groups in sets:
+        at = [unit[np.searchsorted(rows, group.rows)] for group in groups]
+        counts = np.array([len(np.unique(one)) for one in at])
+        alone = bool((counts == 1).all()) and len(groups) > 1
+        spare = len(groups) / max(len(groups) - int((counts == 1).sum()), 1)
+        centre = np.mean([group.values.mean() for group in groups])
+        for group, place, count in zip(groups, at, counts.tolist(), strict=True):
+            size = len(groups) if alone else count
+            scale = (size / max(size - 1, 1) * (1.0 if alone else spare)) ** 0.5
+            apart = group.values - (centre if alone else group.values.mean())
+            np.add.at(added, place, scale * apart / (len(sets) * len(groups) * len(group.values)))
+    found: Float64Array = added * (units * max(units - 1, 1)) ** 0.5
+    return found
 
 
 def p_values(

@@ -127,9 +127,8 @@ def protocol(settings: Mapping[str, Any]) -> str:
         else "of equal scores the worst order counts"
     )
     what = "combinations of labels" if settings["resample"] == "combinations" else "queries"
-    parts.append(
-        f"{100 * settings['confidence']:g} % intervals, {settings['bootstrap_draws']:,} draws of {what}"
-    )
+    how = "over" if "interval" in settings else f"{settings['bootstrap_draws']:,} draws of"
+    parts.append(f"{100 * settings['confidence']:g} % intervals, {how} {what}")
     return "; ".join(parts)
 
 

@@ -16,7 +16,7 @@ from clay_eval.schemas.validate import check, parse_json, read_sealed
 
 from ..pictures.sources import ImageSource
 from ..retrieval.splits import combination_codes
-from ..statistics.scoreboard import Pooled, number, pooled
+from ..statistics.scoreboard import PERCENTILE, Pooled, number, pooled
 from ..vectors.json_values import plain
 from .layout import METHOD, SCORE, Record, protocol_fingerprint, protocol_record, read_method, settings_of
 from .means import interval_of, mean_of, rows_of
@@ -180,6 +180,7 @@ def _mean(
         draws=settings.bootstrap_draws,
         confidence=settings.confidence,
         seed=settings.inference().seed,
+        percentiles=settings.interval == PERCENTILE,
         clusters=_clusters(entity, scored, sets),
     )
     value, centre = float(np.mean([row["value"] for row in results])), mean_of(sets)

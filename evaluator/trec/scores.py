@@ -19,8 +19,8 @@ from clay_eval.schemas.errors import InputError
 from ..scoring import Ties, score_rankings
 from ..scoring.measures import Measure
 from ..scoring.ties import discount_sums
-from ..statistics import bootstrap_means_many, percentile_intervals
-from ..statistics.significance import compare_many, holm
+from ..statistics.intervals import DIFFERENCES, SHARES, mean_intervals
+from ..statistics.significance import Comparison, compare_many, holm
 from ..vectors.arrays import Float64Array
 from .files import Listed, TrecFile
 
@@ -94,7 +94,7 @@ def summarise(
     alpha: float = 0.05,
     seed: int = 0,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return `results`, a row a run and measure with its bootstrap interval, and `comparisons` of each run with the first.
+    """Return `results`, a row a run and measure with its interval, and `comparisons` of each run with the first.
 
     scored: name -> scores, all of the same qrels and measures. p_adjusted: after Holm's correction over all comparisons;
     significant: whether it is below alpha.
@@ -104,7 +104,7 @@ def summarise(
     comparisons: list[dict[str, Any]] = []
     for measure in next(iter(scored.values())).values:
         values = np.stack([scores.values[measure] for scores in scored.values()])
-        intervals = percentile_intervals(bootstrap_means_many([values], draws, seed), confidence)
+        intervals = mean_intervals([values], confidence).clip(*SHARES)
         results += [
             {
                 "run": name,
@@ -125,12 +125,18 @@ def summarise(
                 seed=seed,
             )
             comparisons += [
-                {"run": name, "reference": names[0], "metric": measure, **asdict(comparison)}
+                {"run": name, "reference": names[0], "metric": measure, **_within(comparison)}
                 for name, comparison in zip(names[1:], found, strict=True)
             ]
     for row, p in zip(comparisons, holm([row["p"] for row in comparisons]), strict=True):
         row |= {"p_adjusted": float(p), "significant": bool(p < alpha)}
     return {"results": results, "comparisons": comparisons}
+
+
+def _within(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as a record, its interval within what a difference can be."""
+    low, high = np.clip([comparison.ci_low, comparison.ci_high], *DIFFERENCES).tolist()
+    return asdict(comparison) | {"ci_low": low, "ci_high": high}
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,17 @@ def outcome(asked: int | None, used: int | None, method: str = "clay") -> Outcom
     return Outcome("e", method, "v", ("a",), (group,))
 
 
+def of_queries(method: str, counts: dict[str, int]) -> Outcome:
+    """An outcome with so many scored queries a database, and one that has nothing to find."""
+    groups, first = [], 0
+    for name, count in counts.items():
+        values = np.append(np.full(count, 0.5), np.nan)
+        rows = np.arange(first, first + len(values))
+        groups.append(GroupScores(0, name, rows, {"AP": values}, {}, 9, 5, {}))
+        first += len(values)
+    return Outcome("e", method, "v", ("a",), tuple(groups))
+
+
 GOOD = Facts(
     measure="AP",
     rivals=["raw", "clay"],
@@ -87,8 +98,17 @@ CASES = {
         "e: many queries have nothing to find and were left out for a (20 %).",
     ),
     "few queries": (
-        {"results": [result(half=0.051), result("raw", 0.5)]},
-        "e: too few queries for narrow intervals, up to 10 points wide, for a;",
+        {"outcomes": [of_queries("clay", {"x": 12, "y": 9, "z": 10}), of_queries("raw", {"x": 12, "y": 9})]},
+        "e: a database has fewer than 10 queries for a (9) (the fewest in brackets), so intervals are wide, and near 0 or 1",
+    ),
+    "alike": (
+        {"comparisons": [replace(compared(), icc=0.11), replace(compared(), icc=-0.2)]},
+        "e: 2 significant differences by queries, whose scores resemble each other within a combination of labels "
+        "(intraclass correlation up to 0.11)",
+    ),
+    "one direction": (
+        {"outcomes": [outcome(1, 1), outcome(None, 1, "raw"), outcome(1, 1, "random")]},
+        "e: clay, raw keep one direction for a, where every cosine is 1 or -1:",
     ),
     "texts": (
         {"text_shares": {"e": {"a": 0.4, "b": 0.9}}},
@@ -123,7 +143,18 @@ def test_each_rule_speaks_alone_when_it_should(case: str) -> None:
     [
         {"results": [result(half=None), result("raw", 0.3, chance=None)]},
         {"results": [result("random", 0.01), result()]},
-        {"results": [result(half=0.0499), result("random", half=0.3)]},
+        {"outcomes": [of_queries("clay", {"x": 10, "y": 0})]},
+        {"outcomes": [outcome(1, 1, "random"), outcome(2, 2)]},
+        {"results": [result(half=0.3)]},
+        {
+            "comparisons": [
+                replace(compared(), icc=0.1),
+                replace(compared(), icc=0.0),
+                replace(compared(), icc=-0.2),
+            ]
+        },
+        {"comparisons": [replace(compared(significant=False), icc=0.9)]},
+        {"comparisons": [replace(compared(), icc=0.9)], "resample": "combinations"},
         {"relevant": {"e": {("a",): np.zeros(0, np.int64)}, "f": {}}},
         {"relevant": {"e": {("a",): np.array([5, 5, 4])}}},
         {"relevant": {"e": {("a",): np.array([9] * 9 + [0])}}},
@@ -196,6 +227,14 @@ def test_wording_in_clays_directions_is_told_where_clay_was_run() -> None:
     assert "b (" not in said
     without = replace(mostly, results=[result("raw", 0.3)], rivals=["raw"], reference="raw")
     assert not any("worded" in warning for warning in report_warnings(without))
+
+
+@pytest.mark.parametrize(("score", "advised"), [(0.6, True), (0.5, False), (0.4, False), (None, False)])
+def test_clay_values_is_advised_only_where_it_scored_more(score: float | None, advised: bool) -> None:
+    other = [result("clay-values", score)] if score is not None else []
+    facts = replace(GOOD, text_directions={"e": {"a": 0.1}}, results=[*GOOD.results, *other])
+    (said,) = report_warnings(facts)
+    assert ("clay-values" in said) is advised
 
 
 def test_many_wordings_of_few_values_fill_the_directions() -> None:

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 from worlds import KINDS, World, relabelled
 
+from clay_eval.evaluator.evaluation.settings import all_methods
 from clay_eval.evaluator.methods.support.registry import resolve_method
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
@@ -254,3 +255,48 @@ def test_float16_features_give_nearly_the_same(world):
 def test_the_torch_backend_agrees(world):
     ours, theirs = world.values("clay"), world.values("clay", settings=Settings(backend="torch"))
     assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def with_noise() -> World:
+    """The world with a condition of random labels, which nothing but a leak can tell, and texts that name its values."""
+    generator, world = np.random.default_rng(5), World()
+    coins = [("heads", "tails")[bit] for bit in generator.integers(0, 2, len(world.features))]
+    world.labelled = Labelled(
+        world.labelled.keys, {**world.labelled.labels, "noise": coins}, world.labelled.parents
+    )
+    rows = generator.standard_normal((8, world.features.shape[1]))
+    world.texts = {**world.texts, "noise": TextFeatures(rows, None, ["heads", "tails"] * 4)}
+    return world
+
+
+class Memory:
+    """Gives every image of its database the label it was told: what a leak would look like."""
+
+    def fit(self, database_features, text_features, database_labels):
+        self.told = {
+            row.tobytes(): label for row, label in zip(database_features, database_labels, strict=True)
+        }
+        return self
+
+    def transform(self, features):
+        known = [self.told.get(row.tobytes()) for row in features]
+        return np.array([[1.0, 0.0] if label == 0 else [0.0, 1.0] for label in known])
+
+
+@pytest.mark.parametrize("split", ["image", "leave-one-out"])
+def test_no_method_has_seen_its_queries(split):
+    planted = Method("memory", Memory, asks=("database_labels",), privileged=True)
+    methods = [*prepare_methods(all_methods()), planted]
+    noisy = with_noise()
+    settings = Settings(split=split, seeds=(0,), query_share=0.5)
+    outcomes, failures = noisy.outcomes(*methods, conditions=[("noise",)], settings=settings)
+    assert not failures
+    scored = {o.method: o.groups[0] for o in outcomes if o.groups}
+    for name, group in scored.items():
+        above = np.nanmean(group.values["AP"]) - np.nanmean(group.chances["AP"])
+        assert abs(above) < 0.1, name  # a leak gives .4 and more
+    told = {"supervised-lda", "memory"}
+    assert set(scored) == {m.name for m in methods} - (told if split == "leave-one-out" else set())
+    if split == "leave-one-out":
+        notes = [o.warnings for o in outcomes if o.method in told]
+        assert all("told the labels of the database, and queries are in it" in note for (note,) in notes)

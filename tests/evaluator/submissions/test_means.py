@@ -111,7 +111,9 @@ def test_the_same_queries_in_many_sets_do_not_narrow_the_interval() -> None:
 
 
 def test_groups_that_a_draw_misses_do_not_count_in_it() -> None:
-    low, high = interval_of([[group([0], [0.2]), group([1], [0.6])]], draws=500, confidence=0.99)
+    low, high = interval_of(
+        [[group([0], [0.2]), group([1], [0.6])]], draws=500, confidence=0.99, percentiles=True
+    )
     assert (low, high) == pytest.approx((0.2, 0.6))
 
 
