@@ -20,12 +20,12 @@ def api() -> str:
 
 
 def stages() -> str:
-    """A section a function of the stages and a class of their options."""
+    """A section a function of the stages and a class of their options, one level below the page's sections of names."""
     from clay_eval import stages
 
     named = {name: getattr(stages, name) for name in stages.__all__}
     return "\n\n".join(
-        _section(name, thing)
+        "#" + _section(name, thing)
         for name, thing in named.items()
         if inspect.isfunction(thing) or inspect.isclass(thing)
     )

@@ -124,8 +124,8 @@ def test_the_numbers_are_those_of_evaluate_and_of_galleries(
 
 KILL = """
 import os
-from clay_eval.evaluator.experiments import reproduce, reproduce_paper
-reproduce_paper.MODELS["CLIP-B"] = 32
+from clay_eval.evaluator.reproduce import paper, reproduce
+paper.MODELS["CLIP-B"] = 32
 count = 0
 write = reproduce.write_cell
 def limited(*arguments):

@@ -150,9 +150,12 @@ def test_every_exit_code_is_in_the_reference(full: dict[str, str]) -> None:
 
 def test_every_python_name_is_in_the_reference(full: dict[str, str]) -> None:
     import clay_eval
+    from clay_eval import stages
 
     headings = set(re.findall(r"^### (\w+)$", full["python"], re.MULTILINE))
     assert headings == set(clay_eval.__all__) - {"__version__"}
+    of_stages = set(re.findall(r"^#### (\w+)$", full["python"], re.MULTILINE))
+    assert of_stages == set(stages.__all__) - {"Note", "Progress"}
     assert (
         "evaluate_features(\n    features,\n    labelled,\n    texts,\n    methods,\n    *,\n"
         in full["python"]
