@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from webdataset.writer import TarWriter
@@ -37,7 +37,7 @@ def tar_writer(file: HashedFile) -> TarWriter:
     """Webdataset's writer of samples whose members are bytes, such that the same samples give the same bytes."""
     writer = _writer_class()(file, mtime=0, encoder=False)
     # The one it opens is tarfile's for pipes: it copies every byte thrice, and hands it on in pieces of 10 KiB.
-    writer.tarstream = tarfile.open(fileobj=file, mode="w", copybufsize=_GATHER)  # noqa: SIM115
+    writer.tarstream = tarfile.TarFile(fileobj=cast("IO[bytes]", file), mode="w", copybufsize=_GATHER)
     return writer
 
 
