@@ -93,7 +93,7 @@ def build_report(
 ) -> dict[str, Any]:
     """The whole report as plain JSON values, checked against the schema "report", without its seal.
 
-    `results` are mappings or dataclasses with at least RESULT_FIELDS; further fields stay out. NaN becomes null. The
+    `results` are mappings or dataclasses with at least RESULT_FIELDS; of further fields `icc` is kept. NaN becomes null. The
     fingerprint covers `inputs` and `settings`. Raises InputError if a part does not fit the schema.
     """
     report = plain(
@@ -176,7 +176,11 @@ def clipped(text: str, longest: int = LONGEST_WARNING) -> str:
 
 def _result(result: Any) -> dict[str, Any]:
     if isinstance(result, Mapping):
-        return {name: result.get(name) if name == "seeds_std" else result[name] for name in RESULT_FIELDS}
-    if dataclasses.is_dataclass(result):
-        return {name: getattr(result, name) for name in RESULT_FIELDS}
-    raise TypeError(f"a result is a mapping or a dataclass, not {type(result).__name__}")
+        row = {name: result.get(name) if name == "seeds_std" else result[name] for name in RESULT_FIELDS}
+        icc = result.get("icc")
+    elif dataclasses.is_dataclass(result):
+        row = {name: getattr(result, name) for name in RESULT_FIELDS}
+        icc = getattr(result, "icc", None)
+    else:
+        raise TypeError(f"a result is a mapping or a dataclass, not {type(result).__name__}")
+    return row if icc is None else row | {"icc": icc}

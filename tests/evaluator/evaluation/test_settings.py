@@ -1,5 +1,7 @@
 """Settings of an evaluation: what fits together and what does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from clay_eval.evaluator.evaluation.settings import EvaluationSettings, all_methods
@@ -60,3 +62,12 @@ def test_k_is_clays_unless_a_spec_says():
         methods=("clay", "clay(n_components=9)", "ip-composer"), n_components=5
     ).prepared()
     assert [m.factory().n_components for m in (clay, ours, other)] == [5, 9, 30]
+
+
+def test_a_report_without_an_interval_has_percentiles() -> None:
+    settings = EvaluationSettings(methods=("raw",))
+    assert settings.record(settings.prepared())["interval"] == settings.inference().interval == "skewed-t"
+    before = replace(settings, interval="percentile")
+    assert "interval" not in before.record(before.prepared())
+    with pytest.raises(InputError, match="unknown interval"):
+        EvaluationSettings(interval="bootstrap")

@@ -5,8 +5,15 @@ import pytest
 from scipy.stats import permutation_test
 
 from clay_eval.evaluator.retrieval.results import GroupScores, Outcome
-from clay_eval.evaluator.statistics import bootstrap_interval
-from clay_eval.evaluator.statistics.scoreboard import Inference, comparisons_of, pooled, results_of
+from clay_eval.evaluator.statistics import bootstrap_interval, bootstrap_means
+from clay_eval.evaluator.statistics.intervals import mean_interval
+from clay_eval.evaluator.statistics.scoreboard import (
+    PERCENTILE,
+    Inference,
+    comparisons_of,
+    pooled,
+    results_of,
+)
 
 
 def group(values, seed=0, name=None, first=0):
@@ -58,6 +65,41 @@ def test_intervals_are_those_of_each_outcome_alone():
         low, high = bootstrap_interval(values, 300)
         assert (result.ci_low, result.ci_high) == pytest.approx((low, high), abs=1e-12)
         assert results_of([one], ["AP"], Inference(draws=300), CLUSTERS) == [result]
+
+
+def test_percentiles_of_earlier_reports_can_be_made_again():
+    values = np.random.default_rng(4).random(40)
+    one, other = outcome("clay", group(values)), outcome("raw", group(values[::-1]))
+    before = Inference(draws=300, seed=7, interval=PERCENTILE)
+    (result,) = results_of([one], ["AP"], before, CLUSTERS)
+    expected = np.quantile(bootstrap_means([values], 300, 7), [0.025, 0.975])
+    assert (result.ci_low, result.ci_high) == pytest.approx(tuple(expected))
+    (compared,) = comparisons_of([one, other], "clay", "AP", before, CLUSTERS)
+    expected = np.quantile(bootstrap_means([values[::-1] - values], 300, 7), [0.025, 0.975])
+    assert (compared.ci_low, compared.ci_high) == pytest.approx(tuple(expected))
+
+
+def test_an_image_of_several_seeds_is_one_observation_of_more_weight():
+    first, second = group([0.2, 0.4, 0.9], 0), group([0.6, 0.5, 0.1], 1, first=2)
+    (result,) = results_of([outcome("clay", first, second)], ["AP"], Inference(), CLUSTERS)
+    values = [0.2, 0.4, 0.75, 0.75, 0.5, 0.1]
+    expected = mean_interval([values], clusters_by_group=[[0, 1, 2, 2, 3, 4]], bounds=(0, 1))
+    assert (result.ci_low, result.ci_high) == pytest.approx(expected)
+
+
+def test_the_intraclass_correlation_stands_beside_what_it_is_of():
+    generator = np.random.default_rng(5)
+    values = np.clip(np.repeat(generator.random(50), 4) + generator.normal(0, 0.01, 200), 0, 1)
+    one, other = outcome("clay", group(values)), outcome("raw", group(generator.random(200)))
+    first, second = results_of([one, other], ["AP"], Inference(), CLUSTERS)
+    assert first.icc > 0.95
+    assert abs(second.icc) < 0.2
+    assert first.row()["icc"] == first.icc
+    (compared,) = comparisons_of([one, other], "clay", "AP", Inference(), CLUSTERS)
+    assert 0.2 < compared.icc < 0.8
+    (alone,) = results_of([outcome("clay", group([0.5, 0.2]))], ["AP"], Inference(), np.arange(2))
+    assert alone.icc is None
+    assert "icc" not in alone.row()
 
 
 def test_drawing_combinations_widens_the_interval_where_they_agree_within():
