@@ -13,7 +13,7 @@ from .embed import BatchSize, Device, Precision, PrecisionOption
 from .scoring import Backend, Inputs, TemplateOption, TextsOption
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Numbers
     from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.schemas.texts import ConditionTexts
 
@@ -75,7 +75,7 @@ def reproduce(
     from clay_eval.evaluator.report.experiment_records import FOLDER
     from clay_eval.evaluator.reproduce.findings import NAME, findings
     from clay_eval.evaluator.reproduce.lines import lines
-    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, settings_record
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Numbers, settings_record
     from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.evaluator.scoring.measures import parse_measure
 
@@ -86,7 +86,7 @@ def reproduce(
     encoders = [EncoderUse.parse(text) for text in encoder or ["embedded"]]
     given = _rows(method or [])
     places = data or [_demonstration(folder, seed)]
-    found = Found()
+    found = Numbers()
     inputs: dict[str, Any] = {"data": [], "encoders": [], "texts": {}}
     runtime = (device, precision.value, batch_size)
     with progress_bar("reproduce", None) as advance:
@@ -151,7 +151,7 @@ def _run(
     texts: Mapping[str, ConditionTexts],
     given: Mapping[str, str],
     settings: Settings,
-    found: Found,
+    found: Numbers,
     record: dict[str, Any],
     advance: Any,
 ) -> None:
@@ -244,7 +244,7 @@ def _average_precision(measure: Any) -> Any:
     return measure
 
 
-def _notes(found: Found, places: Sequence[Path]) -> list[str]:
+def _notes(found: Numbers, places: Sequence[Path]) -> list[str]:
     notes = [
         f"{place} is a part of its data set; the paper does not say which it used."
         for place in places
