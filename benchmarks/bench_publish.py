@@ -27,7 +27,7 @@ from clay_eval.generator.render.metadata import xmp_packet
 from clay_eval.generator.shards.rendering import entity_facts, shard_tasks
 from clay_eval.generator.shards.work import encode_image
 from clay_eval.schemas.entity import load_entity
-from clay_eval.schemas.manifest import Making, Tally, write_manifest
+from clay_eval.schemas.manifest import Provenance, Tally, write_manifest
 from clay_eval.schemas.samples import attempt_seed
 from clay_eval.schemas.shards import ShardSample, write_shard
 from clay_eval.schemas.texts import shipped_texts
@@ -74,8 +74,8 @@ def make_run(folder: Path, count: int, size: int, again: bool) -> int:
             }
             samples.append(ShardSample(spec.key, "jpg", next(turn), record))
         written[task.name] = write_shard(folder / "shards" / task.name, samples)
-    making = Making(plan["fingerprint"], RENDERER, JUDGE if again else None, 2, planned)
-    write_manifest(folder / "shards", list(written), entity_facts(specs), making, written)
+    provenance = Provenance(plan["fingerprint"], RENDERER, JUDGE if again else None, 2, planned)
+    write_manifest(folder / "shards", list(written), entity_facts(specs), provenance, written)
     return sum(facts.bytes for facts in written.values())
 
 

@@ -27,7 +27,7 @@ from clay_eval.generator.render.metadata import xmp_packet
 from clay_eval.generator.shards.rendering import entity_facts
 from clay_eval.generator.shards.work import encode_image
 from clay_eval.schemas.entity import load_entity
-from clay_eval.schemas.manifest import Making, Tally, shard_name, write_manifest
+from clay_eval.schemas.manifest import Provenance, Tally, shard_name, write_manifest
 from clay_eval.schemas.shards import ShardSample, write_shard
 
 ENTITY = "demo-object"
@@ -67,7 +67,7 @@ def ours(folder: Path, samples: Sequence[ShardSample], size: int) -> None:
     facts = entity_facts([load_entity(ENTITY)])
     for sample in samples:
         planned.add(ENTITY, sample.record["labels"], sample.record["diversity"])
-    write_manifest(folder, list(written), facts, Making("0" * 64, RENDERER, None, 1, planned), written)
+    write_manifest(folder, list(written), facts, Provenance("0" * 64, RENDERER, None, 1, planned), written)
 
 
 def shards_only(folder: Path, samples: Sequence[ShardSample], size: int) -> None:

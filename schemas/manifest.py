@@ -115,7 +115,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Making:
+class Provenance:
     """How the pictures of a shards folder came about.
 
     plan: fingerprint of the plan. judge: identity, or None. attempts: pictures a sample at most. planned: what the plan
@@ -131,7 +131,7 @@ class Making:
     part: tuple[int, int] | None = None
 
 
-def making_again(manifest: Mapping[str, Any]) -> Making:
+def provenance_of(manifest: Mapping[str, Any]) -> Provenance:
     """What a manifest says of how it came about, to write it anew after pictures moved."""
     planned = Tally(samples=manifest["filter"]["planned"])
     for entity, attributes in manifest["balance"].items():
@@ -141,7 +141,7 @@ def making_again(manifest: Mapping[str, Any]) -> Making:
         }
     found = manifest["filter"]
     part = manifest["part"]
-    return Making(
+    return Provenance(
         manifest["plan"],
         manifest["renderer"],
         found["judge"],
@@ -153,7 +153,7 @@ def making_again(manifest: Mapping[str, Any]) -> Making:
 
 
 @dataclass
-class Found:
+class Recount:
     """What was read in the tars, counted; `failed` is what the lists of failures say."""
 
     kept: Tally = field(default_factory=Tally)
@@ -173,12 +173,12 @@ class Found:
             self.quarantined += 1
             self.by_hand += any(text.startswith(BY_HAND) for text in _texts(record.get("rejected"))[-1:])
 
-    def filter_record(self, making: Making) -> dict[str, Any]:
+    def filter_record(self, provenance: Provenance) -> dict[str, Any]:
         """What a manifest says under "filter"."""
         return {
-            "judge": making.judge,
-            "attempts": making.attempts,
-            "planned": making.planned.samples,
+            "judge": provenance.judge,
+            "attempts": provenance.attempts,
+            "planned": provenance.planned.samples,
             "accepted": self.kept.samples,
             "first_try": self.first_try,
             "quarantined": self.quarantined,
@@ -209,7 +209,7 @@ def write_manifest(
     folder: Path,
     shards: Sequence[str],
     entities: Mapping[str, Mapping[str, Any]],
-    making: Making,
+    provenance: Provenance,
     written: Mapping[str, FileFacts] | None = None,
 ) -> None:
     """Read the finished shards and the quarantine; write labels.csv, then manifest.json, both atomically.
@@ -220,7 +220,7 @@ def write_manifest(
     """
     written = written or {}
     per_shard: dict[str, Counter[str]] = {}
-    found = Found(failed=making.failed)
+    found = Recount(failed=provenance.failed)
 
     def rows() -> Iterator[dict[str, str]]:
         for shard in shards:
@@ -249,27 +249,27 @@ def write_manifest(
             }
         )
     there = found.kept.samples + found.quarantined + found.failed
-    if there != making.planned.samples:
+    if there != provenance.planned.samples:
         raise IntegrityError(
             "the shards do not hold what was planned",
             where=folder,
-            expected=f"{making.planned.samples} samples, in shards, {QUARANTINE}/ or {FAILURES}/",
+            expected=f"{provenance.planned.samples} samples, in shards, {QUARANTINE}/ or {FAILURES}/",
             found=there,
             hint="a shard that does not belong here must go",
         )
     total = sum(per_shard.values(), Counter())
-    body = {"plan": making.plan, "renderer": dict(making.renderer), "files": files}
+    body = {"plan": provenance.plan, "renderer": dict(provenance.renderer), "files": files}
     write_sealed(
         folder / MANIFEST,
         {
             "schema": "clay-eval/manifest/1",
             "software": versions("pillow"),
             **body,
-            "part": None if making.part is None else list(making.part),
+            "part": None if provenance.part is None else list(provenance.part),
             "entities": {name: {"samples": total[name], **facts} for name, facts in entities.items()},
             "samples": total.total(),
-            "filter": found.filter_record(making),
-            "balance": found.balance(making.planned),
+            "filter": found.filter_record(provenance),
+            "balance": found.balance(provenance.planned),
             "quarantine": quarantine,
             "fingerprint": fingerprint(body),
         },

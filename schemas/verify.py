@@ -18,12 +18,12 @@ from .manifest import (
     MANIFEST,
     QUARANTINE,
     SETTINGS,
-    Found,
+    Recount,
     check_record,
     csv_lines,
     label_columns,
     label_row,
-    making_again,
+    provenance_of,
     read_manifest,
 )
 from .shards import ShardSample, read_shard
@@ -94,7 +94,7 @@ def verify_shards(
         if readable and entry["name"].endswith(".tar"):
             shards.append(entry)
         progress(entry["bytes"])
-    found = Found()
+    found = Recount()
     rows = _rows(folder, shards, manifest, seen, found, findings, check_image, on_sample)
     if not _labels_agree(folder / LABELS, label_columns(manifest["entities"]), rows):
         findings.faults.append(f"{folder / LABELS}: does not say what the shards say")
@@ -185,7 +185,7 @@ def _rows(
     shards: list[dict[str, Any]],
     manifest: dict[str, Any],
     seen: dict[str, str],
-    found: Found,
+    found: Recount,
     findings: Findings,
     check_image: Callable[[bytes, str], Any] | None,
     on_sample: Callable[[str, ShardSample], None],
@@ -224,7 +224,7 @@ def _check_quarantine(
     folder: Path,
     manifest: dict[str, Any],
     seen: dict[str, str],
-    found: Found,
+    found: Recount,
     findings: Findings,
     check_image: Callable[[bytes, str], Any] | None,
     progress: Callable[[int], None],
@@ -246,7 +246,7 @@ def _check_quarantine(
         progress(entry["bytes"])
 
 
-def _without_quarantine(folder: Path, manifest: dict[str, Any], found: Found, findings: Findings) -> None:
+def _without_quarantine(folder: Path, manifest: dict[str, Any], found: Recount, findings: Findings) -> None:
     """Count what is not here as the manifest says it, as far as that agrees with what is here."""
     for path in _entries(folder / QUARANTINE, findings):
         findings.faults.append(f"{path}: rejected pictures have no place here")
@@ -256,7 +256,7 @@ def _without_quarantine(folder: Path, manifest: dict[str, Any], found: Found, fi
     found.rejections |= Counter(said["rejections"])
 
 
-def _check_failures(folder: Path, seen: Container[str], found: Found, findings: Findings) -> None:
+def _check_failures(folder: Path, seen: Container[str], found: Recount, findings: Findings) -> None:
     """The lists of failures can be read, and what failed was not made after all."""
     listed: set[str] = set()
     for path in _entries(folder, findings):
@@ -294,16 +294,16 @@ def _without_litter(paths: Iterable[Path], findings: Findings) -> list[Path]:
     return kept
 
 
-def _check_counts(folder: Path, manifest: dict[str, Any], found: Found, findings: Findings) -> None:
+def _check_counts(folder: Path, manifest: dict[str, Any], found: Recount, findings: Findings) -> None:
     """The numbers of the filter and of the balance are those of a recount, and add up to what was planned."""
-    making = making_again(manifest)
-    counted = found.filter_record(making)
+    provenance = provenance_of(manifest)
+    counted = found.filter_record(provenance)
     for name, value in counted.items():
         if manifest["filter"][name] != value:
             findings.faults.append(
                 f"{folder / MANIFEST}: filter: {manifest['filter'][name]} {name} expected, {value} found"
             )
-    if manifest["balance"] != found.balance(making.planned):
+    if manifest["balance"] != found.balance(provenance.planned):
         findings.faults.append(f"{folder / MANIFEST}: the balance is not that of the shards")
     there = counted["accepted"] + counted["quarantined"] + counted["failed"]
     if there != counted["planned"]:
@@ -312,7 +312,7 @@ def _check_counts(folder: Path, manifest: dict[str, Any], found: Found, findings
         )
     by_attribute = [
         (entity, name, sum(planned.values()))
-        for entity, attributes in making.planned.counts.items()
+        for entity, attributes in provenance.planned.counts.items()
         for name, planned in attributes.items()
     ]
     for entity, facts in manifest["entities"].items():
@@ -331,7 +331,7 @@ def _check_sample(
     sample: ShardSample,
     where: str,
     manifest: dict[str, Any],
-    found: Found,
+    found: Recount,
     accepted: bool,
     findings: Findings,
     check_image: Callable[[bytes, str], Any] | None,

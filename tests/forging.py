@@ -12,7 +12,7 @@ from clay_eval.generator.publishing.texts import Records, texts
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
-from clay_eval.schemas.manifest import making_again, read_manifest, write_manifest
+from clay_eval.schemas.manifest import provenance_of, read_manifest, write_manifest
 from clay_eval.schemas.planned import plan_fingerprint
 from clay_eval.schemas.release import RELEASE, SUMS, sums_text
 from clay_eval.schemas.shards import ShardSample, read_shard, write_shard
@@ -44,11 +44,11 @@ def renew(folder: Path, *, remake: bool = True, **changes: Any) -> None:
     data = folder / "data"
     manifest = read_manifest(data)
     if remake:
-        making = making_again(manifest)
+        provenance = provenance_of(manifest)
         entities = {
             n: {k: v for k, v in f.items() if k != "samples"} for n, f in manifest["entities"].items()
         }
-        write_manifest(data, [e["name"] for e in manifest["files"][:-1]], entities, making)
+        write_manifest(data, [e["name"] for e in manifest["files"][:-1]], entities, provenance)
         manifest = read_manifest(data)
     with LabelsTable(folder / "labels.parquet", manifest["entities"]) as table:
         for entry in manifest["files"][:-1]:

@@ -20,7 +20,7 @@ from .options import grouped
 from .scoring import Backend, BatchSize, Device, Precision, PrecisionOption, TextOptions
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, Job
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Job, Numbers
     from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.schemas.texts import ConditionTexts
 
@@ -89,7 +89,7 @@ def reproduce(
     from clay_eval.evaluator.report.experiment_records import FOLDER
     from clay_eval.evaluator.reproduce.findings import NAME, findings
     from clay_eval.evaluator.reproduce.lines import lines
-    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Found, run_job, settings_record
+    from clay_eval.evaluator.reproduce.reproduce import EncoderUse, Numbers, run_job, settings_record
     from clay_eval.evaluator.retrieval.engine import Settings
     from clay_eval.evaluator.scoring.measures import parse_measure
 
@@ -100,7 +100,7 @@ def reproduce(
     uses = [EncoderUse.parse(text) for text in encoders.encoder or ["embedded"]]
     given = _rows(method or [])
     places = data or [_demonstration(folder, seed)]
-    found = Found()
+    found = Numbers()
     inputs: dict[str, Any] = {"data": [], "encoders": [], "texts": {}}
     runtime = (encoders.device, encoders.precision.value, encoders.batch_size)
     with progress_bars() as progress:
@@ -258,7 +258,7 @@ def _average_precision(measure: Any) -> Any:
     return measure
 
 
-def _notes(found: Found, places: Sequence[Path]) -> list[str]:
+def _notes(found: Numbers, places: Sequence[Path]) -> list[str]:
     notes = [
         f"{place} is a part of its data set; the paper does not say which it used."
         for place in places

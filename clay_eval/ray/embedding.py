@@ -58,9 +58,9 @@ def ray_engine(
 
         folder = store.encoder_folder(identity)
         folder.mkdir(parents=True, exist_ok=True)
-        desk = _Desk(source, dict(identity), store.folder.resolve(), recipe, batch_size)
+        setup = _WorkerSetup(source, dict(identity), store.folder.resolve(), recipe, batch_size)
         try:
-            for answer in over_cluster(pieces(), desk, folder, resources or Resources(), can_use_gpus):
+            for answer in over_cluster(pieces(), setup, folder, resources or Resources(), can_use_gpus):
                 unit = known.pop(answer.decode())
                 wait_until_seen(store.unit_path(identity, unit))
                 yield unit
@@ -71,7 +71,7 @@ def ray_engine(
 
 
 @dataclass(frozen=True)
-class _Desk:
+class _WorkerSetup:
     """What a worker is told: what to read, what to read it with, and where to write."""
 
     source: ImageSource

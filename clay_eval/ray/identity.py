@@ -91,7 +91,7 @@ class _Look:
 
     def __call__(self) -> Work:
         made = load(self.recipe, self.specs)
-        return lambda _: _told(*made)
+        return lambda _: _identities(*made)
 
 
 def load(recipe: Recipe, specs: Sequence[EntitySpec]) -> tuple[Renderer, Judge | None]:
@@ -104,7 +104,7 @@ def load(recipe: Recipe, specs: Sequence[EntitySpec]) -> tuple[Renderer, Judge |
     return renderer, judge
 
 
-def _told(renderer: Renderer, judge: Judge | None) -> bytes:
+def _identities(renderer: Renderer, judge: Judge | None) -> bytes:
     return json.dumps(
         {"renderer": renderer.identity, "judge": None if judge is None else judge.identity}
     ).encode()

@@ -16,7 +16,7 @@ from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.plan.planning import read_plan_record
 from clay_eval.generator.render.base import Renderer
 from clay_eval.generator.shards.rendering import Engine, plan_specs, render_settings
-from clay_eval.generator.shards.work import RenderOptions, ShardOutcome, ShardTask, Workshop
+from clay_eval.generator.shards.work import RenderOptions, ShardMaker, ShardOutcome, ShardTask
 from clay_eval.ray.cluster import Resources, over_cluster, require_ray, wait_until_seen
 from clay_eval.ray.work import Work
 from clay_eval.schemas.entity import EntitySpec
@@ -41,7 +41,7 @@ def ray_engine(
     """An engine that has shards made by the workers of the Ray cluster that runs here, or at $RAY_ADDRESS.
 
     folder: on storage that all machines share. What the workers load must be what render.json there says. Raises InputError
-    if Ray is not installed; the engine raises as `over_cluster` does, and as a Workshop does, with the same errors.
+    if Ray is not installed; the engine raises as `over_cluster` does, and as a ShardMaker does, with the same errors.
     """
     require_ray()
 
@@ -66,7 +66,7 @@ def ray_engine(
 
 @dataclass(frozen=True)
 class _Bench:
-    """What a worker is told: how to set up its Workshop, and where."""
+    """What a worker is told: how to set up its ShardMaker, and where."""
 
     recipe: Recipe
     folder: Path
@@ -89,8 +89,8 @@ class _Bench:
             "a worker would make other pictures than this machine: give both the same models, and name what they choose "
             "by their hardware, such as --dtype",
         )
-        workshop = Workshop(renderer, judge, self.folder, self.options)
-        return lambda piece: _answer(workshop.make(unpack_task(piece)))
+        maker = ShardMaker(renderer, judge, self.folder, self.options)
+        return lambda piece: _answer(maker.make(unpack_task(piece)))
 
 
 def pack_task(task: ShardTask) -> bytes:

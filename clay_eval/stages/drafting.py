@@ -44,7 +44,7 @@ def draft_plans(
 
     Returns the drafts and a record of what was written, what it cost and what fell short.
     """
-    from clay_eval.generator.plan.llm.asking import Asker
+    from clay_eval.generator.plan.llm.asking import Chat
     from clay_eval.generator.plan.llm.client import ChatClient
     from clay_eval.generator.plan.llm.drafting import draft, write_draft
     from clay_eval.generator.plan.llm.local import MAX_TOKENS
@@ -61,17 +61,17 @@ def draft_plans(
             remove_leftovers(part)
         client = ChatClient(server, limits)
         try:
-            asker = Asker(client, CallStore(place / "calls"), parameters)
+            chat = Chat(client, CallStore(place / "calls"), parameters)
             advance = steps(progress, "draft", STEPS * len(read))
             for source in read:
-                drafts.append(draft(asker, source, options, advance))
+                drafts.append(draft(chat, source, options, advance))
                 files[drafts[-1].spec.entity] = write_draft(drafts[-1], place)
         finally:
             client.close()
     usage = client.meter.usage
     record = {
         "model": server.model,
-        "format": asker.rung,
+        "format": chat.rung,
         "cost": {**vars(usage), "text": str(usage)},
         "files": files,
         "notes": {d.spec.entity: list(d.notes) for d in drafts},

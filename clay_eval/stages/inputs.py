@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.evaluator.methods.support.specs import Method
     from clay_eval.evaluator.pictures.sources import ImageSource
-    from clay_eval.evaluator.retrieval.vectors import FeatureSupply, StoredFeatures
+    from clay_eval.evaluator.retrieval.vectors import FeatureSource, StoredFeatures
     from clay_eval.ray.cluster import Resources
 
 
@@ -77,7 +77,7 @@ class Inputs:
         return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
 
     @contextmanager
-    def supply(self, progress: Progress = silent) -> Iterator[FeatureSupply]:
+    def supply(self, progress: Progress = silent) -> Iterator[FeatureSource]:
         """Vectors of the pictures, computed now as far as the store lacks them; the store is locked meanwhile."""
         from clay_eval.evaluator.embedding.encoders.names import request
         from clay_eval.evaluator.embedding.store import FeatureStore

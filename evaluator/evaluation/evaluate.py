@@ -35,7 +35,7 @@ from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
 from ..retrieval.splits import Split, combination_codes, read_split
 from ..retrieval.tasks import Labelled
-from ..retrieval.vectors import FeatureSupply, condition_features, condition_name, extras
+from ..retrieval.vectors import FeatureSource, condition_features, condition_name, extras
 from ..statistics.scoreboard import comparisons_of, results_of
 from .condition_texts import require_several_texts, texts_by_entity
 from .gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
@@ -183,7 +183,7 @@ def prepare(
 
 def evaluate_source(
     evaluation: Evaluation,
-    supply: FeatureSupply,
+    feature_source: FeatureSource,
     folder: Path,
     *,
     recorded: Callable[[], Mapping[str, Any]] = dict,
@@ -191,7 +191,7 @@ def evaluate_source(
     progress: Callable[[int], None] = lambda _: None,
     backend: str = "numpy",
 ) -> dict[str, Any]:
-    """Score what `prepare` found on the vectors of `supply`, write the report to `folder` and return its record.
+    """Score what `prepare` found on the vectors of `feature_source`, write the report to `folder` and return its record.
 
     recorded: makes what the report keeps without its being part of the report's identity. A report of the same inputs and
     settings is kept and its pages are written again; one of others raises ConfigChangedError unless `replace`.
@@ -200,11 +200,11 @@ def evaluate_source(
     with locked(folder):
         for place in (folder, folder / THUMBNAILS):
             remove_leftovers(place)
-        before = None if replace else evaluation.finished(folder, supply.identity)
+        before = None if replace else evaluation.finished(folder, feature_source.identity)
         if before is not None:
             write_pages(before, folder)
             return before
-        report = _score(evaluation, supply, folder, recorded, progress, backend)
+        report = _score(evaluation, feature_source, folder, recorded, progress, backend)
         write_sealed(folder / REPORT, report)
         report = read_report(folder)
         write_pages(report, folder)
@@ -213,7 +213,7 @@ def evaluate_source(
 
 
 @dataclass
-class _Found:
+class _Gathered:
     """What was found so far, over all entities."""
 
     outcomes: list[Outcome]
@@ -227,7 +227,7 @@ class _Found:
 
 def _score(
     evaluation: Evaluation,
-    supply: FeatureSupply,
+    feature_source: FeatureSource,
     folder: Path,
     recorded: Callable[[], Mapping[str, Any]],
     progress: Callable[[int], None],
@@ -235,12 +235,14 @@ def _score(
 ) -> dict[str, Any]:
     """The report's record; of the folder, thumbnails and the per-query file are written."""
     source = evaluation.source
-    features = supply.images(source)
-    found = _Found([], [], [], [], {}, {}, [])
+    features = feature_source.images(source)
+    found = _Gathered([], [], [], [], {}, {}, [])
     for name, labels in evaluation.entities.items():
         try:
             with entity_named(name):
-                _score_entity(evaluation, supply, labels, features[name].matrix, found, progress, backend)
+                _score_entity(
+                    evaluation, feature_source, labels, features[name].matrix, found, progress, backend
+                )
         except InputError as error:
             found.faults.append(error)
             found.failures += [
@@ -254,7 +256,7 @@ def _score(
     judge = source.judge if isinstance(source, ClayShards) else None
     return build_report(
         title=TITLE,
-        **evaluation.identity(supply.identity),
+        **evaluation.identity(feature_source.identity),
         entities=found.entities,
         results=found.results,
         comparisons=[one.row() for one in found.comparisons],
@@ -268,14 +270,14 @@ def _score(
         maps=[item for gallery in found.galleries.values() for item in gallery.maps],
         warnings=[
             *notes_of(source),
-            *notes_of(supply),
+            *notes_of(feature_source),
             *evaluation.notes,
             *(
                 f"{name}: retrievals are shown of the first {PICTURED_SETS} of {len(sets)} sets of conditions"
                 for name, sets in evaluation.sets.items()
                 if len(sets) > PICTURED_SETS
             ),
-            *judged_by_itself(judge, supply.identity),
+            *judged_by_itself(judge, feature_source.identity),
             *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),
         ],
@@ -285,7 +287,7 @@ def _score(
     )
 
 
-def _facts(evaluation: Evaluation, found: _Found) -> Facts:
+def _facts(evaluation: Evaluation, found: _Gathered) -> Facts:
     """What the rules of the report's warnings look at."""
     settings, methods = evaluation.settings, list(evaluation.methods)
     return Facts(
@@ -307,10 +309,10 @@ def _facts(evaluation: Evaluation, found: _Found) -> Facts:
 
 def _score_entity(
     evaluation: Evaluation,
-    supply: FeatureSupply,
+    feature_source: FeatureSource,
     labels: Labels,
     matrix: Any,
-    found: _Found,
+    found: _Gathered,
     progress: Callable[[int], None],
     backend: str,
 ) -> None:
@@ -320,8 +322,8 @@ def _score_entity(
     splits = seeded_splits(labelled, engine, given)
     seed, first = next(iter(splits.items()))
     found.entities[name] = described_entity(labels, splits, evaluation.plan)
-    texts = encoded_texts(evaluation, labels, supply)
-    asked = extras(supply, settings.weights)
+    texts = encoded_texts(evaluation, labels, feature_source)
+    asked = extras(feature_source, settings.weights)
     methods = [method.of_entity(name) for method in evaluation.methods]
     outcomes, failures, faults = score_methods(
         matrix,
@@ -329,7 +331,7 @@ def _score_entity(
         texts,
         methods,
         entity=name,
-        encoder=str(supply.identity["name"]),
+        encoder=str(feature_source.identity["name"]),
         settings=engine,
         conditions=evaluation.sets[name],
         split=given,
@@ -361,11 +363,13 @@ def _score_entity(
     found.faults += faults
 
 
-def encoded_texts(evaluation: Evaluation, labels: Labels, supply: FeatureSupply) -> dict[str, TextFeatures]:
+def encoded_texts(
+    evaluation: Evaluation, labels: Labels, feature_source: FeatureSource
+) -> dict[str, TextFeatures]:
     """Condition -> the encoded texts of an entity, as far as methods use any."""
     if not uses_texts(evaluation.methods):
         return {}
-    return condition_features(evaluation.texts[labels.entity], labels, supply)
+    return condition_features(evaluation.texts[labels.entity], labels, feature_source)
 
 
 def _labelled(labels: Labels) -> Labelled:

@@ -21,7 +21,7 @@ from ..pictures.gallery_queries import GalleryQuery, read_galleries
 from ..pictures.sources import ImageSource
 from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
-from ..retrieval.vectors import FeatureSupply, condition_features, extras
+from ..retrieval.vectors import FeatureSource, condition_features, extras
 from ..scoring.measures import parse_measures
 from ..statistics.intervals import SHARES, mean_interval
 from ..vectors.arrays import Float64Array
@@ -108,18 +108,18 @@ def gallery_settings(
     return GallerySettings(file, tuple(methods or DEFAULT_METHODS), wanted, template)
 
 
-def gallery_findings(prepared: PreparedGalleries, supply: FeatureSupply) -> Findings:
-    """Score the galleries on the vectors of `supply`."""
+def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource) -> Findings:
+    """Score the galleries on the vectors of `feature_source`."""
     ((entity, labels),) = prepared.source.entities.items()
     asked = {query.condition: labels.labels.get(query.condition, ()) for query in prepared.queries}
     scores = score_galleries(
-        supply.images(prepared.source)[entity].matrix,
+        feature_source.images(prepared.source)[entity].matrix,
         labels.keys,
         prepared.queries,
-        condition_features(prepared.texts[entity], replace(labels, labels=asked), supply),
+        condition_features(prepared.texts[entity], replace(labels, labels=asked), feature_source),
         prepared.methods,
         parse_measures(prepared.settings.measures),
-        extras(supply, {}),
+        extras(feature_source, {}),
     )
     numbers = Table("numbers", "Every number", _COLUMNS, _rows(scores, prepared.settings.measures))
     first = prepared.settings.measures[0]

@@ -18,7 +18,7 @@ from ..retrieval.results import GroupScores
 from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import Split
 from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
-from ..retrieval.vectors import FeatureSupply, condition_features, extras
+from ..retrieval.vectors import FeatureSource, condition_features, extras
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
 
@@ -63,15 +63,15 @@ class Study:
 def studies(
     source: ImageSource,
     texts: Mapping[str, ConditionTexts],
-    supply: FeatureSupply,
+    feature_source: FeatureSource,
     weights: Mapping[str, float],
 ) -> list[Study]:
-    """Return a study an entity of `source`, on the vectors of `supply`; texts: entity -> its condition texts.
+    """Return a study an entity of `source`, on the vectors of `feature_source`; texts: entity -> its condition texts.
 
-    Raises InputError as the supply does, and for features that are all equal.
+    Raises InputError as `feature_source` does, and for features that are all equal.
     """
     found = []
-    vectors = supply.images(source)
+    vectors = feature_source.images(source)
     for name, labels in source.entities.items():
         found.append(
             Study(
@@ -79,9 +79,9 @@ def studies(
                 labelled=Labelled(labels.keys, labels.labels, labels.parents),
                 features=checked_database(vectors[name].matrix),
                 items={c: texts[name].condition(c) for c in labels.labels},
-                texts=condition_features(texts[name], labels, supply),
-                encode=supply.texts,
-                extras=extras(supply, weights),
+                texts=condition_features(texts[name], labels, feature_source),
+                encode=feature_source.texts,
+                extras=extras(feature_source, weights),
             )
         )
     return found

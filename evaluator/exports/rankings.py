@@ -14,7 +14,7 @@ from ..retrieval.engine import Settings, check_texts, checked_features, plan_tas
 from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
 from ..retrieval.splits import Split
 from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
-from ..retrieval.vectors import FeatureSupply, extras
+from ..retrieval.vectors import FeatureSource, extras
 from ..trec.writing import Ranking, score_blocks
 
 if TYPE_CHECKING:
@@ -25,23 +25,23 @@ Failed = Collection[tuple[str, str, tuple[str, ...]]]
 
 
 def evaluation_rankings(
-    evaluation: Evaluation, supply: FeatureSupply, failed: Failed = ()
+    evaluation: Evaluation, feature_source: FeatureSource, failed: Failed = ()
 ) -> Iterator[Ranking]:
     """Yield the rankings that `evaluate_source` scores, but for those that `failed`."""
     from ..evaluation.evaluate import encoded_texts
 
-    features = supply.images(evaluation.source)
+    features = feature_source.images(evaluation.source)
     for name, labels in evaluation.entities.items():
         yield from feature_rankings(
             features[name].matrix,
             Labelled(labels.keys, labels.labels, labels.parents),
-            encoded_texts(evaluation, labels, supply),
+            encoded_texts(evaluation, labels, feature_source),
             [method.of_entity(name) for method in evaluation.methods],
             entity=name,
             settings=evaluation.settings.engine(),
             conditions=evaluation.sets[name],
             split=evaluation.given.get(name),
-            extras=extras(supply, evaluation.settings.weights),
+            extras=extras(feature_source, evaluation.settings.weights),
             failed=failed,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from .cells import Measured, mean_of
 from .paper import CLIP, GENECIS_ENTITY, MODELS, OWN_ROWS, SIGLIP, PaperCell, paper_cells
-from .reproduce import ALONE, COMPARED, FOREIGN, NOT_RUN, UNEXPLAINED, Found, Key, Line
+from .reproduce import ALONE, COMPARED, FOREIGN, NOT_RUN, UNEXPLAINED, Key, Line, Numbers
 
 OWN = "no_paper_number"
 _BENCHMARKS = {
@@ -25,7 +25,7 @@ _SPECS = {
 }
 
 
-def lines(found: Found, given: Mapping[str, str]) -> list[Line]:
+def lines(found: Numbers, given: Mapping[str, str]) -> list[Line]:
     """All lines; given: row -> spec, as the user gave them."""
     used: set[tuple[Key, str]] = set()
     paper = [_line(cell, found, given, used) for cell in paper_cells()]
@@ -44,7 +44,7 @@ def lines(found: Found, given: Mapping[str, str]) -> list[Line]:
     return [*paper, *own]
 
 
-def _line(cell: PaperCell, found: Found, given: Mapping[str, str], used: set[tuple[Key, str]]) -> Line:
+def _line(cell: PaperCell, found: Numbers, given: Mapping[str, str], used: set[tuple[Key, str]]) -> Line:
     spec = given.get(cell.row, cell.method)
     line = Line(
         cell.table, cell.row, cell.column, NOT_RUN, paper=cell.value, measure=cell.measure, method=spec or ""
@@ -88,7 +88,7 @@ def _line(cell: PaperCell, found: Found, given: Mapping[str, str], used: set[tup
     )
 
 
-def _key(entity: str, conditions: tuple[str, ...], cell: PaperCell, spec: str, found: Found) -> Key | None:
+def _key(entity: str, conditions: tuple[str, ...], cell: PaperCell, spec: str, found: Numbers) -> Key | None:
     """Where the number lies: under the cell's own model, or under any for methods with a model of their own."""
     exact = (entity, conditions, cell.model, spec)
     if exact in found.measured:

@@ -21,7 +21,7 @@ from ..pictures.sources import ClayShards, ImageSource, Labels
 from ..retrieval.condition_sets import Conditions, condition_sets
 from ..retrieval.engine import Settings
 from ..retrieval.tasks import Labelled
-from ..retrieval.vectors import FeatureSupply, condition_features, extras
+from ..retrieval.vectors import FeatureSource, condition_features, extras
 from .cells import CONFIDENCE, DRAWS, Bench, Measured, measure_cell, read_cell, write_cell
 from .paper import MODELS, clay, paper_cells, paper_model
 
@@ -79,7 +79,7 @@ class EncoderUse:
 
 
 @dataclass
-class Found:
+class Numbers:
     """All numbers so far, why others are missing, and which entities and models were there.
 
     foreign: entities of the paper whose pictures were made here; kept: how many cells had been there before.
@@ -104,7 +104,7 @@ class Job:
     root: Path
     source: ImageSource
     texts: Mapping[str, ConditionTexts]
-    supply: FeatureSupply
+    feature_source: FeatureSource
     model: str | None
     given: Mapping[str, str]
     prepare: Callable[[str], Method]
@@ -113,14 +113,14 @@ class Job:
     @property
     def label(self) -> str:
         """The model's name in the paper, or the encoder's own."""
-        return self.model or str(self.supply.identity["name"])
+        return self.model or str(self.feature_source.identity["name"])
 
 
-def run_job(job: Job, found: Found, progress: Callable[[int], None] = lambda _: None) -> None:
+def run_job(job: Job, found: Numbers, progress: Callable[[int], None] = lambda _: None) -> None:
     """Compute every cell of `job` that is not there, and add all of them to `found`; what fails is noted with its reason."""
     if job.model is not None:
-        found.models[job.model] = str(job.supply.identity["name"])
-    vectors = job.supply.images(job.source)
+        found.models[job.model] = str(job.feature_source.identity["name"])
+    vectors = job.feature_source.images(job.source)
     queries = tuple(getattr(job.source, "queries", ()))
     for entity, labels in job.source.entities.items():
         found.entities[entity] = job.source.fingerprint
@@ -177,8 +177,8 @@ def _bench(job: Job, entity: str, labels: Labels, matrix: Any, queries: tuple[Ga
         Labelled(labels.keys, labels.labels, labels.parents) if labels.labels else None,
         labels.keys,
         matrix,
-        condition_features(job.texts[entity], replace(labels, labels=asked), job.supply),
-        extras(job.supply, {}),
+        condition_features(job.texts[entity], replace(labels, labels=asked), job.feature_source),
+        extras(job.feature_source, {}),
         queries,
     )
 
@@ -195,7 +195,7 @@ def _identity(
         "data": job.source.fingerprint,
         "texts": job.texts[entity].fingerprint,
         "queries": fingerprint(asked) if asked else None,
-        "encoder": dict(job.supply.identity),
+        "encoder": dict(job.feature_source.identity),
         "settings": settings_record(job.settings),
     }
 

@@ -17,7 +17,7 @@ from ..vectors.arrays import FloatArray
 from .spaces import Extras, TextFeatures
 
 
-class FeatureSupply(Protocol):
+class FeatureSource(Protocol):
     """Vectors of pictures and texts in one space."""
 
     @property
@@ -68,14 +68,14 @@ class StoredFeatures:
 
 
 def condition_features(
-    texts: ConditionTexts, labels: Labels, supply: FeatureSupply
+    texts: ConditionTexts, labels: Labels, feature_source: FeatureSource
 ) -> dict[str, TextFeatures]:
     """Condition -> its encoded texts with the values they name and the parents' values, for the conditions of `labels`."""
     encoded = {}
     for condition in labels.labels:
         items = texts.condition(condition)
         parents = [item.parent for item in items] if condition in labels.parents else None
-        features = supply.texts([item.text for item in items])
+        features = feature_source.texts([item.text for item in items])
         encoded[condition] = TextFeatures(features, parents, [item.value for item in items])
     return encoded
 
@@ -85,12 +85,12 @@ def condition_name(condition: str) -> str:
     return condition.replace("_", " ")
 
 
-def extras(supply: FeatureSupply, weights: Mapping[str, float]) -> Extras:
-    """What methods may ask for beyond images and texts, made by `supply` when they do."""
+def extras(feature_source: FeatureSource, weights: Mapping[str, float]) -> Extras:
+    """What methods may ask for beyond images and texts, made by `feature_source` when they do."""
 
     return Extras(
-        name=lambda condition: supply.texts([condition_name(condition)])[0],
-        generic=lambda: supply.texts(generic_texts()),
-        logit_scale=supply.logit_scale,
+        name=lambda condition: feature_source.texts([condition_name(condition)])[0],
+        generic=lambda: feature_source.texts(generic_texts()),
+        logit_scale=feature_source.logit_scale,
         weights=weights,
     )

@@ -22,7 +22,7 @@ from ..methods.support.specs import Method, uses_texts
 from ..retrieval.engine import check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
 from ..retrieval.spaces import Space, make_space
 from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
-from ..retrieval.vectors import FeatureSupply, extras
+from ..retrieval.vectors import FeatureSource, extras
 from ..trec.writing import safe_name, score_blocks, write_run
 from ..vectors.arrays import unit_rows
 from .embeddings import write_embeddings
@@ -55,7 +55,7 @@ class Form:
 
 
 @dataclass
-class _Found:
+class _Packed:
     parts: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -63,7 +63,7 @@ class _Found:
 
 def pack_submission(
     evaluation: Evaluation,
-    supply: FeatureSupply,
+    feature_source: FeatureSource,
     folder: Path,
     about: About,
     form: Form | None = None,
@@ -85,10 +85,10 @@ def pack_submission(
     require_writable(evaluation, about, form)
     with locked(folder):
         _make_room(folder, replace)
-        found = _Found()
+        found = _Packed()
         for name in evaluation.sets:
-            _write_entity(evaluation, supply, name, folder, form, found, progress)
-        record = _record(evaluation, supply.identity, about, form, found)
+            _write_entity(evaluation, feature_source, name, folder, form, found, progress)
+        record = _record(evaluation, feature_source.identity, about, form, found)
         check(record, "submission", folder / METHOD)
         scored = score_parts(record, folder, evaluation.source, split=split, progress=progress)
         record["claimed"] = [
@@ -105,7 +105,7 @@ def require_writable(evaluation: Evaluation, about: About, form: Form) -> None:
     if len(evaluation.methods) != 1:
         raise InputError("a submission is of one method", where="--method", found=len(evaluation.methods))
     part = _part("entity", ["condition"], None, None, "parts/file", "0" * 64)
-    record = _record(evaluation, {"name": "unknown"}, about, form, _Found([part]))
+    record = _record(evaluation, {"name": "unknown"}, about, form, _Packed([part]))
     check(record, "submission", METHOD)
 
 
@@ -130,25 +130,25 @@ def _make_room(folder: Path, replace: bool) -> None:
 
 def _write_entity(
     evaluation: Evaluation,
-    supply: FeatureSupply,
+    feature_source: FeatureSource,
     entity: str,
     folder: Path,
     form: Form,
-    found: _Found,
+    found: _Packed,
     progress: Callable[[int], None],
 ) -> None:
     labels, settings = evaluation.source.entities[entity], evaluation.settings
     labelled = Labelled(labels.keys, labels.labels, labels.parents)
-    features = checked_features(supply.images(evaluation.source)[entity].matrix, labelled)
+    features = checked_features(feature_source.images(evaluation.source)[entity].matrix, labelled)
     method = evaluation.methods[0].of_entity(entity)
     splits = seeded_splits(labelled, settings.engine(), evaluation.given.get(entity))
     tasks = {seed: plan_tasks(labelled, one, evaluation.sets[entity]) for seed, one in splits.items()}
     texts = check_texts(
-        encoded_texts(evaluation, labels, supply) if uses_texts([method]) else None,
+        encoded_texts(evaluation, labels, feature_source) if uses_texts([method]) else None,
         set(labelled.labels),
         features.shape[1],
     )
-    asked = extras(supply, settings.weights)
+    asked = extras(feature_source, settings.weights)
     for number, first in enumerate(next(iter(tasks.values()))):
         if method.features is not None and form.format == EMBEDDINGS:
             _write_anew(entity, labelled, method, first.conditions, folder, form, found)
@@ -181,7 +181,7 @@ def _write_anew(
     conditions: tuple[str, ...],
     folder: Path,
     form: Form,
-    found: _Found,
+    found: _Packed,
 ) -> None:
     """One part for all databases and seeds: such a method knows neither."""
     assert method.features is not None
@@ -243,7 +243,7 @@ def _part(
 
 
 def _record(
-    evaluation: Evaluation, identity: Mapping[str, Any], about: About, form: Form, found: _Found
+    evaluation: Evaluation, identity: Mapping[str, Any], about: About, form: Form, found: _Packed
 ) -> dict[str, Any]:
     """method.json without its claims and seal; identity: the encoder's."""
     settings, method = evaluation.settings, evaluation.methods[0]

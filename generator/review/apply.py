@@ -18,7 +18,7 @@ from clay_eval.schemas.manifest import (
     MANIFEST,
     QUARANTINE,
     SETTINGS,
-    making_again,
+    provenance_of,
     read_manifest,
     write_manifest,
 )
@@ -129,7 +129,7 @@ def apply_decisions(
             write_held(folder, task.name, keys, decisions.marks)
             progress(1)
         shards = [task.name for task in tasks if (folder / task.name).exists()]
-        write_manifest(folder, shards, _entities(before), making_again(before))
+        write_manifest(folder, shards, _entities(before), provenance_of(before))
         end_journal(folder)
     return result
 

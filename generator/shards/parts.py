@@ -13,7 +13,15 @@ from typing import Any
 from clay_eval.schemas.errors import ConfigChangedError, InputError, IntegrityError
 from clay_eval.schemas.files import locked, refuse_changes, remove_file, storage_errors, sync_folder
 from clay_eval.schemas.fingerprint import file_sha256
-from clay_eval.schemas.manifest import FAILURES, MANIFEST, QUARANTINE, SETTINGS, Making, Tally, read_manifest
+from clay_eval.schemas.manifest import (
+    FAILURES,
+    MANIFEST,
+    QUARANTINE,
+    SETTINGS,
+    Provenance,
+    Tally,
+    read_manifest,
+)
 from clay_eval.schemas.validate import read_sealed
 
 from ..plan.planning import SAMPLES, read_plan_record
@@ -103,7 +111,7 @@ def merge_parts(
             for sample in task.samples:
                 planned.add(sample.entity, sample.labels, sample.diversity)
         _require_all(parts, manifests, planned.samples)
-        making = Making(
+        provenance = Provenance(
             settings[0]["plan"],
             settings[0]["renderer"],
             settings[0]["judge"],
@@ -111,7 +119,7 @@ def merge_parts(
             planned,
             failed,
         )
-        finish(folder, names, plan_specs(plan_folder, plan), making)
+        finish(folder, names, plan_specs(plan_folder, plan), provenance)
     return read_manifest(folder)
 
 

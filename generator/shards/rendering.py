@@ -26,7 +26,7 @@ from clay_eval.schemas.manifest import (
     MANIFEST,
     QUARANTINE,
     SETTINGS,
-    Making,
+    Provenance,
     Tally,
     read_manifest,
     shard_name,
@@ -40,7 +40,7 @@ from ..alignment.base import Judge
 from ..plan.planning import SAMPLES, read_plan_record
 from ..render.base import Renderer
 from ..render.metadata import METADATA_VERSION
-from .work import IMAGE_FORMATS, RenderOptions, ShardOutcome, ShardTask, Workshop
+from .work import IMAGE_FORMATS, RenderOptions, ShardMaker, ShardOutcome, ShardTask
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,8 @@ def render_plan(
         labels = folder / LABELS
         if not labels.exists() or file_sha256(labels) != finished.get(LABELS):
             (folder / MANIFEST).unlink(missing_ok=True)
-        workshop = Workshop(renderer, judge, folder, options)
-        engine = engine or (lambda tasks: map(workshop.make, tasks))
+        maker = ShardMaker(renderer, judge, folder, options)
+        engine = engine or (lambda tasks: map(maker.make, tasks))
         names: list[str] = []
         planned = Tally()
         sizes: dict[str, int] = {}
@@ -113,7 +113,7 @@ def render_plan(
                 names.append(task.name)
                 for sample in task.samples:
                     planned.add(sample.entity, sample.labels, sample.diversity)
-                if workshop.is_complete(task, finished):
+                if maker.is_complete(task, finished):
                     progress(len(task.samples))
                 else:
                     sizes[task.name] = len(task.samples)
@@ -131,7 +131,7 @@ def render_plan(
         if sizes:
             raise ClayEvalError("some shards were not made", where=folder, found=", ".join(sorted(sizes)[:3]))
         if not (folder / MANIFEST).exists():
-            making = Making(
+            provenance = Provenance(
                 settings["plan"],
                 settings["renderer"],
                 settings["judge"],
@@ -140,7 +140,7 @@ def render_plan(
                 failed,
                 part,
             )
-            finish(folder, names, specs, making, written)
+            finish(folder, names, specs, provenance, written)
     return read_manifest(folder)
 
 
@@ -148,12 +148,12 @@ def finish(
     folder: Path,
     names: Sequence[str],
     specs: Sequence[EntitySpec],
-    making: Making,
+    provenance: Provenance,
     written: Mapping[str, FileFacts] | None = None,
 ) -> None:
     """Write labels.csv and the manifest of the shards among `names` that hold anything; see `write_manifest`."""
     shards = [name for name in names if (folder / name).exists()]
-    if names and not shards and making.part is None:
+    if names and not shards and provenance.part is None:
         raise ClayEvalError(
             "not one picture is left: all were rejected by the judge, or failed",
             where=folder,
@@ -161,7 +161,7 @@ def finish(
             hint=f"look at {QUARANTINE}/ and {FAILURES}/ there; another --out with a lower --margin or more "
             "--attempts, or a better model, may help",
         )
-    write_manifest(folder, shards, entity_facts(specs), making, written)
+    write_manifest(folder, shards, entity_facts(specs), provenance, written)
 
 
 def _commonest_failure(folder: Path) -> str | None:

@@ -133,7 +133,7 @@ def shard_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
     return folder / name, folder / QUARANTINE / name, folder / FAILURES / failures_name(name)
 
 
-class Workshop:
+class ShardMaker:
     """Makes shards in `folder` with a renderer and, if there is one, a judge."""
 
     def __init__(self, renderer: Renderer, judge: Judge | None, folder: Path, options: RenderOptions) -> None:

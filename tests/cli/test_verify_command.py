@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clay_eval.schemas.manifest import making_again, read_manifest, write_manifest
+from clay_eval.schemas.manifest import provenance_of, read_manifest, write_manifest
 from clay_eval.schemas.shards import read_shard, write_shard
 
 Cli = Callable[..., Any]
@@ -173,7 +173,7 @@ def forged_run(folder: Path, change: Callable[[dict[str, Any]], object]) -> tupl
     change(samples[0].record)
     write_shard(shards / name, samples)
     entities = {n: {k: v for k, v in f.items() if k != "samples"} for n, f in manifest["entities"].items()}
-    write_manifest(shards, [e["name"] for e in manifest["files"][:-1]], entities, making_again(manifest))
+    write_manifest(shards, [e["name"] for e in manifest["files"][:-1]], entities, provenance_of(manifest))
     return name, samples[0].key
 
 

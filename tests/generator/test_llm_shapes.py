@@ -11,7 +11,7 @@ import faulty_llm as faulty
 import pytest
 
 from clay_eval.generator.plan.llm.answers import array, extract_object, strict_object, words
-from clay_eval.generator.plan.llm.asking import Asker, Question
+from clay_eval.generator.plan.llm.asking import Chat, Question
 from clay_eval.generator.plan.llm.client import ChatClient, Server
 from clay_eval.generator.plan.llm.errors import AnswerError, BudgetError, FormatRejectedError, ServerError
 from clay_eval.generator.plan.llm.meter import Limits, Usage
@@ -130,7 +130,7 @@ def test_thoughts_alone_are_said_to_be_so(tmp_path: Path, field: str) -> None:
             "opening", {"subject": "s", "number": 2, "plain": "p", "values": "v"}, SCHEMA, lambda _: []
         )
         with pytest.raises(AnswerError) as caught:
-            Asker(client, CallStore(tmp_path), {}).ask(question)
+            Chat(client, CallStore(tmp_path), {}).ask(question)
         client.close()
     assert f"nothing but {field}" in str(caught.value)
     assert "limit on its length" in str(caught.value)

@@ -13,12 +13,12 @@ import pytest
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.manifest import (
-    Making,
+    Provenance,
     Tally,
     check_record,
     csv_lines,
     label_columns,
-    making_again,
+    provenance_of,
     read_manifest,
     shard_name,
     write_manifest,
@@ -61,16 +61,16 @@ def make(folder: Path) -> list[str]:
     }
     for name, samples in shards.items():
         write_shard(folder / name, samples)
-    write_manifest(folder, list(shards), ENTITIES, making(*shards.values()))
+    write_manifest(folder, list(shards), ENTITIES, provenance(*shards.values()))
     return list(shards)
 
 
-def making(*shards: list[ShardSample]) -> Making:
+def provenance(*shards: list[ShardSample]) -> Provenance:
     """As if exactly these samples had been planned."""
     planned = Tally()
     for sample in (s for samples in shards for s in samples):
         planned.add(sample.record["entity"], sample.record["labels"], sample.record["diversity"])
-    return Making("a" * 64, {"type": "fake"}, None, 1, planned)
+    return Provenance("a" * 64, {"type": "fake"}, None, 1, planned)
 
 
 def test_names_of_shards() -> None:
@@ -121,7 +121,7 @@ def test_the_same_shards_give_the_same_manifest_and_other_pictures_another_finge
     before = read_manifest(tmp_path / "a")["fingerprint"]
     write_shard(tmp_path / "a" / "dog-test-00000.tar", [ShardSample("dog-0", "png", b"dig", dog(0).record)])
     shards = [p.name for p in sorted((tmp_path / "a").glob("*.tar"))]
-    write_manifest(tmp_path / "a", shards, ENTITIES, making_again(read_manifest(tmp_path / "a")))
+    write_manifest(tmp_path / "a", shards, ENTITIES, provenance_of(read_manifest(tmp_path / "a")))
     assert read_manifest(tmp_path / "a")["fingerprint"] != before
 
 
@@ -154,7 +154,7 @@ def test_a_sample_that_is_not_of_its_entity_stops_the_manifest(
 ) -> None:
     write_shard(tmp_path / "s.tar", [cat(0), cat(1, **change)])
     with pytest.raises(IntegrityError) as caught:
-        write_manifest(tmp_path, ["s.tar"], ENTITIES, making([cat(0), cat(1)]))
+        write_manifest(tmp_path, ["s.tar"], ENTITIES, provenance([cat(0), cat(1)]))
     assert caught.value.where == f"{tmp_path / 's.tar'}: cat-1"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["s.tar"]
     check_record(cat(1).record, "cat-1", ENTITIES, "here")

@@ -15,7 +15,7 @@ from clay_eval.schemas.errors import ClayEvalError, IntegrityError
 from clay_eval.schemas.failures import write_failures
 from clay_eval.schemas.files import write_sealed
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
-from clay_eval.schemas.manifest import Making, Tally, read_manifest, write_manifest
+from clay_eval.schemas.manifest import Provenance, Tally, read_manifest, write_manifest
 from clay_eval.schemas.shards import ShardSample, write_shard
 from clay_eval.schemas.verify import Findings, verify_shards
 
@@ -65,8 +65,8 @@ def make(folder: Path, shards: dict[str, list[ShardSample]] | None = None) -> Pa
     planned = Tally()
     for sample in [*QUARANTINED, *FAILED, *(s for samples in shards.values() for s in samples)]:
         planned.add(sample.record["entity"], sample.record["labels"], sample.record["diversity"])
-    making = Making("a" * 64, {"type": "fake"}, JUDGE, 2, planned, failed=len(FAILED))
-    write_manifest(folder, list(shards), ENTITIES, making)
+    provenance = Provenance("a" * 64, {"type": "fake"}, JUDGE, 2, planned, failed=len(FAILED))
+    write_manifest(folder, list(shards), ENTITIES, provenance)
     return folder
 
 

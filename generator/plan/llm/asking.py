@@ -54,8 +54,8 @@ def instruction_text(name: str) -> str:
     return resources.files("clay_eval.prompts.instructions").joinpath(f"{name}.md").read_text("utf-8")
 
 
-class Asker:
-    """Asks questions of one client and keeps every reply in `store`; safe to share between threads.
+class Chat:
+    """Questions to one client, every reply kept in `store`; safe to share between threads.
 
     parameters: sent with every request (temperature, seed, max_tokens), part of what determines an answer.
     attempts: how often a question is put, repairs included.

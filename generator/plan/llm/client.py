@@ -21,7 +21,7 @@ from ...servers.exchange import TooLargeError, open_client, received
 from ...servers.refusals import complaint, named_fields, retry_after
 from .errors import FormatRejectedError, ServerError
 from .meter import Limits, Meter
-from .replies import Reply, read_reply, told_usage
+from .replies import Reply, read_reply, reported_usage
 
 MAX_ANSWER_BYTES = 8 << 20
 KEY_PLACES = "OPENAI_API_KEY, or --llm-key-file"
@@ -178,7 +178,7 @@ class ChatClient:
         try:
             reply = read_reply(raw, messages, self._secrets)
         except InputError as error:
-            self.meter.add(told_usage(None, messages, raw))
+            self.meter.add(reported_usage(None, messages, raw))
             kind = "an empty answer" if not raw.strip() else f"no chat completion: {raw.strip()[:80]!r}"
             why = f"{error.what}: {error.found}" if error.found else error.what
             return _Failure(f"{kind} ({why})", raw, hint=self._way_to_the_api(404))

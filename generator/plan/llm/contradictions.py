@@ -9,7 +9,7 @@ from typing import Any
 from clay_eval.schemas.entity import Attribute, EntitySpec
 
 from .answers import array, strict_object, words
-from .asking import Asker, Question
+from .asking import Chat, Question
 from .errors import AnswerError
 from .outline import Notes
 
@@ -21,24 +21,24 @@ def pairs(spec: EntitySpec) -> list[tuple[Attribute, Attribute]]:
     return [(a, b) for a, b in combinations(spec.attributes, 2) if a.parent != b.name and b.parent != a.name]
 
 
-def draft_exclusions(asker: Asker, spec: EntitySpec, notes: Notes) -> list[dict[str, Any]]:
+def draft_exclusions(chat: Chat, spec: EntitySpec, notes: Notes) -> list[dict[str, Any]]:
     """Exclusions for an entity spec, in the order of the pairs; a pair without a usable answer gets a note."""
 
     def ask(pair: tuple[Attribute, Attribute]) -> tuple[list[dict[str, Any]], str]:
         try:
-            return _ask_pair(asker, spec, *pair), ""
+            return _ask_pair(chat, spec, *pair), ""
         except AnswerError as error:
             return (
                 [],
                 f"{pair[0].name} and {pair[1].name}: no contradictions known ({error.brief})",
             )
 
-    found = asker.ask_all(pairs(spec), ask)
+    found = chat.ask_all(pairs(spec), ask)
     notes.extend(note for _, note in found if note)
     return [exclusion for exclusions, _ in found for exclusion in exclusions]
 
 
-def _ask_pair(asker: Asker, spec: EntitySpec, a: Attribute, b: Attribute) -> list[dict[str, Any]]:
+def _ask_pair(chat: Chat, spec: EntitySpec, a: Attribute, b: Attribute) -> list[dict[str, Any]]:
     item = strict_object(
         {
             "first": {"type": "string", "enum": list(a.values)},
@@ -58,7 +58,7 @@ def _ask_pair(asker: Asker, spec: EntitySpec, a: Attribute, b: Attribute) -> lis
     def check(answer: Mapping[str, Any]) -> list[str]:
         return pair_problems(answer["contradictions"], a.values, b.values)
 
-    answer = asker.ask(
+    answer = chat.ask(
         Question("contradictions", fields, strict_object({"contradictions": array(item, 0, most)}), check)
     )
     reasons: dict[tuple[str, str], str] = {}

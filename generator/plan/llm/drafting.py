@@ -21,7 +21,7 @@ from clay_eval.schemas.files import write_text
 from clay_eval.schemas.texts import ConditionTexts, parse_texts
 from clay_eval.schemas.validate import read_text
 
-from .asking import Asker
+from .asking import Chat
 from .contradictions import draft_exclusions
 from .exclusion_table import exclusions_csv, exclusions_markdown
 from .outline import Notes, Request, draft_outline, draft_values, read_sentence, value_names
@@ -55,7 +55,10 @@ class Draft:
 
 
 def draft(
-    asker: Asker, source: str | Mapping[str, Any], options: DraftOptions, step: Callable[[int], None]
+    chat: Chat,
+    source: str | Mapping[str, Any],
+    options: DraftOptions,
+    step: Callable[[int], None],
 ) -> Draft:
     """Draft from a sentence, or complete a partial spec (any of an entity spec's fields; what stands there is kept).
 
@@ -68,32 +71,32 @@ def draft(
     else:
         title = str(given.get("title", given["entity"]))
         request = Request(title, title, ())
-    outline = given.get("attributes") or draft_outline(asker, request)
+    outline = given.get("attributes") or draft_outline(chat, request)
     step(1)
-    attributes = draft_values(asker, request.subject, outline, options.values, notes)
+    attributes = draft_values(chat, request.subject, outline, options.values, notes)
     step(1)
     record = {
         "schema": "clay-eval/entity-spec/1",
         "entity": request.entity,
         "title": request.subject,
-        "origin": _origin(asker, request.sentence, options.date),
+        "origin": _origin(chat, request.sentence, options.date),
         "images_per_combination": options.images_per_combination,
         **given,
         "attributes": attributes,
     }
     if "prompt" not in given:
-        record |= _prompt(asker, request.subject, attributes, given.get("diversity"), options, notes)
+        record |= _prompt(chat, request.subject, attributes, given.get("diversity"), options, notes)
     step(1)
     spec = parse_entity(record, f"the draft of {record['entity']}")
     if "exclusions" not in given:
-        record = {**record, "exclusions": draft_exclusions(asker, spec, notes)}
+        record = {**record, "exclusions": draft_exclusions(chat, spec, notes)}
         spec = parse_entity(record, f"the draft of {record['entity']}")
     step(1)
     count, examples = spec_prompt_problems(spec)
     if count:
         notes.append(f"{count} prompts do not name just what they should, e.g. {examples[0]}")
     step(1)
-    texts = draft_texts(asker, spec, options.texts, options.date, notes)
+    texts = draft_texts(chat, spec, options.texts, options.date, notes)
     step(1)
     return Draft(spec, parse_texts(texts, f"the texts of {spec.entity}"), tuple(notes))
 
@@ -128,7 +131,7 @@ def write_draft(drafted: Draft, folder: Path) -> dict[str, str]:
 
 
 def _prompt(
-    asker: Asker,
+    chat: Chat,
     subject: str,
     attributes: list[dict[str, Any]],
     diversity: list[dict[str, Any]] | None,
@@ -138,13 +141,13 @@ def _prompt(
     """The prompt template, and the diversity attributes that it holds."""
     names = [a["name"] for a in attributes]
     values = list(dict.fromkeys(v for a in attributes for v in value_names(a)))
-    core = draft_core(asker, subject, names, values, notes)
+    core = draft_core(chat, subject, names, values, notes)
     if diversity is None:
-        diversity = draft_diversity(asker, subject, [*names, *FRAMES], values, notes)
+        diversity = draft_diversity(chat, subject, [*names, *FRAMES], values, notes)
     taken = {*names, *(d["name"] for d in diversity)}
     frames = {}
     for kind in FRAMES:
-        frames[kind] = draft_frames(asker, subject, kind, values, options.phrasings, notes)
+        frames[kind] = draft_frames(chat, subject, kind, values, options.phrasings, notes)
         if kind in taken:
             frames[kind]["name"] = f"{kind}-phrase"
     held = ["{" + d["name"] + "}" for d in (*diversity, frames["closing"])]
@@ -178,11 +181,11 @@ def _partial(source: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _origin(asker: Asker, sentence: str, date: str | None) -> dict[str, Any]:
+def _origin(chat: Chat, sentence: str, date: str | None) -> dict[str, Any]:
     origin: dict[str, Any] = {
         "author": "clay-eval",
         "method": "llm",
-        "model": asker.client.server.model,
+        "model": chat.client.server.model,
         "instruction": sentence,
     }
     return origin | ({"date": date} if date else {})

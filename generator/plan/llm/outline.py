@@ -11,7 +11,7 @@ from clay_eval.schemas.entity import RESERVED
 from clay_eval.schemas.errors import InputError
 
 from .answers import array, strict_object, words
-from .asking import Asker, Question
+from .asking import Chat, Question
 from .errors import AnswerError
 from .lexical import distinct, named, names, squeeze
 
@@ -64,10 +64,10 @@ def read_sentence(sentence: str) -> Request:
     return Request(squeeze(sentence), squeeze(subject), names)
 
 
-def draft_outline(asker: Asker, request: Request) -> list[dict[str, Any]]:
+def draft_outline(chat: Chat, request: Request) -> list[dict[str, Any]]:
     """The core attributes: [{"name": ..., "parent": ... or None}, ...], parents first."""
     if request.attributes:
-        return _parents_of_listed(asker, request)
+        return _parents_of_listed(chat, request)
     item = strict_object(
         {
             "name": {"type": "string", "pattern": NAME},
@@ -75,7 +75,7 @@ def draft_outline(asker: Asker, request: Request) -> list[dict[str, Any]]:
         }
     )
     schema = strict_object({"attributes": array(item, 2, 5)})
-    answer = asker.ask(Question("outline", {"subject": request.subject}, schema, outline_problems))
+    answer = chat.ask(Question("outline", {"subject": request.subject}, schema, outline_problems))
     return [{"name": a["name"], "parent": a["parent"]} for a in answer["attributes"]]
 
 
@@ -94,7 +94,7 @@ def outline_problems(answer: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _parents_of_listed(asker: Asker, request: Request) -> list[dict[str, Any]]:
+def _parents_of_listed(chat: Chat, request: Request) -> list[dict[str, Any]]:
     """For attributes that the sentence lists: which earlier one each depends on. The schema leaves no other choice."""
     names = request.attributes
     if len(names) < 2:
@@ -103,12 +103,16 @@ def _parents_of_listed(asker: Asker, request: Request) -> list[dict[str, Any]]:
         name: {"type": ["string", "null"], "enum": [None, *names[:i]]} for i, name in enumerate(names) if i
     }
     fields = {"subject": request.subject, "attributes": ", ".join(names)}
-    answer = asker.ask(Question("parents", fields, strict_object(choices), lambda _: []))
+    answer = chat.ask(Question("parents", fields, strict_object(choices), lambda _: []))
     return [{"name": name, "parent": answer.get(name)} for name in names]
 
 
 def draft_values(
-    asker: Asker, subject: str, outline: Sequence[Mapping[str, Any]], many: int, notes: Notes
+    chat: Chat,
+    subject: str,
+    outline: Sequence[Mapping[str, Any]],
+    many: int,
+    notes: Notes,
 ) -> list[dict[str, Any]]:
     """Attribute records with `many` values each at most (nested ones: under each value of their parent).
 
@@ -131,11 +135,11 @@ def draft_values(
             group: str | None, name: str = name, parent: Any = parent, known: Any = known
         ) -> list[str] | AnswerError:
             try:
-                return _values(asker, subject, name, (parent, group) if group else None, known, many, taken)
+                return _values(chat, subject, name, (parent, group) if group else None, known, many, taken)
             except AnswerError as error:
                 return error
 
-        found = _with_stand_ins(asker.ask_all(groups, ask), groups, name, many, notes)
+        found = _with_stand_ins(chat.ask_all(groups, ask), groups, name, many, notes)
         for group, values in zip(groups, found, strict=True):
             if len(values) < many:
                 under = f" under {group}" if group else ""
@@ -179,7 +183,7 @@ def value_names(record: Mapping[str, Any]) -> list[str]:
 
 
 def _values(
-    asker: Asker,
+    chat: Chat,
     subject: str,
     name: str,
     under: tuple[str, str] | None,
@@ -213,7 +217,7 @@ def _values(
         # A small model says what it is told not to: every other start leaves that out.
         told = {**fields, "others": "none"} if afresh % 2 else fields
         try:
-            asker.ask(Question("values", told, schema, check), afresh)
+            chat.ask(Question("values", told, schema, check), afresh)
         except AnswerError:
             if len(pool) < 2 and afresh == _FRESH_STARTS - 1:
                 raise

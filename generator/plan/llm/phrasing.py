@@ -15,7 +15,7 @@ from typing import Any
 from clay_eval.schemas.entity import EntitySpec
 
 from .answers import array, strict_object, words
-from .asking import Asker, Question
+from .asking import Chat, Question
 from .errors import AnswerError
 from .lexical import distinct, named, names, squeeze
 from .outline import NAME, PLAIN, Notes
@@ -45,7 +45,11 @@ def core_problems(template: str, attributes: Sequence[str], values: Sequence[str
 
 
 def draft_core(
-    asker: Asker, subject: str, attributes: Sequence[str], values: Sequence[str], notes: Notes
+    chat: Chat,
+    subject: str,
+    attributes: Sequence[str],
+    values: Sequence[str],
+    notes: Notes,
 ) -> str:
     """A noun phrase with every core attribute as a placeholder; the plain one, with a note, if the model fails."""
 
@@ -59,14 +63,14 @@ def draft_core(
     }
     schema = strict_object({"template": {"type": "string", "pattern": "^[A-Za-z0-9 ,'_{}-]{3,200}$"}})
     try:
-        return squeeze(asker.ask(Question("core", fields, schema, check))["template"])
+        return squeeze(chat.ask(Question("core", fields, schema, check))["template"])
     except AnswerError as error:
         notes.append(f"prompt: fallback to the plain order of attributes ({error.brief})")
         return plain_core(attributes)
 
 
 def draft_frames(
-    asker: Asker, subject: str, kind: str, values: Sequence[str], many: int, notes: Notes
+    chat: Chat, subject: str, kind: str, values: Sequence[str], many: int, notes: Notes
 ) -> dict[str, Any]:
     """The diversity attribute `kind` ("opening" or "closing"): phrases that name no core value."""
     plain = PLAIN[kind]
@@ -84,7 +88,7 @@ def draft_frames(
     fields = {"subject": subject, "number": many, "plain": plain, "values": ", ".join(values[:80])}
     schema = strict_object({"phrases": array(words(80), 2, many)})
     try:
-        answer = asker.ask(Question(kind, fields, schema, check))
+        answer = chat.ask(Question(kind, fields, schema, check))
     except AnswerError as error:
         notes.append(f"{kind}: fallback to the one phrasing {plain!r} ({error.brief})")
         return {"name": kind, "values": [{"name": plain, "phrase": plain}]}
@@ -95,7 +99,7 @@ def draft_frames(
 
 
 def draft_diversity(
-    asker: Asker, subject: str, taken: Sequence[str], values: Sequence[str], notes: Notes
+    chat: Chat, subject: str, taken: Sequence[str], values: Sequence[str], notes: Notes
 ) -> list[dict[str, Any]]:
     """Attributes that vary pictures and are no conditions; none, with a note, if the model fails."""
 
@@ -115,7 +119,7 @@ def draft_diversity(
     fields = {"subject": subject, "taken": ", ".join(taken), "values": ", ".join(values[:80])}
     schema = strict_object({"attributes": array(item, 1, 3)})
     try:
-        answer = asker.ask(Question("diversity", fields, schema, problems))
+        answer = chat.ask(Question("diversity", fields, schema, problems))
     except AnswerError as error:
         notes.append(f"diversity: none besides the phrasings ({error.brief})")
         return []

@@ -62,12 +62,12 @@ def read_reply(body: str, messages: Sequence[Mapping[str, str]], secrets: Secret
         refusal,
         str(choice.get("finish_reason") or ""),
         body,
-        told_usage(record.get("usage"), messages, text),
+        reported_usage(record.get("usage"), messages, text),
         "" if text.strip() or refusal else thought,
     )
 
 
-def told_usage(told: Any, messages: Sequence[Mapping[str, str]], text: str) -> Usage:
+def reported_usage(told: Any, messages: Sequence[Mapping[str, str]], text: str) -> Usage:
     """What an answer cost: as the server tells, or, where it tells nothing that can be, four characters a token."""
     if isinstance(told, dict):
         prompt, completion = told.get("prompt_tokens"), told.get("completion_tokens")

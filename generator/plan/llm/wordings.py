@@ -11,7 +11,7 @@ from clay_eval.schemas.entity import Attribute, EntitySpec
 from clay_eval.schemas.texts import TEMPLATE, parse_texts
 
 from .answers import array, strict_object, words
-from .asking import Asker, Question
+from .asking import Chat, Question
 from .errors import AnswerError
 from .lexical import distinct, named, squeeze
 from .outline import SPARE, Notes
@@ -36,7 +36,7 @@ def usable_wordings(found: Sequence[str], value: str, rivals: Sequence[str]) -> 
     return [text for text in distinct(cleaned) if not named(text, [value], [*rivals, *_MEDIA])]
 
 
-def draft_texts(asker: Asker, spec: EntitySpec, texts: int, date: str | None, notes: Notes) -> dict[str, Any]:
+def draft_texts(chat: Chat, spec: EntitySpec, texts: int, date: str | None, notes: Notes) -> dict[str, Any]:
     """A condition-texts record with `texts` texts a condition, or as many as the model has, which a note says.
 
     Each value's plain text comes first. A wording that two values have stays with the first of them. date: YYYY-MM-DD for
@@ -48,7 +48,7 @@ def draft_texts(asker: Asker, spec: EntitySpec, texts: int, date: str | None, no
         for parent, group in attribute.choices.items()
         for value in group
     ]
-    found = asker.ask_all(places, lambda place: _wordings(asker, spec, place, texts))
+    found = chat.ask_all(places, lambda place: _wordings(chat, spec, place, texts))
     conditions: dict[str, list[dict[str, str]]] = {}
     for attribute in spec.attributes:
         mine = [(place, w) for place, w in zip(places, found, strict=True) if place[0].name == attribute.name]
@@ -61,7 +61,7 @@ def draft_texts(asker: Asker, spec: EntitySpec, texts: int, date: str | None, no
     origin: dict[str, Any] = {
         "author": "clay-eval",
         "method": "llm",
-        "model": asker.client.server.model,
+        "model": chat.client.server.model,
         "instruction": INSTRUCTION,
     }
     record = {
@@ -115,7 +115,7 @@ def rivals_of(spec: EntitySpec, place: Place) -> list[str]:
     return list(dict.fromkeys(rivals))
 
 
-def _wordings(asker: Asker, spec: EntitySpec, place: Place, texts: int) -> list[str]:
+def _wordings(chat: Chat, spec: EntitySpec, place: Place, texts: int) -> list[str]:
     attribute, parent, value = place
     many = wordings_wanted(attribute, texts)
     rivals = rivals_of(spec, place)
@@ -147,5 +147,5 @@ def _wordings(asker: Asker, spec: EntitySpec, place: Place, texts: int) -> list[
     )
     # What could be used of the answers stays, down to the value's plain text; the count a condition is reported.
     with suppress(AnswerError):
-        asker.ask(question)
+        chat.ask(question)
     return best

@@ -18,7 +18,7 @@ from clay_eval.evaluator.pictures.names import unique_keys
 from clay_eval.evaluator.pictures.opening import open_source
 from clay_eval.evaluator.pictures.sources import ClayShards, ForeignShards, ImageFolder, ImageSource, pictures
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
-from clay_eval.schemas.manifest import Making, Tally, write_manifest
+from clay_eval.schemas.manifest import Provenance, Tally, write_manifest
 from clay_eval.schemas.shards import ShardSample, read_shard, write_shard
 
 
@@ -49,7 +49,7 @@ def clay_shards(folder: Path, per_shard: int = 3) -> Path:
     for name in names:
         for sample in read_shard(folder / name):
             planned.add(sample.record["entity"], sample.record["labels"], sample.record["diversity"])
-    write_manifest(folder, names, entities, Making("0" * 64, {"type": "procedural"}, None, 3, planned))
+    write_manifest(folder, names, entities, Provenance("0" * 64, {"type": "procedural"}, None, 3, planned))
     return folder
 
 

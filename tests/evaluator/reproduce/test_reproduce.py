@@ -34,8 +34,8 @@ from clay_eval.evaluator.reproduce.reproduce import (
     NOT_RUN,
     UNEXPLAINED,
     EncoderUse,
-    Found,
     Line,
+    Numbers,
 )
 from clay_eval.evaluator.statistics import bootstrap_interval
 from clay_eval.schemas.entity import load_entity
@@ -207,9 +207,9 @@ def test_the_same_queries_twice_are_not_twice_the_evidence() -> None:
     assert (low, high) == pytest.approx((one.low, one.high), abs=0.02)
 
 
-def everything(model: str = "CLIP-B", **scores: float) -> Found:
+def everything(model: str = "CLIP-B", **scores: float) -> Numbers:
     """All numbers that CLIP-B could have, on all data, all at .5 unless named."""
-    found = Found(models={model: "ViT-B-32"})
+    found = Numbers(models={model: "ViT-B-32"})
     for c in CELLS:
         if c.model != model or c.method is None:
             continue

@@ -33,16 +33,16 @@ def report_rows(spec: str | Method, **settings: Any) -> dict[tuple[Any, ...], di
     found = {}
     for name, labels in evaluation.source.entities.items():
         labelled = Labelled(labels.keys, labels.labels, labels.parents)
-        supply = Vectors()
+        feature_source = Vectors()
         outcomes, failures = evaluate_features(
-            supply.images(evaluation.source)[name].matrix,
+            feature_source.images(evaluation.source)[name].matrix,
             labelled,
-            encoded_texts(evaluation, labels, supply),
+            encoded_texts(evaluation, labels, feature_source),
             evaluation.methods,
             entity=name,
             encoder="made-up",
             settings=evaluation.settings.engine(),
-            extras=extras(supply, evaluation.settings.weights),
+            extras=extras(feature_source, evaluation.settings.weights),
         )
         assert not failures
         rows = results_of(

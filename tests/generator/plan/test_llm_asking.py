@@ -10,7 +10,7 @@ import faulty_llm as faulty
 import pytest
 
 from clay_eval.generator.plan.llm.answers import array, extract_object, schema_problems, strict_object, words
-from clay_eval.generator.plan.llm.asking import Asker, Question
+from clay_eval.generator.plan.llm.asking import Chat, Question
 from clay_eval.generator.plan.llm.client import ChatClient, Server
 from clay_eval.generator.plan.llm.errors import AnswerError, BudgetError, ServerError
 from clay_eval.generator.plan.llm.meter import Limits
@@ -27,11 +27,11 @@ def question(number: int = 0, least: int = 0) -> Question:
     return Question("opening", fields, SCHEMA, check)
 
 
-def asker(server: Any, folder: Path, limits: Limits | None = None, model: str = "m") -> Asker:
+def chat(server: Any, folder: Path, limits: Limits | None = None, model: str = "m") -> Chat:
     client = ChatClient(
         Server(server.url, model, "test", "sk-secret"), limits or Limits(retries=1), sleep=lambda _: None
     )
-    return Asker(client, CallStore(folder), {"temperature": 0.0, "seed": 0})
+    return Chat(client, CallStore(folder), {"temperature": 0.0, "seed": 0})
 
 
 def scripted(*texts: Any) -> Any:
@@ -42,7 +42,7 @@ def scripted(*texts: Any) -> Any:
 
 def test_strict_schema_first_and_all_is_kept(tmp_path: Path) -> None:
     with scripted(GOOD) as server:
-        assert asker(server, tmp_path).ask(question()) == json.loads(GOOD)
+        assert chat(server, tmp_path).ask(question()) == json.loads(GOOD)
     shape = server.requests[0]["response_format"]
     assert shape["json_schema"] == {"name": "opening", "strict": True, "schema": SCHEMA}
     (file,) = tmp_path.iterdir()
@@ -66,7 +66,7 @@ def test_the_ladder_is_descended_once(tmp_path: Path, refused: int) -> None:
         return faulty.completion(f"Here you are:\n```json\n{GOOD}\n```\nAnything else?")
 
     with faulty.faulty_server(reply) as server:
-        asking = asker(server, tmp_path)
+        asking = chat(server, tmp_path)
         for number in range(3):
             assert asking.ask(question(number)) == json.loads(GOOD)
     assert len(server.requests) == refused + 3
@@ -75,7 +75,7 @@ def test_the_ladder_is_descended_once(tmp_path: Path, refused: int) -> None:
 
 def test_a_server_that_ignores_the_format_is_repaired(tmp_path: Path) -> None:
     with scripted("Sure! I would say: a photo of.", '{"phrases": ["one"]}', GOOD) as server:
-        assert asker(server, tmp_path).ask(question()) == json.loads(GOOD)
+        assert chat(server, tmp_path).ask(question()) == json.loads(GOOD)
     assert len(server.requests) == 3
     assert "no JSON object" in server.requests[1]["messages"][-1]["content"]
     assert "$.phrases" in server.requests[2]["messages"][-1]["content"]
@@ -84,7 +84,7 @@ def test_a_server_that_ignores_the_format_is_repaired(tmp_path: Path) -> None:
 
 def test_the_check_is_shown_to_the_model(tmp_path: Path) -> None:
     with scripted(GOOD, '{"phrases": ["a b", "c d", "e f"]}') as server:
-        assert len(asker(server, tmp_path).ask(question(least=3))["phrases"]) == 3
+        assert len(chat(server, tmp_path).ask(question(least=3))["phrases"]) == 3
     assert "more phrases are needed" in server.requests[1]["messages"][-1]["content"]
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_used_ends_clearly(
     }
     with scripted(*(special.get(text, text) for text in replies)) as server:
         with pytest.raises(AnswerError, match=said) as caught:
-            asker(server, tmp_path).ask(question())
+            chat(server, tmp_path).ask(question())
         assert len(server.requests) == requests
     assert caught.value.where is not None
     path = Path(caught.value.where.rpartition("kept in ")[2])
@@ -117,52 +117,52 @@ def test_what_cannot_be_used_ends_clearly(
 
 def test_a_cut_answer_says_so(tmp_path: Path) -> None:
     with scripted(faulty.completion('{"phrases": ["a', finish="length"), GOOD) as server:
-        asker(server, tmp_path).ask(question())
+        chat(server, tmp_path).ask(question())
     assert "be brief" in server.requests[1]["messages"][-1]["content"]
 
 
 def test_what_is_no_reply_is_kept_and_never_read_back(tmp_path: Path) -> None:
     with scripted(faulty.Answer("<html>busy</html>")) as server, pytest.raises(ServerError) as caught:
-        asker(server, tmp_path).ask(question())
+        chat(server, tmp_path).ask(question())
     (file,) = tmp_path.iterdir()
     assert str(file) in str(caught.value)
     assert json.loads(file.read_text())["raw"] == "<html>busy</html>"
     with scripted(GOOD) as server:
-        assert asker(server, tmp_path).ask(question()) == json.loads(GOOD)
+        assert chat(server, tmp_path).ask(question()) == json.loads(GOOD)
 
 
 def test_a_rerun_asks_nothing_repairs_included(tmp_path: Path) -> None:
     with scripted("nonsense", GOOD) as server:
-        asker(server, tmp_path).ask(question())
-        again = asker(server, tmp_path)
+        chat(server, tmp_path).ask(question())
+        again = chat(server, tmp_path)
         assert again.ask(question()) == json.loads(GOOD)
         assert again.client.meter.usage.cached == 2
         assert len(server.requests) == 2
-        asker(server, tmp_path, model="other").ask(question())
+        chat(server, tmp_path, model="other").ask(question())
         assert len(server.requests) == 3
-        asker(server, tmp_path).ask(question(), 1)
+        chat(server, tmp_path).ask(question(), 1)
         assert len(server.requests) == 4
 
 
 def test_a_damaged_reply_is_told(tmp_path: Path) -> None:
     with scripted(GOOD) as server:
-        asker(server, tmp_path).ask(question())
+        chat(server, tmp_path).ask(question())
         (file,) = tmp_path.iterdir()
         for text in ("{", "{}", file.read_text().replace('"text": ', '"txt": ')):
             file.write_text(text)
             with pytest.raises(IntegrityError, match="damaged"):
-                asker(server, tmp_path).ask(question())
+                chat(server, tmp_path).ask(question())
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_budget_stop_loses_nothing(tmp_path: Path, concurrency: int) -> None:
     with scripted(GOOD) as server:
-        first = asker(server, tmp_path, Limits(requests=5, concurrency=concurrency))
+        first = chat(server, tmp_path, Limits(requests=5, concurrency=concurrency))
         with pytest.raises(BudgetError, match="requests is spent"):
             first.ask_all(range(12), lambda n: first.ask(question(n)))
         assert len(server.requests) == 5
         assert len(list(tmp_path.iterdir())) == 5
-        second = asker(server, tmp_path, Limits(concurrency=concurrency))
+        second = chat(server, tmp_path, Limits(concurrency=concurrency))
         assert len(second.ask_all(range(12), lambda n: second.ask(question(n)))) == 12
         assert len(server.requests) == 12
         assert second.client.meter.usage.cached == 5

@@ -20,7 +20,7 @@ from clay_eval.generator.review.thumbnails import Sides, large_path, small_path
 from clay_eval.schemas import pages
 from clay_eval.schemas.errors import BusyError, InputError, IntegrityError
 from clay_eval.schemas.files import locked
-from clay_eval.schemas.manifest import Making, Tally, read_manifest, write_manifest
+from clay_eval.schemas.manifest import Provenance, Tally, read_manifest, write_manifest
 from clay_eval.schemas.shards import ShardSample, write_shard
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
@@ -61,8 +61,8 @@ def shards_of(folder: Path, inside: list[ShardSample], outside: list[ShardSample
     planned = Tally()
     for one in (*inside, *outside):
         planned.add("thing", one.record["labels"], one.record["diversity"])
-    making = Making("0" * 64, {"type": "fake"}, {"type": "fake"}, 3, planned)
-    write_manifest(folder, ["thing-test-00000.tar"], ENTITIES, making)
+    provenance = Provenance("0" * 64, {"type": "fake"}, {"type": "fake"}, 3, planned)
+    write_manifest(folder, ["thing-test-00000.tar"], ENTITIES, provenance)
     return folder
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from clay_eval.generator.alignment.base import Verdict
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.shards.rendering import render_plan, shard_tasks
-from clay_eval.generator.shards.work import RenderOptions, ShardOutcome, ShardTask, Workshop
+from clay_eval.generator.shards.work import RenderOptions, ShardMaker, ShardOutcome, ShardTask
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, ConfigChangedError, InputError
 from clay_eval.schemas.manifest import read_manifest
@@ -250,8 +250,8 @@ def test_engines_may_finish_in_any_order_in_other_processes(
         for packed in [pickle.dumps(task) for task in tasks][::-1]:
             judge = FakeJudge()
             judge.prepared += ["demo-object", "demo-human"]
-            workshop = Workshop(Picky(), judge, tmp_path, OPTIONS)
-            outcome = workshop.make(pickle.loads(packed))  # noqa: S301  # our own
+            maker = ShardMaker(Picky(), judge, tmp_path, OPTIONS)
+            outcome = maker.make(pickle.loads(packed))  # noqa: S301  # our own
             yield pickle.loads(pickle.dumps(outcome))  # noqa: S301
 
     done: list[int] = []
