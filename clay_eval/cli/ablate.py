@@ -15,7 +15,7 @@ from .scoring import (
     FeaturesOption,
     Inputs,
     ParentOption,
-    Split,
+    SplitOption,
     TemplateOption,
     TextFeaturesOption,
     TextsOption,
@@ -54,7 +54,7 @@ def ablate(
     condition: ConditionOption = None,
     parent: ParentOption = None,
     entity: EntityOption = None,
-    split: Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")] = Split.image,
+    split: SplitOption = "image",
     seed: SeedsOption = None,
     query_share: Annotated[
         float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
@@ -78,10 +78,10 @@ def ablate(
     settings = AblationSettings(
         axes=tuple(axis or default.axes),
         methods=tuple(method or default.methods),
-        seeds=seeds_of(seed, default.seeds, split.value),
+        seeds=seeds_of(seed, default.seeds, split),
         draws=draws,
         measure=measure,
-        split=split.value,
+        split=split,
         query_share=query_share,
     )
     inputs = Inputs(

@@ -15,7 +15,7 @@ from .scoring import (
     FeaturesOption,
     Inputs,
     ParentOption,
-    Split,
+    SplitOption,
     TemplateOption,
     TextFeaturesOption,
     TextsOption,
@@ -51,7 +51,7 @@ def rank(
     condition: ConditionOption = None,
     parent: ParentOption = None,
     entity: EntityOption = None,
-    split: Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")] = Split.image,
+    split: SplitOption = "image",
     seed: SeedsOption = None,
     query_share: Annotated[
         float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
@@ -81,8 +81,8 @@ def rank(
     settings = RankSettings(
         orders=parse_orders(order or []),
         methods=tuple(method or default.methods),
-        seeds=seeds_of(seed, default.seeds, split.value),
-        split=split.value,
+        seeds=seeds_of(seed, default.seeds, split),
+        split=split,
         query_share=query_share,
         draws=draws,
         resample="combinations" if by_combination else "queries",

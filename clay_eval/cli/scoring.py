@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clay_eval.evaluator.retrieval.split_kinds import SPLITS, drawable_splits
+
 from .common import RunFolder, note
 from .embed import embed_source, open_data
 
@@ -30,14 +32,22 @@ class Ties(StrEnum):
     pessimistic = "pessimistic"
 
 
-class Split(StrEnum):
-    """What is drawn to be a query."""
+def _split_name(name: str) -> str:
+    if name in drawable_splits():
+        return name
+    known = ", ".join(map(repr, drawable_splits()))
+    raise typer.BadParameter(f"{name!r} is not one of {known}.")
 
-    image = "image"
-    combination = "combination"
-    leave_one_out = "leave-one-out"
 
-
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        parser=_split_name,
+        metavar=f"<{'|'.join(name for name in SPLITS.registered if not SPLITS[name].from_file)}>",
+        help="What is drawn to be a query.",
+    ),
+]
 Backend = Annotated[
     str, typer.Option("--backend", help="What ranks: numpy, torch, or torch:cuda (the same numbers to 1e-5).")
 ]

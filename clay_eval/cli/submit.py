@@ -17,7 +17,7 @@ from .scoring import (
     Inputs,
     LargestSetOption,
     ParentOption,
-    Split,
+    SplitOption,
     TemplateOption,
     TextFeaturesOption,
     TextsOption,
@@ -95,7 +95,7 @@ def submit(
     n_components: Annotated[
         int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
     ] = 50,
-    split: Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")] = Split.image,
+    split: SplitOption = "image",
     split_file: Annotated[
         Path | None,
         typer.Option("--split-file", help="A CSV with the columns key and split (query, database, unused)."),
@@ -140,7 +140,7 @@ def submit(
         n_components=n_components,
         measures=tuple(measure or defaults.measures),
         ties=ties.value,
-        split=split.value,
+        split=split,
         seeds=tuple(seed or defaults.seeds),
         query_share=query_share,
         fit_images=fit_images,

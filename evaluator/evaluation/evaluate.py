@@ -33,6 +33,7 @@ from ..retrieval.engine import plan_tasks, score_methods, seeded_splits
 from ..retrieval.per_query import PER_QUERY, write_per_query
 from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
+from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
 from ..retrieval.tasks import Labelled
 from ..retrieval.vectors import FeatureSupply, condition_features, condition_name, extras
@@ -151,7 +152,7 @@ def prepare(
         {} if split is None else {_only(source): read_split(split, _labelled(source.entities[_only(source)]))}
     )
     if split is not None:
-        settings = replace(settings, split="given", split_sha256=file_sha256(split))
+        settings = replace(settings, split=GIVEN, split_sha256=file_sha256(split))
     engine = settings.engine()
     labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
 

@@ -12,7 +12,7 @@ from ..methods.support.registry import BUILT_IN
 from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods
 from ..retrieval.condition_sets import EVERY_SIZE
 from ..retrieval.engine import Settings
-from ..retrieval.splits import SPLITS
+from ..retrieval.split_kinds import SPLITS
 from ..scoring import Ties
 from ..scoring.measures import parse_measures
 from ..statistics.scoreboard import Inference
@@ -60,14 +60,14 @@ class EvaluationSettings:
             raise InputError("a set has one condition or more", where="--largest-set", found=self.largest_set)
         parse_measures(self.measures)
         if self.split not in SPLITS:
-            raise _unknown("split", SPLITS, self.split)
+            raise _unknown("split", tuple(SPLITS), self.split)
         if self.resample not in ("queries", "combinations"):
             raise _unknown("resample", ("queries", "combinations"), self.resample)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InputError(
                 "seeds must differ", where="--seed", expected="each once", found=list(self.seeds)
             )
-        if self.split in ("leave-one-out", "given") and len(self.seeds) > 1:
+        if not SPLITS[self.split].drawn and len(self.seeds) > 1:
             raise InputError(
                 f"the split {self.split} draws nothing, so more seeds would repeat the same numbers",
                 where="--seed",

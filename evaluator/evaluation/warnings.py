@@ -14,6 +14,7 @@ from clay_eval.schemas.errors import InputError
 from ..report.roles import CLAY
 from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
+from ..retrieval.split_kinds import SPLITS
 from ..scoring.measures import measure_title
 from ..vectors.text_directions import direction_share
 from ..vectors.text_quality import text_quality
@@ -157,7 +158,7 @@ def few_queries(facts: Facts) -> list[str]:
                 wide[r.conditions] = max(wide.get(r.conditions, 0.0), r.ci_high - r.ci_low)
         if wide:
             widest = max(wide.values())
-            out = "more images narrow" if facts.split == "leave-one-out" else _MORE_QUERIES
+            out = "more images narrow" if SPLITS[facts.split].every_image else _MORE_QUERIES
             said.append(
                 f"{entity}: too few queries for narrow intervals, up to {100 * widest:.0f} points wide, for "
                 f"{_listed(map(_asked, wide))}; {out} them."
