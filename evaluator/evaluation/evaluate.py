@@ -20,13 +20,13 @@ from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import read_sealed
 
 from ..methods.support.generic import generic_texts
+from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method, uses_texts
 from ..pictures.names import count
 from ..pictures.notes import notes_of
 from ..pictures.sources import ClayShards, ImageSource, Labels
 from ..report.build import build_report, check_writable, clipped
 from ..report.pages import write_pages
-from ..report.roles import RIVAL, role_of
 from ..report.thumbnail_files import FOLDER as THUMBNAILS
 from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
 from ..retrieval.engine import plan_tasks, score_methods, seeded_splits
@@ -288,7 +288,7 @@ def _facts(evaluation: Evaluation, found: _Found) -> Facts:
     settings, methods = evaluation.settings, list(evaluation.methods)
     return Facts(
         measure=settings.measures[0],
-        rivals=[m.name for m in methods if role_of(m.target, m.privileged) == RIVAL],
+        rivals=[m.name for m in methods if m.role == RIVAL],
         reference=settings.compared_with(methods),
         results=found.results,
         comparisons=found.comparisons,

@@ -8,7 +8,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
-from ..methods.support.registry import BUILT_IN
+from ..methods.support.registry import without_files
 from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods
 from ..retrieval.condition_sets import EVERY_SIZE
 from ..retrieval.engine import Settings
@@ -21,7 +21,6 @@ from ..vectors.fusion import UNWEIGHTED
 DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "crl", "clay", "clay-values")
 ALL = "all"
 _WITH_COMPONENTS = ("clay",)
-_NEED_FILES = ("genecis-combiner",)
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class EvaluationSettings:
 
 def all_methods() -> list[str]:
     """Every built-in method that needs no file of its own."""
-    return [name for name in BUILT_IN if name not in _NEED_FILES]
+    return without_files()
 
 
 def _unknown(what: str, known: tuple[str, ...], found: str) -> InputError:

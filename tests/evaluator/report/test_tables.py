@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clay_eval.evaluator.report import roles, summary, tables
+from clay_eval.evaluator.scoring.measures import measure_title
 
 
 def result(
@@ -202,7 +203,7 @@ def test_every_measure_has_tables_of_its_own() -> None:
     assert (second.title, second.rows[0].cells[0].text) == ("P@10", "25.0")
     assert (second.rows[0].cells[0].between_seeds, second.seeds, first.seeds) == ("±1.2", True, False)
     assert tables.build_table(report(*scored), "e", several=False, metric="nDCG") is None
-    assert [roles.measure_title(m) for m in ("AP@R", "AP(trapezoid)", "nDCG@5")] == [
+    assert [measure_title(m) for m in ("AP@R", "AP(trapezoid)", "nDCG@5")] == [
         "mAP@R",
         "mAP(trapezoid)",
         "nDCG@5",
@@ -287,3 +288,20 @@ def test_notices_follow_the_inputs() -> None:
     ]
     assert summary.notices(report(renderer="diffusion: embedded")) == [summary.PAINTED]
     assert summary.notices(report(renderer="diffusion: black-forest-labs/FLUX.1-schnell")) == []
+
+
+def test_records_say_what_a_method_is_and_older_ones_by_their_target() -> None:
+    old = "clay_eval.evaluator.methods.controls:Complement"
+    methods = {
+        "a": {"target": "m:A", "role": "control", "ours": True},
+        "b": {"target": old, "role": "rival", "ours": False},
+        "c": {"target": old},
+        "d": {"target": "m:D", "privileged": True, "role": "rival"},
+        "e": {"target": "clay_eval.evaluator.methods.text_mixture:TextMixture"},
+        "f": {"target": "clay_eval.evaluator.methods.text_mixture:TextMixture", "ours": False},
+    }
+    record = {"methods": methods}
+    assert [roles.role(record, name) for name in "abcdefg"] == [
+        *("control", "rival", "control", "privileged", "rival", "rival", "rival")
+    ]
+    assert [name for name in "abcdefg" if roles.is_ours(record, name)] == ["a", "e"]
