@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
+
+from clay_eval.generator.render.kinds import EMBEDDED, RENDERERS, load_renderer
 
 from .common import RunFolder, progress_bar
 
@@ -16,20 +19,20 @@ if TYPE_CHECKING:
     from clay_eval.generator.shards.rendering import Engine
     from clay_eval.generator.shards.work import RenderOptions, Workshop
 
-DEFAULT_SIZE = 128
-EMBEDDED = "embedded"
 AUTO_JUDGE = "auto"
 NO_JUDGE = "none"
-_ROUNDS = 4
-"""An endpoint gets several rounds of requests at once, so that one slow answer holds up few others."""
 
 
-class RendererName(StrEnum):
-    """Renderers by name."""
+def _renderer_name(name: str) -> str:
+    if name in RENDERERS:
+        return name
+    raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, RENDERERS))}.")
 
-    diffusion = "diffusion"
-    procedural = "procedural"
-    endpoint = "endpoint"
+
+def renderer_option(help: str) -> Any:
+    """The option --renderer."""
+    known = f"<{'|'.join(RENDERERS.registered)}>"
+    return typer.Option("--renderer", parser=_renderer_name, metavar=known, help=help)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Drawing:
     for the embedded pipeline, none for others), "none". margin, prompt_score, vqa: see `load_judge`.
     """
 
-    renderer: RendererName = RendererName.diffusion
+    renderer: str = "diffusion"
     size: int | None = None
     image_format: str = "jpg"
     shard_size: int = 256
@@ -54,8 +57,7 @@ class Drawing:
     @property
     def model(self) -> str | None:
         """The learned renderer's model."""
-        default = EMBEDDED if self.renderer is RendererName.diffusion else None
-        model: str | None = self.given.get("model", default)
+        model: str | None = self.given.get("model", RENDERERS[self.renderer].model)
         return model
 
     @property
@@ -71,31 +73,13 @@ class Drawing:
         """How pictures are stored."""
         from clay_eval.generator.shards.work import RenderOptions
 
-        endpoint = self.renderer is RendererName.endpoint
-        usual = _ROUNDS * self.given.get("concurrency", _ROUNDS) if endpoint else 8
-        batch = self.given.get("batch_size", usual)
+        batch = self.given.get("batch_size", RENDERERS[self.renderer].batch(self.given))
         return RenderOptions(self.shard_size, self.image_format, batch, self.attempts)
 
     def make_renderer(self) -> Renderer:
         """Load what draws."""
-        given = {k: v for k, v in self.given.items() if k not in ("batch_size", "model", "revision")}
-        if self.size is not None:
-            given["size"] = self.size
-        if self.renderer is RendererName.procedural:
-            from clay_eval.generator.render.procedural import ProceduralRenderer
-
-            return ProceduralRenderer(self.size or DEFAULT_SIZE)
-        if self.renderer is RendererName.endpoint:
-            from clay_eval.generator.render.endpoint import EndpointOptions, EndpointRenderer
-
-            return EndpointRenderer(str(self.model), EndpointOptions(**given))
-        from clay_eval.generator.render.diffusion import DiffusionOptions, load_diffusion
-        from clay_eval.generator.render.embedded import load_embedded
-
-        options = DiffusionOptions(**given)
-        if self.model == EMBEDDED:
-            return load_embedded(options)
-        return load_diffusion(str(self.model), options, self.given.get("revision"))
+        size = {} if self.size is None else {"size": self.size}
+        return load_renderer(self.renderer, **self.given, **size)
 
     def make_judge(self, plan: Path) -> Judge | None:
         """Load what judges, reading by the plan's condition texts."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clay_eval.generator.render.kinds import RENDERERS
+
 from .common import RunFolder
-from .drawing import Drawing, RendererName, draw
+from .drawing import Drawing, draw
 from .engine import DrawingRecipe, render_engine
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def draw_elsewhere(
     drawing = _with_url(drawing)
     folder = run.shards if part is None else part_folder(run.parts, part)
     engine = render_engine(drawing, run.plan, folder, resources)
-    learned = drawing.renderer is RendererName.diffusion or drawing.judge_name is not None
+    learned = "device" in RENDERERS[drawing.renderer].options or drawing.judge_name is not None
     recipe = DrawingRecipe(drawing, run.plan.resolve())
     made = loaded_elsewhere(recipe, run.plan, folder, resources, can_use_gpus=learned and device != "cpu")
     told = _Told(**{f.name: getattr(drawing, f.name) for f in fields(Drawing)}, made=made)
@@ -61,6 +63,6 @@ def draw_elsewhere(
 def _with_url(drawing: Drawing) -> Drawing:
     """With the address of the endpoint that is meant here; workers have an environment of their own."""
     url = os.environ.get("OPENAI_BASE_URL")
-    if drawing.renderer is not RendererName.endpoint or "base_url" in drawing.given or not url:
+    if "base_url" not in RENDERERS[drawing.renderer].options or "base_url" in drawing.given or not url:
         return drawing
     return replace(drawing, given={**drawing.given, "base_url": url})

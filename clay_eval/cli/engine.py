@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .drawing import Drawing, RendererName
+from clay_eval.generator.render.kinds import RENDERERS
+
+from .drawing import Drawing
 
 if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
@@ -98,7 +100,7 @@ def render_engine(drawing: Drawing, plan: Path, folder: Path, resources: Resourc
         return None
     from clay_eval.ray.rendering import ray_engine
 
-    learned = drawing.renderer is RendererName.diffusion or drawing.judge_name is not None
+    learned = "device" in RENDERERS[drawing.renderer].options or drawing.judge_name is not None
     can_use_gpus = learned and drawing.given.get("device") != "cpu"
     recipe = DrawingRecipe(drawing, plan.resolve())
     return ray_engine(recipe, plan, folder, drawing.options(), resources, can_use_gpus)

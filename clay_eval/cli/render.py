@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from clay_eval.generator.render.kinds import check_options
+
 from .common import Json, Out, RunFolder, emit
-from .drawing import AUTO_JUDGE, Drawing, RendererName, draw
+from .drawing import AUTO_JUDGE, Drawing, draw, renderer_option
 from .elsewhere import draw_elsewhere
 from .engine import CpusPerWorker, EngineName, EngineOption, GpusPerWorker, Workers, ray_resources
 from .filtering import failures_table, filter_lines
@@ -73,22 +75,6 @@ class Offload(StrEnum):
     sequential = "sequential"
 
 
-_OF_BOTH = frozenset({"model", "steps", "guidance"})
-_OF_DIFFUSION = _OF_BOTH | {
-    "revision",
-    "dtype",
-    "device",
-    "offload",
-    "compile",
-    "batch_size",
-    "trust_remote_code",
-}
-_OF_ENDPOINT = _OF_BOTH | {"base_url", "extras", "concurrency", "timeout", "retries"}
-_OPTIONS = {
-    RendererName.procedural: frozenset[str](),
-    RendererName.diffusion: _OF_DIFFUSION,
-    RendererName.endpoint: _OF_ENDPOINT,
-}
 _BOTH, _DIFFUSION, _ENDPOINT, _FILTER = "Learned renderers", "Diffusion", "Endpoint", "Alignment filter"
 
 
@@ -99,9 +85,7 @@ def register(app: typer.Typer) -> None:
 
 def render(
     out: Out,
-    renderer: Annotated[
-        RendererName, typer.Option("--renderer", help="What draws.")
-    ] = RendererName.diffusion,
+    renderer: Annotated[str, renderer_option("What draws.")] = "diffusion",
     size: Annotated[
         int | None,
         typer.Option(
@@ -278,7 +262,7 @@ def render(
     }
     of_both = {"model": model, "steps": steps, "guidance": guidance}
     given = {k: v for k, v in (of_both | of_pipelines | of_endpoints).items() if v is not None}
-    _refuse_foreign(renderer, given)
+    check_options(renderer, given)
     resources = ray_resources(engine, workers, gpus_per_worker, cpus_per_worker)
     drawing = Drawing(
         renderer, size, image_format.value, shard_size, attempts, given, judge, margin, prompt_score, vqa
@@ -311,24 +295,3 @@ def conclude(
         typer.echo(f"{number} samples failed; {again}:", err=True)
         typer.echo("\n".join(lines), err=True)
         raise typer.Exit(1)
-
-
-def _refuse_foreign(renderer: RendererName, given: dict[str, Any]) -> None:
-    """Raise InputError for options that mean nothing to the renderer, or a model that is not named."""
-    from clay_eval.schemas.errors import InputError
-
-    foreign = sorted(given.keys() - _OPTIONS[renderer])
-    if foreign:
-        name = foreign[0]
-        others = [other.value for other, known in _OPTIONS.items() if name in known]
-        raise InputError(
-            f"the {renderer.value} renderer has no such option",
-            where="--" + name.replace("_", "-"),
-            hint=f"leave it out, or use --renderer {' or '.join(others)}",
-        )
-    if renderer is RendererName.endpoint and "model" not in given:
-        raise InputError(
-            f"the {renderer.value} renderer needs a model",
-            where="--model",
-            hint="its name at the endpoint, such as --model Qwen/Qwen-Image",
-        )

@@ -194,11 +194,11 @@ def _demonstration(folder: RunFolder, seed: int) -> Path:
     from clay_eval.schemas.manifest import MANIFEST
 
     if not (folder.shards / MANIFEST).is_file():
-        from .drawing import Drawing, RendererName, draw
+        from .drawing import Drawing, draw
         from .plan import make_plan
 
         make_plan(folder, list(DEMO), DEMO_COUNT, seed, [])
-        draw(folder, Drawing(RendererName.procedural))
+        draw(folder, Drawing("procedural"))
     return folder.shards
 
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from clay_eval.generator.render.kinds import RENDERERS
+
 from .common import Json, Out, RunFolder, Seed, emit
-from .drawing import Drawing, RendererName, draw
+from .drawing import Drawing, draw, renderer_option
 from .embed import BatchSize, Device, EncoderOption, Precision, PrecisionOption
 from .evaluate import score, summary
 from .filtering import filter_lines
@@ -45,11 +47,8 @@ def run(
     count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 300,
     seed: Seed = 0,
     renderer: Annotated[
-        RendererName,
-        typer.Option(
-            "--renderer", help="What draws: the embedded diffusion pipeline, or exact drawing code."
-        ),
-    ] = RendererName.diffusion,
+        str, renderer_option("What draws: the embedded diffusion pipeline, or exact drawing code.")
+    ] = "diffusion",
     encoder: EncoderOption = "embedded",
     device: Device = "auto",
     precision: PrecisionOption = Precision.fp32,
@@ -60,7 +59,7 @@ def run(
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
-    if renderer is RendererName.endpoint:
+    if RENDERERS[renderer].needs_model:
         raise InputError(
             "an endpoint needs options that this command does not have",
             where="--renderer",

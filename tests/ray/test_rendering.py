@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ray_nodes import SMALL, ray_cluster
 
-from clay_eval.cli.drawing import Drawing, RendererName
+from clay_eval.cli.drawing import Drawing
 from clay_eval.cli.engine import EngineName, ray_resources, render_engine
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
@@ -215,7 +215,7 @@ def test_the_command_lines_options_reach_the_workers(
     plan: Path, whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray: Any = pytest.importorskip("ray")
-    drawing = Drawing(RendererName.procedural, 64, "jpg", OPTIONS.shard_size, judge="none")
+    drawing = Drawing("procedural", 64, "jpg", OPTIONS.shard_size, judge="none")
     asked = []
 
     def here(pieces: Any, recipe: Any, folder: Path, resources: Resources, can_use_gpus: bool) -> Any:
