@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods.support.protocol import CONTROL, NEEDS, PRIVILEGED, RIVAL
+from ..methods.support.protocol import CONTROL as CONTROL
+from ..methods.support.protocol import NEEDS
+from ..methods.support.protocol import PRIVILEGED as PRIVILEGED
+from ..methods.support.protocol import RIVAL as RIVAL
 
 RAW, CLAY = "raw", "clay"
 ROLES: Mapping[str, str] = {

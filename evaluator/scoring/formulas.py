@@ -78,7 +78,7 @@ class RankedHits:
         """Hits within the first `depth` ranks, an integer or (B,)."""
         depths = np.full(len(self.counts), np.minimum(depth, self.n))
         cuts = np.arange(len(self.counts)) * self.n + depths
-        total = (np.searchsorted(self.place, cuts) - self.bounds[:-1]).astype(np.float64)
+        total: Float64Array = (np.searchsorted(self.place, cuts) - self.bounds[:-1]).astype(np.float64)
         if (groups := self.groups) is not None:
             above = _ranks_above(groups, depths[groups.row])
             present = np.maximum(above - (groups.items - groups.relevant), 0)
@@ -166,8 +166,7 @@ class Counted:
 
     def best(self, weight: Weight, k: int | None) -> Float64Array:
         """The sum of weights over the first R ranks, (B,)."""
-        sums: Float64Array = weight_sums(weight, int(self.relevant.max(initial=0)), k)[self.relevant]
-        return sums
+        return np.asarray(weight_sums(weight, int(self.relevant.max(initial=0)), k)[self.relevant])
 
 
 def read_hits(keys: Keys, tables: Tables, *, spread_ties: bool) -> RankedHits:
