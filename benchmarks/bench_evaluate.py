@@ -28,7 +28,8 @@ from clay_eval import (
 )
 from clay_eval.evaluator.retrieval.engine import plan_tasks
 from clay_eval.evaluator.retrieval.spaces import make_space
-from clay_eval.evaluator.retrieval.splits import combination_codes, draw_split
+from clay_eval.evaluator.retrieval.split_kinds import draw_split
+from clay_eval.evaluator.retrieval.splits import combination_codes
 
 WORLDS = {"object": (7_325, 10, 5, 12), "human": (6_745, 8, 15, 12)}
 NAMES = {"object": ("category", "subcategory", "color"), "human": ("age", "action", "background")}

@@ -10,7 +10,7 @@ import typer
 from .common import Json, Out
 from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
 from .options import grouped
-from .scoring import DataOptions, QueryShare, Split, SplitOption, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.ablation import AblationSettings
@@ -43,7 +43,7 @@ class AblateOptions:
     ] = None
     method: MethodOption = None
     measure: Annotated[str, typer.Option("--measure", help="AP, P@10, nDCG@100, ...")] = "AP"
-    split: SplitOption = Split.image
+    split: SplitOption = "image"
     seed: SeedsOption = None
     query_share: QueryShare = 0.1
     draws: Annotated[
@@ -58,10 +58,10 @@ class AblateOptions:
         return AblationSettings(
             axes=tuple(self.axis or default.axes),
             methods=tuple(self.method or default.methods),
-            seeds=seeds_of(self.seed, default.seeds, self.split.value),
+            seeds=seeds_of(self.seed, default.seeds, self.split),
             draws=self.draws,
             measure=self.measure,
-            split=self.split.value,
+            split=self.split,
             query_share=self.query_share,
         )
 

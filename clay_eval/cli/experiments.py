@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clay_eval.evaluator.retrieval.split_kinds import SPLITS
 from clay_eval.stages.experiments import experiment
 from clay_eval.stages.inputs import Inputs
 
@@ -29,7 +30,7 @@ SeedsOption = Annotated[
 
 def seeds_of(seeds: Sequence[int] | None, default: tuple[int, ...], split: str) -> tuple[int, ...]:
     """The seeds asked for, or the default ones; one where the split draws nothing."""
-    return tuple(seeds) if seeds else default[:1] if split == "leave-one-out" else default
+    return tuple(seeds) if seeds else default if SPLITS[split].drawn else default[:1]
 
 
 def conduct(

@@ -10,7 +10,7 @@ import typer
 from .common import Json, Out
 from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
 from .options import grouped
-from .scoring import DataOptions, Draws, QueryShare, Split, SplitOption, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, Draws, QueryShare, SplitOption, TextOptions, VectorOptions, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.ranking import RankSettings
@@ -40,7 +40,7 @@ class RankOptions:
         typer.Option("--order", help="ATTRIBUTE=LOWEST,...,HIGHEST: its values in order; may be repeated."),
     ] = None
     method: MethodOption = None
-    split: SplitOption = Split.image
+    split: SplitOption = "image"
     seed: SeedsOption = None
     query_share: QueryShare = 0.1
     queries: Annotated[
@@ -61,8 +61,8 @@ class RankOptions:
         return RankSettings(
             orders=parse_orders(self.order or []),
             methods=tuple(self.method or default.methods),
-            seeds=seeds_of(self.seed, default.seeds, self.split.value),
-            split=self.split.value,
+            seeds=seeds_of(self.seed, default.seeds, self.split),
+            split=self.split,
             query_share=self.query_share,
             draws=self.draws,
             resample="combinations" if self.by_combination else "queries",

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from clay_eval.stages.drawing import AUTO_JUDGE, Drawing, RendererName
+from clay_eval.generator.render.kinds import check_options
+from clay_eval.stages.drawing import AUTO_JUDGE, Drawing
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.rendering import render as run_rendering
 
+from .choices import renderer_option
 from .common import Json, Out, emit, progress_bars
 from .engine import ClusterOptions
 from .filtering import failures_table, filter_lines
@@ -77,22 +79,6 @@ class Offload(StrEnum):
     sequential = "sequential"
 
 
-_OF_BOTH = frozenset({"model", "steps", "guidance"})
-_OF_DIFFUSION = _OF_BOTH | {
-    "revision",
-    "dtype",
-    "device",
-    "offload",
-    "compile",
-    "batch_size",
-    "trust_remote_code",
-}
-_OF_ENDPOINT = _OF_BOTH | {"base_url", "extras", "concurrency", "timeout", "retries"}
-_OPTIONS = {
-    RendererName.procedural: frozenset[str](),
-    RendererName.diffusion: _OF_DIFFUSION,
-    RendererName.endpoint: _OF_ENDPOINT,
-}
 _BOTH, _DIFFUSION, _ENDPOINT, _FILTER = "Learned renderers", "Diffusion", "Endpoint", "Alignment filter"
 
 
@@ -280,9 +266,7 @@ class FilterOptions:
 def render(
     *,
     out: Out,
-    renderer: Annotated[
-        RendererName, typer.Option("--renderer", help="What draws.")
-    ] = RendererName.diffusion,
+    renderer: Annotated[str, renderer_option("What draws.")] = "diffusion",
     storage: StorageOptions,
     learned: LearnedOptions,
     diffusion: DiffusionOptions,
@@ -298,7 +282,7 @@ def render(
     from clay_eval.generator.shards.rendering import parse_part
 
     given = _given(learned, diffusion, endpoint)
-    _refuse_foreign(renderer, given)
+    check_options(renderer, given)
     resources = cluster.resources()
     drawing = Drawing(
         renderer,
@@ -349,24 +333,3 @@ def conclude(
         typer.echo(f"{number} samples failed; {again}:", err=True)
         typer.echo("\n".join(lines), err=True)
         raise typer.Exit(1)
-
-
-def _refuse_foreign(renderer: RendererName, given: dict[str, Any]) -> None:
-    """Raise InputError for options that mean nothing to the renderer, or a model that is not named."""
-    from clay_eval.schemas.errors import InputError
-
-    foreign = sorted(given.keys() - _OPTIONS[renderer])
-    if foreign:
-        name = foreign[0]
-        others = [other.value for other, known in _OPTIONS.items() if name in known]
-        raise InputError(
-            f"the {renderer.value} renderer has no such option",
-            where="--" + name.replace("_", "-"),
-            hint=f"leave it out, or use --renderer {' or '.join(others)}",
-        )
-    if renderer is RendererName.endpoint and "model" not in given:
-        raise InputError(
-            f"the {renderer.value} renderer needs a model",
-            where="--model",
-            hint="its name at the endpoint, such as --model Qwen/Qwen-Image",
-        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.stages.drawing import Drawing
 from clay_eval.stages.folders import Progress, RunFolder, steps
 from clay_eval.stages.inputs import Inputs
 from clay_eval.stages.planning import PlanOptions, plan
@@ -212,7 +212,7 @@ def _demonstration(folder: RunFolder, seed: int) -> Path:
     if not (folder.shards / MANIFEST).is_file():
         with progress_bars() as progress:
             plan(folder, PlanOptions(DEMO, DEMO_COUNT, seed), progress)
-            render(folder, Drawing(RendererName.procedural), progress)
+            render(folder, Drawing("procedural"), progress)
     return folder.shards
 
 

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.generator.render.kinds import RENDERERS
+from clay_eval.stages.drawing import Drawing
 from clay_eval.stages.evaluation import evaluate
 from clay_eval.stages.planning import PlanOptions, plan
 from clay_eval.stages.rendering import render
 
+from .choices import renderer_option
 from .common import Json, Out, Seed, emit, note, progress_bars
 from .evaluate import summary
 from .filtering import filter_lines
@@ -49,11 +51,8 @@ def run(
     count: Annotated[int, typer.Option("--count", min=2, help="Samples an entity.")] = 300,
     seed: Seed = 0,
     renderer: Annotated[
-        RendererName,
-        typer.Option(
-            "--renderer", help="What draws: the embedded diffusion pipeline, or exact drawing code."
-        ),
-    ] = RendererName.diffusion,
+        str, renderer_option("What draws: the embedded diffusion pipeline, or exact drawing code.")
+    ] = "diffusion",
     encoder: EncoderOptions,
     json: Json = False,
 ) -> None:
@@ -61,7 +60,7 @@ def run(
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
-    if renderer is RendererName.endpoint:
+    if RENDERERS[renderer].needs_model:
         raise InputError(
             "an endpoint needs options that this command does not have",
             where="--renderer",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clay_eval.evaluator.retrieval.split_kinds import SPLITS, drawable_splits
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.inputs import Inputs, open_data
 
@@ -33,12 +34,11 @@ class Ties(StrEnum):
     pessimistic = "pessimistic"
 
 
-class Split(StrEnum):
-    """What is drawn to be a query."""
-
-    image = "image"
-    combination = "combination"
-    leave_one_out = "leave-one-out"
+def _split_name(name: str) -> str:
+    if name in drawable_splits():
+        return name
+    known = ", ".join(map(repr, drawable_splits()))
+    raise typer.BadParameter(f"{name!r} is not one of {known}.")
 
 
 Data = Annotated[
@@ -55,7 +55,15 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a 
 Backend = Annotated[
     str, typer.Option("--backend", help="What ranks: numpy, torch, or torch:cuda (the same numbers to 1e-5).")
 ]
-SplitOption = Annotated[Split, typer.Option("--split", help="What is drawn to be a query.")]
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        parser=_split_name,
+        metavar=f"<{'|'.join(name for name in SPLITS.registered if not SPLITS[name].from_file)}>",
+        help="What is drawn to be a query.",
+    ),
+]
 QueryShare = Annotated[
     float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
 ]
@@ -183,7 +191,7 @@ class SettingsOptions:
     n_components: Annotated[
         int, typer.Option("--k", min=1, help="Dimensions of CLAY's subspace, at most.")
     ] = 50
-    split: SplitOption = Split.image
+    split: SplitOption = "image"
     split_file: Annotated[
         Path | None,
         typer.Option("--split-file", help="A CSV with the columns key and split (query, database, unused)."),
@@ -224,7 +232,7 @@ class SettingsOptions:
             n_components=self.n_components,
             measures=tuple(self.measure or defaults.measures),
             ties=self.ties.value,
-            split=self.split.value,
+            split=self.split,
             seeds=tuple(self.seed or defaults.seeds),
             query_share=self.query_share,
             fit_images=self.fit_images,

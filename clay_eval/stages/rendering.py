@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clay_eval.generator.render.kinds import RENDERERS
 from clay_eval.schemas.errors import InputError
 
-from .drawing import Drawing, RendererName
+from .drawing import Drawing
 from .folders import Progress, RunFolder, silent, steps
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _loaded_elsewhere(drawing: Drawing, plan: Path, folder: Path, resources: Res
 
 
 def _can_use_gpus(drawing: Drawing) -> bool:
-    learned = drawing.renderer == RendererName.diffusion or drawing.judge_name is not None
+    learned = "device" in RENDERERS[drawing.renderer].options or drawing.judge_name is not None
     return learned and drawing.given.get("device") != "cpu"
 
 
@@ -98,6 +99,6 @@ def _for_workers(drawing: Drawing) -> Drawing:
             found=device,
         )
     url = os.environ.get("OPENAI_BASE_URL")
-    if drawing.renderer != RendererName.endpoint or "base_url" in drawing.given or not url:
+    if "base_url" not in RENDERERS[drawing.renderer].options or "base_url" in drawing.given or not url:
         return drawing
     return replace(drawing, given={**drawing.given, "base_url": url})

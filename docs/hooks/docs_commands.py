@@ -91,7 +91,7 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     value = default.value if isinstance(default, enum.Enum) else default
     shown = "" if required or value is None or isinstance(value, bool) else str(value)
     return Parameter(
-        info.metavar or name,
+        name if _choices(info) else info.metavar or name,
         flags,
         _takes(inner, info),
         many,
@@ -111,11 +111,19 @@ def _unwrapped(kind: Any) -> tuple[Any, bool]:
     return kind, False
 
 
+def _choices(info: ArgumentInfo | OptionInfo) -> list[str]:
+    """The values of an option that has a metavar such as <a|b>: those that are built in, of a registry."""
+    inside = re.fullmatch(r"<(.+\|.+)>", info.metavar or "")
+    return inside[1].split("|") if inside else []
+
+
 def _takes(kind: Any, info: ArgumentInfo | OptionInfo) -> str:
     if kind is bool:
         return ""
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return " or ".join(f"`{item.value}`" for item in kind)
+    if choices := _choices(info):
+        return " or ".join(f"`{choice}`" for choice in choices)
     word = {"str": "text", "int": "whole number", "float": "number", "Path": "path"}.get(kind.__name__, "")
     limits = [f"{info.min:g} or more" if info.min is not None and info.max is None else ""]
     if info.max is not None:

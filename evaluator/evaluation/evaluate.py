@@ -20,6 +20,7 @@ from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import read_sealed
 
 from ..methods.support.generic import generic_texts
+from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method, uses_texts
 from ..pictures.names import count
 from ..pictures.notes import notes_of
@@ -27,12 +28,12 @@ from ..pictures.sources import ClayShards, ImageSource, Labels
 from ..report.beside import THUMBNAILS
 from ..report.build import build_report, check_writable, clipped
 from ..report.pages import write_pages
-from ..report.roles import RIVAL, role_of
 from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
 from ..retrieval.engine import plan_tasks, score_methods, seeded_splits
 from ..retrieval.per_query import PER_QUERY, write_per_query
 from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
+from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
 from ..retrieval.tasks import Labelled
 from ..retrieval.vectors import FeatureSource, condition_features, condition_name, extras
@@ -154,7 +155,7 @@ def prepare(
         {} if split is None else {_only(source): read_split(split, _labelled(source.entities[_only(source)]))}
     )
     if split is not None:
-        settings = replace(settings, split="given", split_sha256=file_sha256(split))
+        settings = replace(settings, split=GIVEN, split_sha256=file_sha256(split))
     engine = settings.engine()
     labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
 
@@ -292,7 +293,7 @@ def _facts(evaluation: Evaluation, found: _Gathered) -> Facts:
     settings, methods = evaluation.settings, list(evaluation.methods)
     return Facts(
         measure=settings.measures[0],
-        rivals=[m.name for m in methods if role_of(m.target, m.privileged) == RIVAL],
+        rivals=[m.name for m in methods if m.role == RIVAL],
         reference=settings.compared_with(methods),
         results=found.results,
         comparisons=found.comparisons,

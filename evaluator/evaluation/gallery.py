@@ -13,10 +13,11 @@ import numpy.typing as npt
 from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import InputError
 
+from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method
 from ..pictures.sources import ImageSource, pictures
 from ..report.beside import pictured
-from ..report.roles import CLAY, RAW, RIVAL, role_of
+from ..report.roles import CLAY, RAW
 from ..retrieval.engine import rows_to_fit
 from ..retrieval.results import Outcome
 from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
@@ -142,7 +143,7 @@ def browsed_methods(
 
     def rank(method: Method) -> tuple[bool, bool, float]:
         found = means[method.name]
-        rival = role_of(method.target, method.privileged) == RIVAL
+        rival = method.role == RIVAL
         return not rival, len(found) < most, -float(np.nanmean(found)) if np.isfinite(found).any() else 0.0
 
     wanted = [m.name for m in methods if m.name in (RAW, reference) and m.name in means]

@@ -80,6 +80,8 @@ def methods_record(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> di
             "parameters": parameters if method.fusion == STACK else {**parameters, "fusion": method.fusion},
             "sees": _sees(method),
             "privileged": method.privileged,
+            "role": method.role,
+            "ours": method.ours,
             "needs": method.needs,
             "fitted": fitted,
         }

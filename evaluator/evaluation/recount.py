@@ -21,7 +21,8 @@ from ..report.build import entity_record
 from ..retrieval.engine import plan_tasks
 from ..retrieval.per_query import COLUMNS
 from ..retrieval.results import GroupScores, Outcome
-from ..retrieval.splits import Split, combination_codes, draw_split
+from ..retrieval.split_kinds import GIVEN, draw_split
+from ..retrieval.splits import Split, combination_codes
 from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
 from ..scoring.measures import Measure, parse_measures
@@ -95,7 +96,7 @@ def _recount_entity(
     asked = list(dict.fromkeys((row["method"], row["encoder"], tuple(row["conditions"])) for row in rows))
     sets = list(dict.fromkeys(conditions for _, _, conditions in asked))
     # Of a given split, images of no role are not told from those of the database.
-    known = settings["split"] != "given" or said["queries"] + said["database"] == said["images"]
+    known = settings["split"] != GIVEN or said["queries"] + said["database"] == said["images"]
     try:
         parts = _parts(labelled, splits, sets, measures)
     except InputError as error:
@@ -156,7 +157,7 @@ def _recount_comparisons(
 
 
 def _split(labelled: Labelled, said: Mapping[str, Any], settings: Mapping[str, Any], seed: int) -> Split:
-    if settings["split"] != "given":
+    if settings["split"] != GIVEN:
         return draw_split(labelled, settings["split"], seed, settings["query_share"])
     queries = set(said["query_keys"][str(seed)])
     is_query = np.array([key in queries for key in labelled.keys])

@@ -8,11 +8,11 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError
 
-from ..methods.support.registry import BUILT_IN
+from ..methods.support.registry import without_files
 from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods
 from ..retrieval.condition_sets import EVERY_SIZE
 from ..retrieval.engine import Settings
-from ..retrieval.splits import SPLITS
+from ..retrieval.split_kinds import SPLITS
 from ..scoring import Ties
 from ..scoring.measures import parse_measures
 from ..statistics.scoreboard import PERCENTILE, SKEWED_T, Inference
@@ -21,7 +21,6 @@ from ..vectors.fusion import UNWEIGHTED
 DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "crl", "clay", "clay-values")
 ALL = "all"
 _WITH_COMPONENTS = ("clay",)
-_NEED_FILES = ("genecis-combiner",)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class EvaluationSettings:
             raise InputError("a set has one condition or more", where="--largest-set", found=self.largest_set)
         parse_measures(self.measures)
         if self.split not in SPLITS:
-            raise _unknown("split", SPLITS, self.split)
+            raise _unknown("split", tuple(SPLITS), self.split)
         if self.resample not in ("queries", "combinations"):
             raise _unknown("resample", ("queries", "combinations"), self.resample)
         if self.interval not in (SKEWED_T, PERCENTILE):
@@ -70,7 +69,7 @@ class EvaluationSettings:
             raise InputError(
                 "seeds must differ", where="--seed", expected="each once", found=list(self.seeds)
             )
-        if self.split in ("leave-one-out", "given") and len(self.seeds) > 1:
+        if not SPLITS[self.split].drawn and len(self.seeds) > 1:
             raise InputError(
                 f"the split {self.split} draws nothing, so more seeds would repeat the same numbers",
                 where="--seed",
@@ -162,7 +161,7 @@ class EvaluationSettings:
 
 def all_methods() -> list[str]:
     """Every built-in method that needs no file of its own."""
-    return [name for name in BUILT_IN if name not in _NEED_FILES]
+    return without_files()
 
 
 def _unknown(what: str, known: tuple[str, ...], found: str) -> InputError:

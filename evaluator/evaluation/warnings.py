@@ -14,6 +14,7 @@ from clay_eval.schemas.errors import InputError
 from ..report.roles import CLAY
 from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
+from ..retrieval.split_kinds import SPLITS
 from ..scoring.measures import measure_title
 from ..vectors.text_directions import direction_share
 from ..vectors.text_quality import text_quality
@@ -156,7 +157,7 @@ def few_queries(facts: Facts) -> list[str]:
     for entity, counts in _queries_of_databases(facts).items():
         few = {conditions: min(found) for conditions, found in counts.items() if min(found) < FEW_QUERIES}
         if few:
-            out = "more images help" if facts.split == "leave-one-out" else _MORE_QUERIES
+            out = "more images help" if SPLITS[facts.split].every_image else _MORE_QUERIES
             said.append(
                 f"{entity}: a database has fewer than {FEW_QUERIES} queries for "
                 f"{_listed(f'{_asked(c)} ({n})' for c, n in few.items())} (the fewest in brackets), so intervals are wide, "

@@ -28,7 +28,8 @@ from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import Method, prepare_methods
 from ..retrieval.engine import Settings, score_group
 from ..retrieval.spaces import make_space
-from ..retrieval.splits import Split, draw_split
+from ..retrieval.split_kinds import draw_split
+from ..retrieval.splits import Split
 from ..retrieval.tasks import Codes, relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure

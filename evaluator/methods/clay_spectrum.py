@@ -30,6 +30,7 @@ class CLAYSpectrum(LinearMethod):
     largest, and shift_.
     """
 
+    ours = True
     n_components_: int
     explained_: float
 

@@ -22,7 +22,7 @@ from .support.inputs import checked_database, checked_texts, value_means
 class CLAYValues(CLAYSpectrum):
     """Directions of the values' mean texts. Parameters and what is fitted as in CLAYSpectrum, but power = 0 by default."""
 
-    needs = "values"
+    needs, ours = "values", True
 
     def __init__(self, n_components: int = 50, power: float = 0.0) -> None:
         super().__init__(n_components, power)

@@ -27,6 +27,7 @@ from .support.tangent import ALIGNMENTS, Alignment, sphere_mean, tangent_basis
 class RandomSubspace(LinearMethod):
     """Projection onto random directions. Fitted: n_components_ (CLAY's k for these texts), projection_ (d, k)."""
 
+    role = "control"
     n_components_: int
 
     def __init__(self, n_components: int = 50, random_state: int = 0) -> None:
@@ -57,6 +58,8 @@ class RandomSubspace(LinearMethod):
 class OtherCondition(CLAY):
     """CLAY on the texts of the conditions that are not asked for: how specific a subspace is. Parameters: CLAY's."""
 
+    role = "control"
+
     def fit(  # type: ignore[override]
         self,
         database_features: npt.ArrayLike,
@@ -83,6 +86,7 @@ class Complement(LinearMethod):
     dimensions taken out), projection_ = I - W W^T (d, d).
     """
 
+    role = "control"
     n_components_: int
 
     def __init__(self, n_components: int = 50, alignment: Alignment = "none") -> None:

@@ -70,6 +70,7 @@ class GeneCISCombiner:
     features are given before they enter. Fitted: text_ (d,), float64, and weights_sha256_.
     """
 
+    needs_file = True
     text_: Float64Array
     weights_sha256_: str
 

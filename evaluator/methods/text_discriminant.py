@@ -33,7 +33,7 @@ class TextDiscriminant(LinearMethod):
     ridge: the factor of trace(S_w) / d I, above 0. Fitted: n_components_, projection_ = W sqrt(lambda) (d, k), shift_.
     """
 
-    needs = "values"
+    needs, ours = "values", True
     n_components_: int
 
     def __init__(self, ridge: float = 1.0) -> None:

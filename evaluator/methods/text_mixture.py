@@ -93,7 +93,7 @@ class TextMixture:
     several conditions together; logit_scale_, centred_ (how many conditions had the logits' means taken off), n_images_.
     """
 
-    needs = "values"
+    needs, ours = "values", True
     similarity = "inner"
     fusion = "product"
     n_values_: int

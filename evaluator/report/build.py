@@ -15,26 +15,12 @@ from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
+from ..retrieval.results import Result
 from ..vectors.json_values import plain
 
 SCHEMA = "clay-eval/report/2"
 LONGEST_WARNING = 4000
 LONGEST_TITLE = 400
-RESULT_FIELDS = (
-    "entity",
-    "method",
-    "encoder",
-    "conditions",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "chance",
-    "queries",
-    "queries_without_relevant",
-    "seeds_std",
-)
-LONGEST_WARNING = 4000
 """Characters, as the schema has it: a long list of names must not cost a report."""
 _PACKAGES = ("numpy", "torch", "open_clip_torch", "pillow", "scikit-learn")
 
@@ -78,7 +64,7 @@ def build_report(
     inputs: Mapping[str, Any],
     settings: Mapping[str, Any],
     entities: Mapping[str, Mapping[str, Any]],
-    results: Iterable[Any],
+    results: Iterable[Result | Mapping[str, Any]],
     methods: Mapping[str, Mapping[str, Any]],
     per_query: Mapping[str, Any],
     comparisons: Sequence[Mapping[str, Any]] = (),
@@ -93,8 +79,8 @@ def build_report(
 ) -> dict[str, Any]:
     """The whole report as plain JSON values, checked against the schema "report", without its seal.
 
-    `results` are mappings or dataclasses with at least RESULT_FIELDS; of further fields `icc` is kept. NaN becomes null. The
-    fingerprint covers `inputs` and `settings`. Raises InputError if a part does not fit the schema.
+    `results` are `Result`s or mappings with at least their fields that have no default; further ones stay out. NaN becomes
+    null. The fingerprint covers `inputs` and `settings`. Raises InputError if a part does not fit the schema.
     """
     report = plain(
         {
@@ -174,13 +160,15 @@ def clipped(text: str, longest: int = LONGEST_WARNING) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
-def _result(result: Any) -> dict[str, Any]:
-    if isinstance(result, Mapping):
-        row = {name: result.get(name) if name == "seeds_std" else result[name] for name in RESULT_FIELDS}
-        icc = result.get("icc")
-    elif dataclasses.is_dataclass(result):
-        row = {name: getattr(result, name) for name in RESULT_FIELDS}
-        icc = getattr(result, "icc", None)
-    else:
-        raise TypeError(f"a result is a mapping or a dataclass, not {type(result).__name__}")
-    return row if icc is None else row | {"icc": icc}
+def _result(result: Result | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(result, Result):
+        return result.row()
+    if not isinstance(result, Mapping):
+        raise TypeError(f"a result is a dataclass Result or a mapping, not {type(result).__name__}")
+    defaults = {field.name: field.default for field in dataclasses.fields(Result)}
+    given = {
+        name: result.get(name, value) for name, value in defaults.items() if name in result or value is None
+    }
+    if lacking := [name for name in defaults if name not in given]:
+        raise InputError("a result lacks fields", where="results", expected=list(defaults), found=lacking)
+    return Result(**given).row()

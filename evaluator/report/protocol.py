@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..retrieval.split_kinds import SPLITS
 from ..scoring.measures import FAMILIES, measure_title
 from .roles import method_title
 
@@ -75,25 +76,15 @@ def _dependent(report: Mapping[str, Any]) -> list[str]:
 
 def _split(settings: Mapping[str, Any]) -> str:
     seeds = settings["seeds"]
-    if settings["split"] == "leave-one-out":
-        return "Every image is a query against all others."
-    if settings["split"] == "given":
-        return "Queries and database are those of a given file; the split is recorded in report.json."
-    what = "combinations of labels" if settings["split"] == "combination" else "images"
-    side = (
-        " A combination lies on one side as a whole, so near-duplicates do not help."
-        if settings["split"] == "combination"
-        else ""
-    )
+    kind = SPLITS.get(settings["split"])
+    if kind is None:  # of a plug-in that is not installed here
+        return f"{settings['split']}; the split is recorded in report.json."
     drawn = (
         f"drawn with seed {seeds[0]}"
         if len(seeds) == 1
         else f"drawn anew with each of the seeds {', '.join(map(str, seeds))}; means are over the splits"
     )
-    return (
-        f"{100 * settings['query_share']:g} % of each entity's {what} are queries, the rest is the database, {drawn}; the "
-        f"split is recorded in report.json.{side}"
-    )
+    return kind.sentence(f"{100 * settings['query_share']:g} %", drawn)
 
 
 def _measures(names: Sequence[str]) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..methods.support.protocol import CONTROL as CONTROL
 from ..methods.support.protocol import NEEDS
+from ..methods.support.protocol import PRIVILEGED as PRIVILEGED
+from ..methods.support.protocol import RIVAL as RIVAL
 
 RAW, CLAY = "raw", "clay"
-RIVAL, CONTROL, PRIVILEGED = "rival", "control", "privileged"
 ROLES: Mapping[str, str] = {
     RIVAL: "",
     CONTROL: "Controls: subspaces that are not the condition's",
@@ -17,27 +19,23 @@ ROLES: Mapping[str, str] = {
 """Role -> the heading of its rows in a table, in the order in which they stand."""
 
 OURS_NOTE = "† this project's own method, not the paper's"
-_CONTROLS = "clay_eval.evaluator.methods.controls:"
-_OURS = frozenset(
-    f"clay_eval.evaluator.methods.{place}"
-    for place in (
-        "clay_spectrum:CLAYSpectrum",
-        "clay_values:CLAYValues",
-        "text_discriminant:TextDiscriminant",
-        "text_mixture:TextMixture",
-    )
-)
+_METHODS = "clay_eval.evaluator.methods."
+_BEFORE: Mapping[str, str] = {
+    f"{_METHODS}controls:": CONTROL,
+    f"{_METHODS}clay_spectrum:CLAYSpectrum": "ours",
+    f"{_METHODS}clay_values:CLAYValues": "ours",
+    f"{_METHODS}text_discriminant:TextDiscriminant": "ours",
+    f"{_METHODS}text_mixture:TextMixture": "ours",
+}
+"""What the targets of reports that do not state `role` and `ours` begin with, and what that meant."""
 
 
 def role(report: Mapping[str, Any], method: str) -> str:
     """RIVAL, CONTROL or PRIVILEGED, by what the report says of the method; what it does not list is a rival."""
     described = report["methods"].get(method, {})
-    return role_of(str(described.get("target", "")), bool(described.get("privileged")))
-
-
-def role_of(target: str, privileged: bool) -> str:
-    """RIVAL, CONTROL or PRIVILEGED; target: `package.module:Class`."""
-    return PRIVILEGED if privileged else CONTROL if target.startswith(_CONTROLS) else RIVAL
+    if described.get("privileged"):
+        return PRIVILEGED
+    return str(described.get("role") or (CONTROL if _before(described) == CONTROL else RIVAL))
 
 
 def needs(report: Mapping[str, Any], method: str) -> str:
@@ -49,7 +47,13 @@ def needs(report: Mapping[str, Any], method: str) -> str:
 
 def is_ours(report: Mapping[str, Any], method: str) -> bool:
     """Whether this project made the method up."""
-    return report["methods"].get(method, {}).get("target") in _OURS
+    described = report["methods"].get(method, {})
+    return bool(described.get("ours", _before(described) == "ours"))
+
+
+def _before(described: Mapping[str, Any]) -> str | None:
+    target = str(described.get("target", ""))
+    return next((said for start, said in _BEFORE.items() if target.startswith(start)), None)
 
 
 def method_title(report: Mapping[str, Any], method: str) -> str:

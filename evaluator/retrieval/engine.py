@@ -26,7 +26,8 @@ from ..vectors.arrays import Float64Array, FloatArray, as_features, require_dist
 from .condition_sets import Conditions, condition_sets, default_largest, require_relevant
 from .results import Failure, GroupScores, Outcome
 from .spaces import Extras, Space, TextFeatures, make_space
-from .splits import Split, draw_split
+from .split_kinds import draw_split
+from .splits import Split
 from .tasks import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, make_task
 
 
@@ -34,7 +35,7 @@ from .tasks import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, make_t
 class Settings:
     """What decides the scores, beside data, texts and methods.
 
-    split: a kind of `splits`; one split a seed. fit_images: a method is fitted on that many images of each database,
+    split: a name of `SPLITS`; one split a seed. fit_images: a method is fitted on that many images of each database,
     drawn by the seed, instead of on all; all are ranked. backend: as `retrieval_scores` takes it.
     """
 

@@ -12,7 +12,7 @@ from ..embedding.store import FeatureStore
 from ..methods.images.conditioned import embed_conditioned
 from ..methods.images.protocol import ImageMethod
 from ..methods.images.registry import load_image_method
-from ..methods.support.protocol import FeatureMethod
+from ..methods.support.protocol import FeatureMethod, is_ours, role_of
 from ..methods.support.specs import Features, Method, MethodSpec
 from ..pictures.sources import ImageSource
 from ..vectors.arrays import FloatArray
@@ -42,6 +42,8 @@ def image_methods(
             target=f"{type(method).__module__}:{type(method).__qualname__}",
             uses_texts=False,
             identity=dict(method.identity),
+            role=role_of(method),
+            ours=is_ours(method),
             embedder=lambda entity: _features(source, store, method, entity, int(runtime["batch_size"])),
         )
 

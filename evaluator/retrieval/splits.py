@@ -1,11 +1,4 @@
-"""Which images are queries and which are the database.
-
-"image": drawn image by image, the paper's 1 : 9. "combination": images that share all their labels are
-near-duplicates, so a combination of labels lies on one side as a whole. "leave-one-out": every image is a query
-against all others. "given": a file says.
-
-With "combination", conditions asked all at once have nothing to find in the database; such sets are left out with a warning.
-"""
+"""Which images are queries and which are the database: masks, drawn or read; `split_kinds` has the kinds there are."""
 
 from __future__ import annotations
 
@@ -15,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +19,6 @@ from clay_eval.schemas.words import nfc
 from .tasks import Labelled, relevance_codes, require_unique
 
 Mask = npt.NDArray[np.bool_]
-SplitKind = Literal["image", "combination", "leave-one-out", "given"]
-SPLITS: tuple[str, ...] = get_args(SplitKind)
 _ROLES = ("query", "database", "unused")
 
 
@@ -40,23 +30,11 @@ class Split:
     is_database: Mask
 
 
-def draw_split(labelled: Labelled, kind: str, seed: int, query_share: float = 0.1) -> Split:
-    """Return the split of `kind` ("image", "combination" or "leave-one-out") by `seed`.
-
-    Raises InputError for another kind, a share outside (0, 1), and too little to split.
-    """
-    if kind == "leave-one-out":
-        everyone = np.ones(len(labelled.keys), np.bool_)
-        if len(everyone) < 2:
-            raise _too_few("images", len(everyone))
-        return Split(everyone, everyone)
-    if kind == "image":
-        is_query = split_queries(labelled.keys, seed, query_share)
-    elif kind == "combination":
-        is_query = split_combinations(labelled, seed, query_share)
-    else:
-        raise InputError("unknown split", where="--split", expected=f"one of {SPLITS}", found=repr(kind))
-    return Split(is_query, ~is_query)
+def everyone(keys: Sequence[str]) -> Mask:
+    """Return (N,) bool, True for all; raises InputError for fewer than two."""
+    if len(keys) < 2:
+        raise _too_few("images", len(keys))
+    return np.ones(len(keys), np.bool_)
 
 
 def split_queries(keys: Sequence[str], seed: int, query_share: float = 0.1) -> Mask:

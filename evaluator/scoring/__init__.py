@@ -134,7 +134,7 @@ def score_rankings(
         return _by_name(chosen, np.full((len(values), len(chosen)), np.nan))
     array = as_floats(values, "scores")
     n = array.shape[1]
-    sort, tables, mark = choose_sort(array[:4], len(array)), Tables(n, chosen), mark_flags(flags)
+    sort, tables, mark = choose_sort(array[:4], len(array)), Tables(n), mark_flags(flags)
 
     def worker() -> Part:
         scorer = Scorer(n, chosen, ties, sort, tables)
@@ -226,7 +226,7 @@ def _ranked(
             places = np.where(places >= 0, moved[places], -1)
         mark = leave_out(mark, places)
     products = [Products(pair, row_order, column_order) for pair in pairs]
-    sort, tables = choose_sort(_sample(products, combine, len(codes)), len(codes)), Tables(n, measures)
+    sort, tables = choose_sort(_sample(products, combine, len(codes)), len(codes)), Tables(n)
     size = product_rows(n, len(codes), len(products))
 
     def worker() -> Part:

@@ -12,7 +12,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array, FloatArray
-from .formulas import RankedHits, Tables, discounted_gain, measure_values, read_hits
+from .formulas import RankedHits, Tables, measure_values, read_hits, share
 from .measures import Measure
 from .ranking import RowSort, Workspace, dense_keys, score_keys
 from .relevance import Codes, Marker, Rows
@@ -53,32 +53,32 @@ class Scorer:
         if plain:
 
             def measured(hits: RankedHits) -> Float64Array:
-                values = [measure_values(self.measures[i], hits, self.tables) for i in plain]
+                values = [measure_values(self.measures[i].formula, self.measures[i].k, hits) for i in plain]
                 return np.stack(values, axis=1)
 
             out[:, plain] = self._ranked(scores, mark, first_row, 0, measured)
         if graded:
-            out[:, graded] = self._graded(scores, mark, first_row, [self.measures[i].k for i in graded])
+            out[:, graded] = self._graded(scores, mark, first_row, [self.measures[i] for i in graded])
         return out
 
     def _graded(
-        self, scores: FloatArray, mark: Marker, first_row: int, cutoffs: list[int | None]
+        self, scores: FloatArray, mark: Marker, first_row: int, measures: list[Measure]
     ) -> Float64Array:
-        """nDCG with gains, (B, len(cutoffs)): gain g is the sum over levels t of "at least t", so DCG is too.
+        """Graded measures, (B, len(measures)): gain g is the sum over levels t of "at least t", so both sides are sums.
 
         At every level ties put the items that count last, which is the order of rising gain within the tie.
         """
 
         def gained(hits: RankedHits) -> Float64Array:
-            made = [discounted_gain(hits, self.tables, k) for k in cutoffs]
-            best = [self.tables.discounts[k][hits.counts] for k in cutoffs]
-            return np.stack([*made, *best], axis=1)
+            made = [m.formula.earned(hits, m.k) for m in measures]
+            best = [np.broadcast_to(m.formula.possible(hits, m.k), hits.counts.shape) for m in measures]
+            return np.stack([*made, *best, hits.counts], axis=1)
 
-        total = np.zeros((len(scores), 2 * len(cutoffs)))
+        total = np.zeros((len(scores), 2 * len(measures) + 1))
         for level in range(1, self.levels + 1):
             total += self._ranked(scores, mark, first_row, level, gained)
-        made, best = np.hsplit(total, 2)
-        return np.divide(made, best, out=np.full_like(made, np.nan), where=best > 0)
+        made, best = np.hsplit(total[:, :-1], 2)
+        return share(made, best, total[:, -1:])
 
     def _ranked(
         self,
@@ -91,14 +91,14 @@ class Scorer:
         rows: Rows = np.arange(first_row, first_row + len(scores))
         keys, exact = score_keys(scores, self.space, names=rows if self.names is None else self.names[rows])
         mark(keys, rows, level)
-        hits = read_hits(self.sort(keys, self.space), spread_ties=self.spread)
+        hits = read_hits(self.sort(keys, self.space), self.tables, spread_ties=self.spread)
         values = read(hits)
         if exact or not hits.tied.any():
             return values
         again = np.flatnonzero(hits.tied)
         keys = dense_keys(scores[again])
         mark(keys, rows[again], level)
-        values[again] = read(read_hits(self.sort(keys, self.space), spread_ties=self.spread))
+        values[again] = read(read_hits(self.sort(keys, self.space), self.tables, spread_ties=self.spread))
         return values
 
 

@@ -8,10 +8,8 @@ array([0.45  , 0.2929])
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,89 +18,21 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.words import did_you_mean, nearest
 
 from ..vectors.arrays import Float64Array
-from .ties import (
-    Formula,
-    discount_sums,
-    expected_precision_sum,
-    harmonic_numbers,
-    miss_probability,
-)
+from .families import FAMILIES, Family, register
 
-Cutoff = Literal["never", "always", "maybe"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Measure",
+    "check_measures",
+    "graded_chance",
+    "measure_title",
+    "parse_measure",
+    "parse_measures",
+    "register",
+]
 
 _MOST = 10**9
-
-
-@dataclass(frozen=True)
-class Family:
-    """What a measure's name may look like, and what it means."""
-
-    example: str
-    cutoff: Cutoff
-    description: str
-
-
-FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {
-        "AP": Family(
-            "AP", "never", "average precision: the mean, over relevant items, of precision at their rank"
-        ),
-        "AP(trapezoid)": Family(
-            "AP(trapezoid)",
-            "never",
-            "average precision as the Oxford and Paris Buildings tools integrate it, by trapezoids",
-        ),
-        "AP@R": Family(
-            "AP@R",
-            "never",
-            "MAP@R of Musgrave et al. (ECCV 2020): precision at the relevant ranks among the first R, over R",
-        ),
-        "P": Family("P@10", "always", "precision: relevant items among the first k, over k"),
-        "R": Family("R@10", "always", "recall: relevant items among the first k, over all R relevant ones"),
-        "Hit": Family(
-            "Hit@1",
-            "always",
-            "success: 1 if any of the first k is relevant; what GeneCIS and metric learning call recall@k",
-        ),
-        "nDCG": Family(
-            "nDCG@10",
-            "maybe",
-            "discounted gain, 1 / log2(1 + rank) for each relevant item, over the best possible",
-        ),
-        "nDCG(graded)": Family(
-            "nDCG(graded)@10",
-            "maybe",
-            "the same where an item's gain is the number of conditions in which it matches the query",
-        ),
-        "Rprec": Family("Rprec", "never", "R-precision: relevant items among the first R, over R"),
-    }
-)
-"""Families of measures by name; R is the number of relevant items of a query, k the cutoff after the @."""
-
-_SYNONYMS = {
-    "ap": "AP",
-    "map": "AP",
-    "averageprecision": "AP",
-    "meanaverageprecision": "AP",
-    "ap(trapezoid)": "AP(trapezoid)",
-    "ap(trapezoidal)": "AP(trapezoid)",
-    "map(trapezoid)": "AP(trapezoid)",
-    "p": "P",
-    "prec": "P",
-    "precision": "P",
-    "r": "R",
-    "recall": "R",
-    "hit": "Hit",
-    "hits": "Hit",
-    "hitrate": "Hit",
-    "success": "Hit",
-    "s": "Hit",
-    "ndcg": "nDCG",
-    "ndcg(graded)": "nDCG(graded)",
-    "gradedndcg": "nDCG(graded)",
-    "rprec": "Rprec",
-    "rprecision": "Rprec",
-}
 
 
 @dataclass(frozen=True)
@@ -136,7 +66,7 @@ class Measure:
                 f"the measure {self.family} takes no cutoff",
                 where=str(self),
                 expected=self.family,
-                hint="AP@R stops at rank R" if self.family.startswith("AP") else None,
+                hint=family.cutoff_hint,
             )
         if isinstance(self.k, bool) or not isinstance(self.k, int) or not 1 <= self.k <= _MOST:
             raise InputError(
@@ -151,13 +81,18 @@ class Measure:
         return self.family if self.k is None else f"{self.family}@{self.k}"
 
     @property
+    def formula(self) -> Family:
+        """What it computes."""
+        return FAMILIES[self.family]
+
+    @property
     def graded(self) -> bool:
         """Whether it needs the codes of each condition, and not only which items are relevant."""
-        return self.family == "nDCG(graded)"
+        return self.formula.graded
 
     @property
     def description(self) -> str:
-        return FAMILIES[self.family].description
+        return self.formula.description
 
     def chance(self, n: npt.ArrayLike, r: npt.ArrayLike) -> Float64Array:
         """Return the exact expectation of a random order of n items, r of them relevant; NaN where r = 0.
@@ -178,7 +113,7 @@ class Measure:
             raise InputError(
                 "relevant items must be between 0 and the number of items", where="r", expected="0 <= r <= n"
             )
-        value = _chance(self, np.maximum(items, 1), np.maximum(hits, 1))
+        value = self.formula.chance(np.maximum(items, 1), np.maximum(hits, 1), self.k)
         return np.asarray(np.where(hits > 0, value, np.nan))
 
 
@@ -224,15 +159,11 @@ def graded_chance(measure: Measure, counts: npt.ArrayLike) -> Float64Array:
     """Return the expectation of a graded measure under a random order, (...) float64; NaN without any gain.
 
     counts: (..., C + 1) integers, items of gain 0, 1, ..., C.
-
-    The expected gain is the same at every rank, so it is (mean gain) D_k / ideal, D_k the sum of discounts.
     """
     levels = np.asarray(counts, np.int64)
-    items = levels.sum(axis=-1)
-    above = np.cumsum(levels[..., :0:-1], axis=-1)
-    sums = discount_sums(int(items.max(initial=1)), measure.k)
+    at_least = np.cumsum(levels[..., :0:-1], axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(above.sum(axis=-1) / items * sums[items] / sums[above].sum(axis=-1))
+        return np.asarray(measure.formula.chance(levels.sum(axis=-1), at_least, measure.k))
 
 
 def check_measures(measures: Sequence[Measure], conditions: int) -> None:
@@ -246,45 +177,30 @@ def check_measures(measures: Sequence[Measure], conditions: int) -> None:
             )
 
 
-def _chance(measure: Measure, n: npt.NDArray[np.int64], r: npt.NDArray[np.int64]) -> Float64Array:
-    zero = np.zeros_like(n)
-    if measure.family in ("AP", "AP(trapezoid)", "AP@R"):
-        formula: Formula = "trapezoid" if measure.family == "AP(trapezoid)" else "standard"
-        upto = r if measure.family == "AP@R" else None
-        harmonic = harmonic_numbers(int(n.max(initial=1)))
-        return expected_precision_sum(n, r, zero, zero, harmonic, formula, upto) / r
-    if measure.family == "Rprec":
-        return r / n
-    first = n if measure.k is None else np.minimum(n, measure.k)
-    if measure.family == "P":
-        return r / n * first / np.float64(measure.k or 1)
-    if measure.family == "R":
-        return first / n
-    if measure.family == "Hit":
-        return 1 - miss_probability(n, r, first)
-    sums = discount_sums(int(n.max(initial=1)), measure.k)
-    return r / n * sums[n] / sums[r]
-
-
 def _unknown(name: str) -> InputError:
-    head, at, tail = name.rpartition("@")
-    family = _SYNONYMS.get("".join(c for c in (head if at else tail).casefold() if c not in " -_"))
-    if family is not None:
-        cutoff = FAMILIES[family].cutoff
-        if family == "AP" and tail.casefold() == "r":
-            likely = ["AP@R"]
-        elif at and cutoff != "never" and tail.isascii() and tail.isdigit() and int(tail[:9]) > 0:
-            likely = [f"{family}@{int(tail[:9])}"]
-        else:
-            likely = [FAMILIES[family].example]
-    else:
-        likely = nearest(name, (family.example for family in FAMILIES.values()))
+    likely = _likely(name)
     return InputError(
         f"unknown measure {name!r}",
         where="measures",
         expected=f"one of {', '.join(family.example for family in FAMILIES.values())} (any cutoff)",
-        hint=did_you_mean(likely),
+        hint=did_you_mean([likely] if likely else []),
     )
+
+
+def _likely(name: str) -> str | None:
+    """The measure that is probably meant: by what else it is called, or by how it is written."""
+    head, at, tail = name.rpartition("@")
+    called = {synonym: family for family in FAMILIES.values() for synonym in family.synonyms}
+    family = called.get(_plain(name)) or called.get(_plain(head if at else tail))
+    if family is None:
+        return next(iter(nearest(name, (f.example for f in FAMILIES.values()))), None)
+    if at and family.cutoff != "never" and tail.isascii() and tail.isdigit() and int(tail[:9]) > 0:
+        return f"{family.name}@{int(tail[:9])}"
+    return family.example
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " -_")
 
 
 def measure_title(measure: str) -> str:
@@ -293,4 +209,5 @@ def measure_title(measure: str) -> str:
     >>> measure_title("AP"), measure_title("AP(trapezoid)"), measure_title("P@10")
     ('mAP', 'mAP(trapezoid)', 'P@10')
     """
-    return f"m{measure}" if measure == "AP" or measure.startswith(("AP@", "AP(")) else measure
+    family = FAMILIES.get(measure) or FAMILIES.get(measure.rpartition("@")[0])
+    return f"m{measure}" if family is not None and family.averaged else measure

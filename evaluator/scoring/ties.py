@@ -12,6 +12,7 @@ The trapezoid of the Oxford Buildings tools averages this with the precision jus
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ from ..vectors.arrays import Float64Array
 Formula = Literal["standard", "trapezoid"]
 Ties = Literal["expected", "pessimistic"]
 Counts = npt.NDArray[np.int64]
+Weight = Callable[[Float64Array], Float64Array]
+"""What a relevant item is worth by its rank: ranks 1, 2, ... float64 (n,) -> weights (n,). A named function, it is a key."""
 
 
 def harmonic_numbers(n: int) -> Float64Array:
@@ -29,12 +32,17 @@ def harmonic_numbers(n: int) -> Float64Array:
     return np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
 
 
-def discount_sums(n: int, k: int | None = None) -> Float64Array:
-    """Return D_0, ..., D_n, shape (n + 1,): D_i sums 1 / log2(1 + rank) over the first min(i, k) ranks."""
-    discounts = 1 / np.log2(np.arange(2, n + 2))
+def log_discount(ranks: Float64Array) -> Float64Array:
+    """Return 1 / log2(1 + rank)."""
+    return 1 / np.log2(ranks + 1)
+
+
+def weight_sums(weight: Weight, n: int, k: int | None = None) -> Float64Array:
+    """Return S_0, ..., S_n, shape (n + 1,): S_i sums weight(rank) over the first min(i, k) ranks."""
+    weights = weight(np.arange(1.0, n + 1))
     if k is not None:
-        discounts[k:] = 0
-    return np.concatenate([[0.0], np.cumsum(discounts)])
+        weights[k:] = 0
+    return np.concatenate([[0.0], np.cumsum(weights)])
 
 
 def miss_probability(n: Counts, r: Counts, t: Counts) -> Float64Array:

@@ -24,7 +24,7 @@ from .duplicates import find_duplicates
 from .measures import Measure
 from .products import Combine, Pair, combined, float_type
 from .relevance import Codes, dense_codes
-from .ties import Ties, miss_probability
+from .ties import Formula, Ties, Weight, miss_probability
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +60,7 @@ def ranked_on_device(
     duplicates = [find_duplicates(pair.database) for pair in pairs]
     code_pairs = [dense_codes(row_codes, column_codes), *(dense_codes(q, c) for q, c in grades)]
     columns = [torch.from_numpy(c).to(where) for _, c in code_pairs]
+    weights = _Weights(n, where)
     size = max(1, _BLOCK_ENTRIES.get(where.type, _BLOCK_ENTRIES_ELSEWHERE) // n)
     out = np.empty((rows, len(measures)))
     with torch.inference_mode():
@@ -80,7 +81,7 @@ def ranked_on_device(
                 for (q, _), c in zip(code_pairs, columns, strict=True)
             ]
             kept = None if own is None else torch.from_numpy(own[start:stop]).to(where)
-            out[start:stop] = _values(scores, equal[0], equal[1:], kept, measures, ties)
+            out[start:stop] = _values(scores, equal[0], equal[1:], kept, measures, ties, weights)
     return out
 
 
@@ -91,6 +92,7 @@ def _values(
     own: torch.Tensor | None,
     measures: Sequence[Measure],
     ties: Ties,
+    weights: _Weights,
 ) -> Float64Array:
     import torch
 
@@ -102,7 +104,7 @@ def _values(
         last = held.to(torch.int8).sort(dim=1, stable=True).indices
         order, ordered = order.gather(1, last), ordered.gather(1, last)
         count -= held.any(dim=1, keepdim=True).to(count.dtype)
-    runs = _Runs(ordered, count, ties)
+    runs = _Runs(ordered, count, ties, weights)
     gains = sum((match.to(torch.int8) for match in matches), torch.zeros_like(relevant, dtype=torch.int8))
     plain = runs.probabilities(relevant.gather(1, order))
     gained = gains.gather(1, order)
@@ -111,29 +113,101 @@ def _values(
         if any(measure.graded for measure in measures)
         else []
     )
-    return np.stack([runs.measure(m, levels if m.graded else [plain]) for m in measures], axis=1)
+    return np.stack([_measured(m, levels if m.graded else [plain]) for m in measures], axis=1)
+
+
+def _measured(measure: Measure, levels: Sequence[_Hits]) -> Float64Array:
+    """(B,) of a measure, whose two sides are sums over the levels; NaN where nothing is relevant."""
+    import torch
+
+    family, k = measure.formula, measure.k
+    relevant = levels[0].relevant
+    none = torch.zeros_like(relevant, dtype=torch.float64)
+    earned = sum((family.earned(level, k) for level in levels), none)
+    possible = sum((family.possible(level, k) for level in levels), none)
+    value = torch.where(relevant > 0, earned / possible, torch.nan)
+    return np.asarray(value[:, 0].cpu().numpy(), np.float64)
+
+
+class _Weights:
+    """Weights of ranks on a device, (n,) float64, each built once."""
+
+    def __init__(self, n: int, device: torch.device) -> None:
+        self.n, self.device = n, device
+        self._made: dict[Weight, torch.Tensor] = {}
+
+    def of(self, weight: Weight) -> torch.Tensor:
+        import torch
+
+        if weight not in self._made:
+            self._made[weight] = torch.from_numpy(weight(np.arange(1.0, self.n + 1))).to(self.device)
+        return self._made[weight]
 
 
 class _Hits:
-    """Where the hits of a block of rankings are expected: all arrays (B, N), or (B, 1) for `total`."""
+    """Where the hits of a block of rankings are expected: all arrays (B, N), or (B, 1) for `relevant`.
+
+    It offers what `families.Hits` asks for, each (B, 1).
+    """
 
     def __init__(self, runs: _Runs, hits: torch.Tensor) -> None:
         import torch
 
         zero = torch.zeros_like(hits[:, :1], dtype=torch.int64)
         found = torch.cat([zero, hits.to(torch.int64).cumsum(1)], dim=1)
-        self.total = found[:, -1:]
-        self.above = found.gather(1, runs.start)
-        self.within = found.gather(1, runs.end) - self.above
+        self.runs = runs
+        self.relevant = found[:, -1:]
+        self.earlier = found.gather(1, runs.start)
+        self.within = found.gather(1, runs.end) - self.earlier
         if runs.spread:
             self.items = runs.end - runs.start
             self.chance = self.within.to(runs.real) / self.items
             inner = (self.within - 1).clamp_min(0).to(runs.real) / (self.items - 1).clamp_min(1)
-            self.before = self.above + (runs.rank - 1 - runs.start) * inner
+            self.before = self.earlier + (runs.rank - 1 - runs.start) * inner
         else:
             self.items = torch.ones_like(runs.start)
             self.chance = (runs.rank > runs.end - self.within).to(runs.real)
-            self.before = self.above + (runs.rank - 1 - (runs.end - self.within)).clamp_min(0).to(runs.real)
+            self.before = self.earlier + (runs.rank - 1 - (runs.end - self.within)).clamp_min(0).to(runs.real)
+
+    def best(self, weight: Weight, k: int | None) -> torch.Tensor:
+        """The sum of weights over the first R ranks."""
+        return _first((self.runs.rank <= self.relevant) * self.runs.weights.of(weight), k)
+
+    def above(self, depth: int | torch.Tensor) -> torch.Tensor:
+        """Hits among the first `depth` ranks, an integer or (B, 1)."""
+        if isinstance(depth, int):
+            return _first(self.chance, depth)
+        return (self.chance * (self.runs.rank <= depth)).sum(1, keepdim=True)
+
+    def any_above(self, k: int) -> torch.Tensor:
+        """Whether any of the first k ranks is a hit: the first run that holds one decides."""
+        import torch
+
+        runs = self.runs
+        first = (self.within > 0).to(runs.rank.dtype).argmax(1, keepdim=True)
+        start, end, within = (a.gather(1, first).cpu().numpy() for a in (runs.start, runs.end, self.within))
+        if runs.spread:
+            value = 1 - miss_probability(end - start, within, np.clip(k - start, 0, end - start))
+        else:
+            value = (end - within < k).astype(np.float64)
+        return torch.from_numpy(value).to(self.relevant.device)
+
+    def weighted(self, weight: Weight, k: int | None) -> torch.Tensor:
+        """The sum of weights over the hits, down to rank k."""
+        return _first(self.chance * self.runs.weights.of(weight), k)
+
+    def precisions(self, formula: Formula = "standard", *, among_first_r: bool = False) -> torch.Tensor:
+        """The sum of precisions at the hits, or at those among the first R ranks (the standard formula only)."""
+        import torch
+
+        rank = self.runs.rank
+        precision = (self.before + 1) / rank
+        if formula == "trapezoid":
+            earlier = torch.where(rank > 1, self.before / (rank - 1).clamp_min(1), 1.0)
+            precision = (precision + earlier) / 2
+        elif among_first_r:
+            precision = precision * (rank <= self.relevant)
+        return (self.chance * precision).sum(1, keepdim=True)
 
 
 class _Runs:
@@ -142,11 +216,11 @@ class _Runs:
     start, end: the items before and through each position's run; rank: 1 is best.
     """
 
-    def __init__(self, ordered: torch.Tensor, count: torch.Tensor, ties: Ties) -> None:
+    def __init__(self, ordered: torch.Tensor, count: torch.Tensor, ties: Ties, weights: _Weights) -> None:
         import torch
 
         n, device = ordered.shape[1], ordered.device
-        self.spread, self.count = ties == "expected", count
+        self.spread, self.count, self.weights = ties == "expected", count, weights
         self.real = torch.float64
         self.rank = torch.arange(1, n + 1, device=device)
         self.ranked = self.rank <= count
@@ -158,56 +232,14 @@ class _Runs:
         closing = torch.ones_like(fresh)
         closing[:, :-1] = fresh[:, 1:]
         self.end = torch.where(closing, self.rank, n).flip(1).cummin(1).values.flip(1)
-        self.discounts = 1 / torch.log2((self.rank + 1).to(self.real))
 
     def probabilities(self, hits: torch.Tensor) -> _Hits:
         """hits (B, N) bool in the order of the sorted rows; those that are not ranked do not count."""
         return _Hits(self, hits & self.ranked)
 
-    def measure(self, measure: Measure, levels: Sequence[_Hits]) -> Float64Array:
-        import torch
 
-        hits, k, family = levels[0], measure.k, measure.family
-        total = hits.total.to(self.real)
-        if family.startswith("nDCG"):
-            made = sum(
-                (self._first(level.chance * self.discounts, k) for level in levels), torch.zeros_like(total)
-            )
-            best = sum(
-                (self._first((self.rank <= level.total) * self.discounts, k) for level in levels),
-                torch.zeros_like(total),
-            )
-            value = made / best
-        elif family in ("AP", "AP(trapezoid)", "AP@R"):
-            precision = (hits.before + 1) / self.rank
-            if family == "AP(trapezoid)":
-                earlier = torch.where(self.rank > 1, hits.before / (self.rank - 1).clamp_min(1), 1.0)
-                precision = (precision + earlier) / 2
-            elif family == "AP@R":
-                precision = precision * (self.rank <= hits.total)
-            value = (hits.chance * precision).sum(1, keepdim=True) / total
-        elif family == "Hit":
-            return self._any_hit(hits, k or 1)
-        elif family == "Rprec":
-            value = (hits.chance * (self.rank <= hits.total)).sum(1, keepdim=True) / total
-        else:
-            value = self._first(hits.chance, k) / (total if family == "R" else k or 1)
-            value = torch.where(hits.total > 0, value, torch.nan)
-        return np.asarray(value[:, 0].cpu().numpy(), np.float64)
-
-    def _first(self, values: torch.Tensor, k: int | None) -> torch.Tensor:
-        return values[:, :k].sum(1, keepdim=True)
-
-    def _any_hit(self, hits: _Hits, k: int) -> Float64Array:
-        """The first run that holds a hit decides."""
-        first = (hits.within > 0).to(self.rank.dtype).argmax(1, keepdim=True)
-        start, end = (a.gather(1, first)[:, 0].cpu().numpy() for a in (self.start, self.end))
-        within = hits.within.gather(1, first)[:, 0].cpu().numpy()
-        if self.spread:
-            value = 1 - miss_probability(end - start, within, np.clip(k - start, 0, end - start))
-        else:
-            value = (end - within < k).astype(np.float64)
-        return np.where(hits.total[:, 0].cpu().numpy() > 0, value, np.nan)
+def _first(values: torch.Tensor, k: int | None) -> torch.Tensor:
+    return values[:, :k].sum(1, keepdim=True)
 
 
 def _dtype(pair: Pair) -> np.dtype[np.floating[Any]]:

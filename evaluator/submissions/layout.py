@@ -36,6 +36,7 @@ from clay_eval.schemas.validate import check, parse_json, read_text
 
 from ..evaluation.settings import EvaluationSettings
 from ..retrieval.condition_sets import EVERY_SIZE, Conditions
+from ..retrieval.split_kinds import SPLITS
 from ..retrieval.tasks import Labelled
 from ..statistics.scoreboard import PERCENTILE
 
@@ -187,7 +188,7 @@ def protocol_record(settings: EvaluationSettings) -> dict[str, Any]:
         "split": settings.split,
         "split_sha256": settings.split_sha256,
         "seeds": list(settings.seeds),
-        "query_share": settings.query_share if settings.split in ("image", "combination") else None,
+        "query_share": settings.query_share if SPLITS[settings.split].drawn else None,
         "measures": list(settings.measures),
         "ties": settings.ties,
         "resample": settings.resample,

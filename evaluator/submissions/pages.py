@@ -12,18 +12,13 @@ from typing import Any
 from clay_eval.schemas.escaping import markdown
 from clay_eval.schemas.pages import environment, only_script, policy, template, tidied
 
+from ..retrieval.split_kinds import SPLITS
 from ..scoring.measures import measure_title
 from .gathering import COMPUTED
 
 _ABSENT = "–"
 _REPORT = "clay_eval.evaluator.report"
 """Its style sheet is the leaderboard's, too."""
-_SPLITS = {
-    "image": "{share:g} % of the pictures are queries",
-    "combination": "{share:g} % of the combinations of labels are queries, each on one side as a whole",
-    "leave-one-out": "every picture is a query against all others",
-    "given": "queries and database are those of a given file",
-}
 
 
 def render_html(board: Mapping[str, Any]) -> str:
@@ -114,10 +109,10 @@ def duration(seconds: float) -> str:
 
 def protocol(settings: Mapping[str, Any]) -> str:
     """The settings of a table in words."""
-    share = 100 * (settings["query_share"] or 0)
+    kind = SPLITS[settings["split"]]
     seeds = settings["seeds"]
-    parts = [_SPLITS[settings["split"]].format(share=share)]
-    if settings["split"] in ("image", "combination"):
+    parts = [kind.short(f"{100 * (settings['query_share'] or 0):g} %")]
+    if kind.drawn:
         parts.append(f"{'seed' if len(seeds) == 1 else 'means over the seeds'} {_listed(seeds)}")
     if settings["split_sha256"]:
         parts.append(f"split file {settings['split_sha256'][:12]}")

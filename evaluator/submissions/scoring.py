@@ -18,6 +18,7 @@ from ..retrieval.condition_sets import Conditions, askable
 from ..retrieval.engine import plan_tasks, score_group, seeded_splits
 from ..retrieval.results import GroupScores, Outcome
 from ..retrieval.spaces import Space
+from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
 from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
@@ -240,7 +241,7 @@ def _refuse_both(reader: _Reader, entity: str, conditions: Conditions) -> None:
 def _given_split(
     settings: EvaluationSettings, labelled: Mapping[str, Labelled], path: Path | None
 ) -> Split | None:
-    if settings.split != "given":
+    if settings.split != GIVEN:
         if path is not None:
             raise InputError(
                 "the submission is of no given split", where="--split-file", found=settings.split

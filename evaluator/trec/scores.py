@@ -17,8 +17,8 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..scoring import Ties, score_rankings
+from ..scoring.formulas import Counted
 from ..scoring.measures import Measure
-from ..scoring.ties import discount_sums
 from ..statistics.intervals import DIFFERENCES, SHARES, mean_intervals
 from ..statistics.significance import Comparison, compare_many, holm
 from ..vectors.arrays import Float64Array
@@ -29,7 +29,6 @@ Counts = npt.NDArray[np.int64]
 
 _BLOCK_ENTRIES = 1 << 20
 _MOST_GRADES = 32
-_BY_RELEVANT = ("AP@R", "Rprec")
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,12 +172,12 @@ class _Block:
         """Measure -> (B,), 0 where nothing relevant was found."""
         values: dict[str, Float64Array] = {}
         relevant, total = self.relevant(level)
-        plain = [m for m in measures if not m.graded and m.family not in _BY_RELEVANT]
+        plain = [m for m in measures if not m.graded and not m.formula.depth_by_relevant]
         for name, found in score_rankings(self.places, relevant, plain, ties=ties).items():
             values[name] = np.nan_to_num(found)
         for measure in plain:
             values[str(measure)] *= _found_share(measure, relevant.sum(axis=1), total)
-        deep = [m for m in measures if m.family in _BY_RELEVANT]
+        deep = [m for m in measures if not m.graded and m.formula.depth_by_relevant]
         if deep:
             values |= score_rankings(*self.with_missing(relevant, total), deep, ties=ties)
         return values | {str(m): self.graded(m, ties) for m in measures if m.graded}
@@ -202,30 +201,30 @@ class _Block:
         return places, flags | added
 
     def graded(self, measure: Measure, ties: Ties) -> Float64Array:
-        """nDCG with grades as gains: a grade is a sum of steps, so the discounted gain is a sum over "at least t"."""
+        """A graded measure with grades as gains: a grade is a sum of steps, so both sides are sums over "at least t"."""
         steps = np.unique(np.concatenate(self.judged))
         steps = steps[steps > 0]
         if len(steps) > _MOST_GRADES:
             raise InputError("too many different grades", where="qrels", expected=f"at most {_MOST_GRADES}")
-        binary = Measure("nDCG", measure.k)
+        assert measure.formula.binary is not None
+        binary = Measure(measure.formula.binary, measure.k)
         made, best = np.zeros(len(self.n)), np.zeros(len(self.n))
         for step, below in zip(steps, np.concatenate([[0.0], steps[:-1]]), strict=True):
             relevant, total = self.relevant(step)
-            sums = discount_sums(int(total.max()), measure.k)
             share = score_rankings(self.places, relevant, [binary], ties=ties)[str(binary)]
-            made += (step - below) * np.nan_to_num(share) * sums[relevant.sum(axis=1)]
-            best += (step - below) * sums[total]
+            made += (step - below) * np.nan_to_num(share) * _possible(binary, relevant.sum(axis=1))
+            best += (step - below) * _possible(binary, total)
         return made / best
 
 
 def _found_share(measure: Measure, found: Counts, total: Counts) -> Float64Array:
     """What a measure over the relevant documents that were found must be multiplied with to be one over all."""
-    if measure.family in ("P", "Hit"):
-        return np.ones(len(found))
-    if measure.family == "nDCG":
-        sums = discount_sums(int(total.max()), measure.k)
-        return sums[found] / sums[total]
-    return found / total
+    return _possible(measure, found) / _possible(measure, total)
+
+
+def _possible(measure: Measure, relevant: Counts) -> Float64Array:
+    """What the best ranking of each query would earn, (B,), with so many relevant documents."""
+    return np.asarray(measure.formula.possible(Counted(relevant), measure.k), np.float64)
 
 
 def _blocks(rows: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clay_eval.evaluator.retrieval.results import Result
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.release import CARD, CROISSANT, RESULTS
 
@@ -16,12 +18,16 @@ from . import facts, licences
 from .croissant import croissant
 from .pages import render, yaml_text
 
-LAYOUT = 1
+LAYOUT = 2
 """The number of what the texts look like; release.json names it under "layout" unless it is 1.
 
 `clay-eval verify` makes the texts of a release again, so a change of what comes out for the same records, in a template,
 `facts` or anything that they use, needs another number, or every release made before is taken for a forgery.
 """
+OLDEST = 1
+"""The first layout that `texts` still makes."""
+_ADDED = {2: ("queries_without_relevant", "seeds_std", "icc")}
+"""Layout -> the columns of results.csv that came with it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,8 @@ class Records:
     extension: str
 
 
-def texts(records: Records) -> dict[str, str]:
-    """Path -> content of every text that is made from the records."""
+def texts(records: Records, layout: int = LAYOUT) -> dict[str, str]:
+    """Path -> content of every text that is made from the records, as in `layout`, OLDEST to LAYOUT."""
     release, manifest = records.release, records.manifest
     entities = facts.entity_facts(records.specs, records.planned, manifest)
     described = facts.description(release, entities, facts.made_by(manifest["renderer"]))
@@ -80,30 +86,20 @@ def texts(records: Records) -> dict[str, str]:
         CROISSANT: _pretty(croissant(release, manifest, records.table, records.extension, said)),
     }
     if records.report is not None:
-        made[RESULTS] = results_csv(records.report)
+        made[RESULTS] = results_csv(records.report, layout)
     return made
 
 
-def results_csv(report: Mapping[str, Any]) -> str:
-    """The results of a report as a table, a line a method and set of conditions."""
-    names = (
-        "entity",
-        "method",
-        "encoder",
-        "conditions",
-        "metric",
-        "value",
-        "ci_low",
-        "ci_high",
-        "chance",
-        "queries",
-    )
+def results_csv(report: Mapping[str, Any], layout: int = LAYOUT) -> str:
+    """The results of a report as a table, a line a method and set of conditions, a column a field of `Result`."""
+    later = {name for number, added in _ADDED.items() if number > layout for name in added}
+    names = [field.name for field in dataclasses.fields(Result) if field.name not in later]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(names)
     for row in report["results"]:
         cells = {**row, "conditions": "+".join(row["conditions"])}
-        writer.writerow(["" if cells[name] is None else cells[name] for name in names])
+        writer.writerow(["" if cells.get(name) is None else cells[name] for name in names])
     return stream.getvalue()
 
 

@@ -36,7 +36,7 @@ from clay_eval.schemas.verify import Findings
 
 from .licences import data_licence
 from .models import models_from
-from .texts import LAYOUT, Records, texts
+from .texts import LAYOUT, OLDEST, Records, texts
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.retrieval.tasks import Labelled
@@ -101,7 +101,7 @@ def _check_texts(release: Release, findings: Findings) -> None:
             found=layout,
             hint="verify it with the version that made it, or a later one",
         )
-    if layout < LAYOUT:
+    if layout < OLDEST:
         findings.notes.append(
             f"{release.folder}: texts of layout {layout}, which this version does not make: not made again"
         )
@@ -144,7 +144,8 @@ def _made(release: Release) -> dict[str, str]:
     table, manifest = release.listed[LABELS_TABLE], release.manifest
     record = {name: value for name, value in release.record.items() if name not in ("files", "seal")}
     try:
-        return texts(Records(record, manifest, planned, specs, report, table, _extension(release)))
+        records = Records(record, manifest, planned, specs, report, table, _extension(release))
+        return texts(records, record.get("layout", 1))
     except TemplateError as error:
         raise IntegrityError(
             "the records of the release lack what its texts say", where=release.folder, found=error

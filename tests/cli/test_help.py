@@ -9,23 +9,9 @@ from typing import Any
 
 import pytest
 
-COMMANDS = (
-    "run",
-    "entities",
-    "plan",
-    "render",
-    "embed",
-    "evaluate",
-    "report",
-    "export",
-    "score",
-    "verify",
-    "publish",
-    "submit",
-    "leaderboard",
-    "datasets",
-    "reproduce",
-)
+from clay_eval.cli import app
+
+COMMANDS = tuple(command.name for command in app.registered_commands)
 HEAVY = (
     "torch",
     "torchvision",

@@ -19,7 +19,8 @@ from clay_eval.evaluator.retrieval.condition_sets import (
 )
 from clay_eval.evaluator.retrieval.engine import Settings as EngineSettings
 from clay_eval.evaluator.retrieval.engine import plan_tasks, seeded_splits
-from clay_eval.evaluator.retrieval.splits import Split, draw_split
+from clay_eval.evaluator.retrieval.split_kinds import draw_split
+from clay_eval.evaluator.retrieval.splits import Split
 from clay_eval.evaluator.retrieval.tasks import Labelled, make_task
 from clay_eval.schemas.errors import InputError
 

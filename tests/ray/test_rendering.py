@@ -26,7 +26,7 @@ from clay_eval.ray.cluster import Resources, require_ray, wait_until_seen
 from clay_eval.ray.rendering import pack_task, ray_engine, unpack_task
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ConfigChangedError, InputError, StorageError
-from clay_eval.stages.drawing import Drawing, RendererName
+from clay_eval.stages.drawing import Drawing
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.rendering import render as render_stage
 from clay_eval.stages.rendering import render_engine
@@ -220,7 +220,7 @@ def test_the_command_lines_options_reach_the_workers(
     plan: Path, whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray: Any = pytest.importorskip("ray")
-    drawing = Drawing(RendererName.procedural, 64, "jpg", OPTIONS.shard_size, judge="none")
+    drawing = Drawing("procedural", 64, "jpg", OPTIONS.shard_size, judge="none")
     asked = []
 
     def here(pieces: Any, recipe: Any, folder: Path, resources: Resources, can_use_gpus: bool) -> Any:

@@ -33,6 +33,7 @@ class ModelOptions:
     """
 
     name = ""
+    needs_file = True
 
     def __init__(
         self,

@@ -6,7 +6,9 @@ encoder's scale. `ASKABLE` lists the names. Optional, for methods that treat que
 `transform_queries(features (M, d)) -> (M, k)`.
 
 Facts that a class may state: `needs`, a name of `NEEDS`; `similarity = "inner"` where rows are compared by inner product and
-not by cosine; `fusion`, how several conditions meet where the user does not say (see `fusion`; "stack" by default).
+not by cosine; `fusion`, how several conditions meet where the user does not say (see `fusion`; "stack" by default);
+`role = "control"` for what is no rival but shows what a number means; `needs_file = True` where no instance can be made
+without a file of the user's; `ours = True`, in the class itself and not inherited, for methods that this project made up.
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ NEEDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What a method is told, least first. A class says it by `needs`; by default it follows from what `fit` asks for."""
+
+RIVAL, CONTROL, PRIVILEGED = "rival", "control", "privileged"
+"""What a method is in a comparison: see `role_of`."""
 
 _PRIVILEGED = "database_labels"
 _VALUES = "text_values"
@@ -128,6 +133,31 @@ def needs_of(method: object) -> str:
 def is_privileged(method: object) -> bool:
     """Whether `method`, an instance or a class, sees labels of images: see `needs_of`."""
     return needs_of(method) == "labels"
+
+
+def role_of(method: object) -> str:
+    """Return RIVAL, CONTROL or PRIVILEGED: what a class says by `role`, unless it sees labels of images.
+
+    An image method, which has no `fit`, sees none. Raises InputError for another role, and as `needs_of`.
+    """
+    if callable(getattr(method, "fit", None)) and is_privileged(method):
+        return PRIVILEGED
+    said = getattr(method, "role", RIVAL)
+    if said not in (RIVAL, CONTROL):
+        kind = method if isinstance(method, type) else type(method)
+        raise InputError(
+            f"{kind.__name__} has a role that there is not",
+            where=f"{kind.__module__}.{kind.__qualname__}.role",
+            expected=f"{RIVAL!r} or {CONTROL!r}",
+            found=repr(said),
+        )
+    return str(said)
+
+
+def is_ours(method: object) -> bool:
+    """Whether a class, or that of an instance, says by itself that this project made it up: a class built on it is not."""
+    kind = method if isinstance(method, type) else type(method)
+    return vars(kind).get("ours") is True
 
 
 def describe(method: object) -> dict[str, Scalar]:

@@ -16,7 +16,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.words import did_you_mean, nearest
 
 from .importing import import_target
-from .protocol import ASKABLE, NEEDS, FeatureMethod, asked_names, describe, is_privileged, needs_of
+from .protocol import ASKABLE, NEEDS, FeatureMethod, asked_names, describe, is_privileged, needs_of, role_of
 
 __all__ = [
     "ASKABLE",
@@ -31,6 +31,8 @@ __all__ = [
     "method_names",
     "needs_of",
     "resolve_method",
+    "role_of",
+    "without_files",
 ]
 
 MethodFactory = Callable[[], FeatureMethod]
@@ -67,6 +69,13 @@ BUILT_IN = {
 def method_names() -> dict[str, str]:
     """Every method with a short name, built in or from an entry point, with its `package.module:Class`."""
     return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | BUILT_IN
+
+
+def without_files() -> list[str]:
+    """The names of the built-in methods that need no file of the user's; their classes are imported."""
+    return [
+        name for name, target in BUILT_IN.items() if not getattr(import_target(target), "needs_file", False)
+    ]
 
 
 def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:

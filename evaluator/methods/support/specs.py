@@ -24,7 +24,7 @@ from ...vectors.fusion import STACK, check_fusion, fusion_of
 from ..images.registry import image_method_names, is_image_method
 from .guard import guarded, plug_in_errors
 from .importing import import_target
-from .protocol import Scalar, asked_names, is_privileged, needs_of
+from .protocol import RIVAL, Scalar, asked_names, is_ours, is_privileged, needs_of, role_of
 from .registry import BUILT_IN, MethodFactory, method_names, resolve_method
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -58,10 +58,10 @@ class Method:
     """What the engine runs: fresh instances by `factory`, conditions joined by `fusion`, `name` for the report.
 
     asks: what its `fit` asks for beyond features and texts; privileged: whether it sees labels of images; needs: what it
-    is told, a name of `protocol.NEEDS`; uses_texts: whether it looks at the texts (a class says no by `uses_texts = False`);
-    features: for methods that embed the images anew for each set of conditions, conditions -> rows (N, k), or a pair of rows
-    for queries and for the database; then nothing is fitted. embedder: makes `features` for an entity; identity: what such a
-    method depends on.
+    is told, a name of `protocol.NEEDS`; role, ours: see `protocol.role_of` and `protocol.is_ours`; uses_texts: whether it
+    looks at the texts (a class says no by `uses_texts = False`); features: for methods that embed the images anew for each
+    set of conditions, conditions -> rows (N, k), or a pair of rows for queries and for the database; then nothing is
+    fitted. embedder: makes `features` for an entity; identity: what such a method depends on.
     """
 
     name: str
@@ -75,6 +75,8 @@ class Method:
     embedder: Callable[[str], Features] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
     needs: str = "texts"
+    role: str = RIVAL
+    ours: bool = False
 
     def of_entity(self, name: str) -> Method:
         """The method ready for the images of one entity."""
@@ -165,6 +167,8 @@ def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
         bool(getattr(instance, "uses_texts", True)),
         identity=dict(getattr(instance, "identity", {})),
         needs=needs_of(instance),
+        role=role_of(instance),
+        ours=is_ours(instance),
     )
 
 

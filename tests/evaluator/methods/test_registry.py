@@ -9,6 +9,8 @@ from clay_eval import CLAY
 from clay_eval.evaluator.methods.ip_composer import IPComposer
 from clay_eval.evaluator.methods.raw import Raw
 from clay_eval.evaluator.methods.support import registry as methods
+from clay_eval.evaluator.methods.support.importing import import_target
+from clay_eval.evaluator.methods.support.protocol import is_ours
 from clay_eval.evaluator.methods.support.registry import FeatureMethod, describe, method_names, resolve_method
 from clay_eval.schemas.errors import InputError
 
@@ -140,3 +142,36 @@ def test_ip_composer_takes_as_many_directions_as_there_are(data):
     assert IPComposer().n_components == 30
     assert IPComposer(3).fit(images, texts).n_components_ == 3
     assert IPComposer().fit(images, texts).n_components_ == 7
+
+
+class Control(Doubling):
+    role = "control"
+
+
+class NoRole(Doubling):
+    role = "referee"
+
+
+def test_what_a_method_is_stands_on_its_class():
+    def facts(name):
+        kind = import_target(method_names()[name])
+        return methods.role_of(kind), is_ours(kind)
+
+    found = {name: facts(name) for name in methods.BUILT_IN}
+    controls = {"random-subspace", "other-condition", "complement"}
+    assert {name for name, (role, _) in found.items() if role == "control"} == controls
+    assert {name for name, (role, _) in found.items() if role == "privileged"} == {"supervised-lda"}
+    assert {name for name, (_, ours) in found.items() if ours} == {
+        *("clay-spectrum", "clay-values", "text-discriminant", "text-mixture")
+    }
+    assert set(methods.BUILT_IN) - set(methods.without_files()) == {"genecis-combiner"}
+
+
+def test_roles_of_others_are_theirs_but_what_is_ours_is_not_inherited():
+    class Built(import_target(method_names()["clay-values"])):
+        pass
+
+    assert (methods.role_of(Built), is_ours(Built)) == ("rival", False)
+    assert methods.role_of(Control) == "control"
+    with pytest.raises(InputError, match="NoRole has a role that there is not"):
+        methods.role_of(NoRole)

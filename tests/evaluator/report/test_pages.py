@@ -307,7 +307,7 @@ def test_several_seeds_combinations_and_weights_are_said(
         "the means of 2 seeds",
         "combinations of labels are queries",
         "the seeds 3, 5",
-        "bootstrap over the combinations of labels",
+        "over combinations of labels (queries that share all labels count as one)",
         "color 2.5, all others 1",
         "fitted on 1,000 images",
     ):

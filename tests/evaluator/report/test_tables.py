@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clay_eval.evaluator.report import summary, tables
+from clay_eval.evaluator.report import roles, summary, tables
 from clay_eval.evaluator.scoring.measures import measure_title
 
 
@@ -288,3 +288,20 @@ def test_notices_follow_the_inputs() -> None:
     ]
     assert summary.notices(report(renderer="diffusion: embedded")) == [summary.PAINTED]
     assert summary.notices(report(renderer="diffusion: black-forest-labs/FLUX.1-schnell")) == []
+
+
+def test_records_say_what_a_method_is_and_older_ones_by_their_target() -> None:
+    old = "clay_eval.evaluator.methods.controls:Complement"
+    methods = {
+        "a": {"target": "m:A", "role": "control", "ours": True},
+        "b": {"target": old, "role": "rival", "ours": False},
+        "c": {"target": old},
+        "d": {"target": "m:D", "privileged": True, "role": "rival"},
+        "e": {"target": "clay_eval.evaluator.methods.text_mixture:TextMixture"},
+        "f": {"target": "clay_eval.evaluator.methods.text_mixture:TextMixture", "ours": False},
+    }
+    record = {"methods": methods}
+    assert [roles.role(record, name) for name in "abcdefg"] == [
+        *("control", "rival", "control", "privileged", "rival", "rival", "rival")
+    ]
+    assert [name for name in "abcdefg" if roles.is_ours(record, name)] == ["a", "e"]

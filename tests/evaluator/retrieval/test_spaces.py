@@ -11,7 +11,7 @@ from clay_eval.evaluator.methods.support.registry import BUILT_IN
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.retrieval.engine import Settings, plan_tasks
 from clay_eval.evaluator.retrieval.spaces import Extras, TextFeatures, group_texts, make_space
-from clay_eval.evaluator.retrieval.splits import draw_split
+from clay_eval.evaluator.retrieval.split_kinds import draw_split
 from clay_eval.schemas.errors import InputError
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
-from clay_eval.generator.publishing.texts import LAYOUT, Records, texts
+import pytest
+
+from clay_eval.evaluator.retrieval.results import Result
+from clay_eval.generator.publishing.texts import LAYOUT, OLDEST, Records, texts
 from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.release import RESULTS
 
 SHA = "0123456789abcdef" * 4
 LICENCE = {"id": "CC-BY-4.0", "title": "Creative Commons Attribution 4.0", "url": "https://example.org/by"}
@@ -89,10 +94,33 @@ SPEC: Any = SimpleNamespace(
 )
 
 
-def test_a_layout_stays_what_it_is() -> None:
+RECORDS = Records(
+    RELEASE,
+    MANIFEST,
+    {"entities": {"cup": {"combinations": 2, "excluded": 1}}},
+    [SPEC],
+    REPORT,
+    {"bytes": 7, "sha256": SHA},
+    "png",
+)
+MADE = {
+    1: "cf1739e9e789c1161b44a2de0bef93e361b9b3e66e5a3e2a2be489dc7f065f67",
+    2: "78c60e034947ad2aace18a6744dc304a9dff9f33d643d1c66d1709d4f97d8014",
+}
+"""Layout -> fingerprint of the texts."""
+
+
+@pytest.mark.parametrize("layout", MADE)
+def test_a_layout_stays_what_it_is(layout: int) -> None:
     """A change of these texts is a new layout: raise LAYOUT, then write down what it makes here."""
-    planned = {"entities": {"cup": {"combinations": 2, "excluded": 1}}}
-    table = {"bytes": 7, "sha256": SHA}
-    made = texts(Records(RELEASE, MANIFEST, planned, [SPEC], REPORT, table, "png"))
-    assert LAYOUT == 1
-    assert fingerprint(made) == "cf1739e9e789c1161b44a2de0bef93e361b9b3e66e5a3e2a2be489dc7f065f67"
+    assert set(MADE) == set(range(OLDEST, LAYOUT + 1))
+    assert fingerprint(texts(RECORDS, layout)) == MADE[layout]
+
+
+def test_the_results_have_a_column_for_every_field_of_a_result() -> None:
+    head, first, _ = texts(RECORDS)[RESULTS].splitlines()
+    assert head.split(",") == [field.name for field in dataclasses.fields(Result)]
+    assert len(first.split(",")) == len(head.split(","))
+    assert texts(RECORDS, 1)[RESULTS].splitlines()[0] == head.removesuffix(
+        ",queries_without_relevant,seeds_std,icc"
+    )
