@@ -57,6 +57,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Do it all: plan, render, embed, evaluate, report."""
+    from clay_eval.evaluator.embedding.encoders.names import request
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
@@ -68,6 +69,7 @@ def run(
         )
 
     inputs = encoder.inputs(out)
+    request(inputs.encoder, inputs.precision)  # one that is not there is named before anything is drawn
     folder = inputs.folder
     with progress_bars() as progress:
         plan(folder, PlanOptions(entity or ["demo-object", "demo-human"], count, seed), progress)

@@ -68,7 +68,7 @@ QueryShare = Annotated[
     float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
 ]
 TiesOption = Annotated[Ties, typer.Option("--ties", help="What equal scores count.")]
-Draws = Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws for the intervals.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws, of reports whose intervals are percentiles.")]
 TextFiles = Annotated[
     list[Path] | None,
     typer.Option("--texts", help="Condition texts (JSON) of an entity; may be repeated."),
@@ -216,7 +216,7 @@ class SettingsOptions:
     by_combination: Annotated[
         bool,
         typer.Option(
-            "--by-combination", help="Bootstrap and test draw whole combinations of labels, not queries."
+            "--by-combination", help="Intervals and tests count whole combinations of labels, not queries."
         ),
     ] = False
 

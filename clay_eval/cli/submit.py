@@ -100,7 +100,7 @@ class OneMethodOptions(SettingsOptions):
         int | None, typer.Option("--fit-images", min=2, help="Fit on that many database pictures only.")
     ] = None
     by_combination: Annotated[
-        bool, typer.Option("--by-combination", help="Bootstrap and test draw whole combinations of labels.")
+        bool, typer.Option("--by-combination", help="Intervals and tests count whole combinations of labels.")
     ] = False
 
 
