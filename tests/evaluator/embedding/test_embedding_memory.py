@@ -221,7 +221,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 def test_sixteen_large_pictures_take_the_memory_of_four(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _SCRIPT, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2]))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:3]))},
         capture_output=True,
         text=True,
         check=False,
