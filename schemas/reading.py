@@ -106,11 +106,11 @@ def is_path(name: str) -> bool:
 
 
 def refuse_missing(name: str, where: str, expected: str) -> None:
-    """Raise InputError where `name` can only be a path and nothing is there; where: the option."""
+    """Raise InputError where `name` can only be a path and nothing is there; where: the option with it."""
     if is_path(name) and not Path(name).expanduser().exists():
         raise InputError(
             "no such file or folder",
-            where=f"{where} {name}",
+            where=where,
             expected=expected,
             found=None if Path(name).is_absolute() else f"nothing of that name in {Path.cwd()}",
         )

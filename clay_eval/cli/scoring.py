@@ -68,7 +68,9 @@ QueryShare = Annotated[
     float, typer.Option("--query-share", help="Share of the pictures (or combinations) that are queries.")
 ]
 TiesOption = Annotated[Ties, typer.Option("--ties", help="What equal scores count.")]
-Draws = Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws, of reports whose intervals are percentiles.")]
+Draws = Annotated[
+    int, typer.Option("--draws", min=1, help="Bootstrap draws, of reports whose intervals are percentiles.")
+]
 TextFiles = Annotated[
     list[Path] | None,
     typer.Option("--texts", help="Condition texts (JSON) of an entity; may be repeated."),

@@ -61,7 +61,7 @@ def find_pipeline(model: str, revision: str | None = None, trust_remote_code: bo
         if revision is not None:
             raise InputError("a folder has no revisions", where="--revision", found=revision)
         return Source(folder, folder.resolve().name, None)
-    refuse_missing(model, "--model", f"a folder with {INDEX}, or a name on the Hugging Face Hub")
+    refuse_missing(model, f"--model {model}", f"a folder with {INDEX}, or a name on the Hugging Face Hub")
     if not _HUB_NAME.fullmatch(model):
         raise InputError(
             "there is no such model",

@@ -12,12 +12,23 @@ import pytest
 
 from clay_eval.evaluator.pictures.benchmarks.catalogue import BENCHMARKS
 from clay_eval.evaluator.pictures.benchmarks.class_names import FLOWERS
-from clay_eval.evaluator.pictures.benchmarks.clevr4 import VALUES
 from clay_eval.evaluator.pictures.benchmarks.ppmi import INSTRUMENTS
 from clay_eval.evaluator.pictures.benchmarks.stanford40 import ACTIONS
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText, shipped_texts
 
+VALUES = {
+    "shape": (
+        *("cube", "sphere", "monkey", "cone", "torus", "star", "teapot", "diamond", "gear", "cylinder"),
+    ),
+    "color": ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow", "pink", "orange"),
+    "texture": (
+        *("rubber", "metal", "checkered", "emojis", "wave", "brick", "star", "circles", "zigzag"),
+        "chessboard",
+    ),
+    "count": tuple(str(number) for number in range(1, 11)),
+}
+"""Of Clevr-4, as its annotations spell them."""
 ROOT = Path(__file__).resolve().parents[2]
 WORDINGS = json.loads((ROOT / "data" / "training" / "benchmark_wordings.json").read_text("utf-8"))
 CONDITIONS = [(entity, condition) for entity, parts in WORDINGS.items() for condition in parts]

@@ -147,7 +147,7 @@ def test_json_with_too_many_values_is_not_parsed(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_name_that_can_only_be_a_path_says_that_nothing_is_there(name: str) -> None:
     with pytest.raises(InputError, match="no such file or folder") as caught:
-        refuse_missing(name, "--encoder", "a folder")
+        refuse_missing(name, f"--encoder {name}", "a folder")
     assert name in str(caught.value)
 
 

@@ -56,7 +56,7 @@ def parse_name(name: str) -> EncoderName:
         return EncoderName("hub", name, None, name, "hub")
     if name.startswith(TRANSFORMERS):
         return _of_transformers(name.removeprefix(TRANSFORMERS))
-    refuse_missing(name.removeprefix("local-dir:"), "--encoder", _FORMS)
+    refuse_missing(name.removeprefix("local-dir:"), f"--encoder {name}", _FORMS)
     if name.startswith("local-dir:") or (name and Path(name).is_dir()):
         return _folder(Path(name.removeprefix("local-dir:")))
     if is_path(name):
@@ -146,7 +146,7 @@ def _of_transformers(name: str) -> EncoderName:
         raise InputError(
             "unknown encoder", where="--encoder", expected=_FORMS, found=repr(TRANSFORMERS + name)
         )
-    refuse_missing(base, "--encoder", "transformers:FOLDER_OR_NAME[@REVISION]")
+    refuse_missing(base, f"--encoder {base}", "transformers:FOLDER_OR_NAME[@REVISION]")
     folder = Path(base).expanduser()
     if folder.is_dir():
         if (folder / CONFIG).is_file() and not (folder / "config.json").is_file():

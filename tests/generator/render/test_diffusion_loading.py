@@ -110,7 +110,7 @@ def lost_vocabulary(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (no_folder, "no such model"),
+        (no_folder, "no such file or folder"),
         (no_index, "not a diffusers pipeline"),
         (damaged_index, "not a diffusers pipeline"),
         (index_without_class, "names no pipeline class"),
