@@ -165,10 +165,5 @@ def _result(result: Result | Mapping[str, Any]) -> dict[str, Any]:
         return result.row()
     if not isinstance(result, Mapping):
         raise TypeError(f"a result is a dataclass Result or a mapping, not {type(result).__name__}")
-    defaults = {field.name: field.default for field in dataclasses.fields(Result)}
-    given = {
-        name: result.get(name, value) for name, value in defaults.items() if name in result or value is None
-    }
-    if lacking := [name for name in defaults if name not in given]:
-        raise InputError("a result lacks fields", where="results", expected=list(defaults), found=lacking)
-    return Result(**given).row()
+    names = {field.name for field in dataclasses.fields(Result)}
+    return Result(**{name: value for name, value in result.items() if name in names}).row()
