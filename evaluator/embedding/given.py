@@ -258,12 +258,15 @@ def needed_texts(*groups: Iterable[str]) -> list[str]:
 def write_needed_texts(path: Path, texts: Sequence[str]) -> None:
     """Write texts to encode elsewhere, one a line, as the .keys.txt of a .npy file wants them.
 
-    Raises InputError for a text that holds a line break: it cannot stand in such a file.
+    Raises InputError for a text that would not come back from such a file: one with a line break, with a
+    zero character (the sign of UTF-16) or with a byte order mark before it.
     """
-    broken = [text for text in texts if "\n" in text or "\r" in text]
+    broken = [text for text in texts if set(text) & {"\n", "\r", "\0"} or text.startswith("\ufeff")]
     if broken:
         raise InputError(
-            "a text with a line break cannot be listed one a line", where=path, found=_some(broken)
+            "a text with a line break, a zero character or a byte order mark cannot be listed one a line",
+            where=path,
+            found=_some(broken),
         )
     write_text(path, "".join(f"{text}\n" for text in texts))
 

@@ -211,7 +211,9 @@ def test_the_identity_follows_numbers_and_keys(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@drawn(st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1)))
+@drawn(
+    st.lists(st.text(st.characters(exclude_characters="\n\r\0\ufeff", exclude_categories=["Cs"]), min_size=1))
+)
 def test_needed_texts_come_back_from_their_file(texts: list[str]) -> None:
     import tempfile
 
@@ -224,9 +226,11 @@ def test_needed_texts_come_back_from_their_file(texts: list[str]) -> None:
             assert given_files.read_keys(path) == tuple(needed)
 
 
-def test_a_text_with_a_line_break_is_not_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "\0", "ab\0", "\ufeffab"])
+def test_a_text_that_would_not_come_back_is_not_listed(text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="line break"):
-        write_needed_texts(tmp_path / "texts.txt", ["a\nb"])
+        write_needed_texts(tmp_path / "texts.txt", [text])
+    assert not (tmp_path / "texts.txt").exists()
 
 
 class Bomb:
