@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
@@ -13,32 +12,32 @@ from clay_eval.schemas.words import nfc
 _LONGEST_NAME = 300
 
 
-@dataclass(frozen=True, eq=False)
 class Collection:
     """N pictures.
 
     names: what each is called, a file's name or the key. labels: attribute -> N values, none for pictures that nobody has
     labelled. read: row -> its encoded picture; None for vectors without pictures. manifest: the fingerprint of the shards
-    they lie in, for decisions that a review applies; None where there is none.
+    they lie in, for decisions that a review applies; None where there is none. notes: what was left out, a sentence each.
     """
 
-    entity: str
-    keys: Sequence[str]
-    names: Sequence[str]
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    read: Callable[[int], bytes] | None = None
-    manifest: str | None = None
-    notes: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        folded = [nfc(name).casefold() for name in self.names]
-        object.__setattr__(self, "_folded", folded)
-        object.__setattr__(self, "_rows", {key: row for row, key in enumerate(self.keys)})
+    def __init__(
+        self,
+        entity: str,
+        keys: Sequence[str],
+        names: Sequence[str] | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
+        read: Callable[[int], bytes] | None = None,
+        manifest: str | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.entity, self.keys, self.names = entity, tuple(keys), tuple(names or keys)
+        self.labels, self.read, self.manifest, self.notes = dict(labels or {}), read, manifest, tuple(notes)
+        self._folded = [nfc(name).casefold() for name in self.names]
+        self._rows = {key: row for row, key in enumerate(self.keys)}
 
     def row(self, key: str) -> int | None:
         """The row of a key, None for one that there is not."""
-        rows: dict[str, int] = self._rows  # type: ignore[attr-defined]
-        return rows.get(key)
+        return self._rows.get(key)
 
     def require_row(self, row: object) -> int:
         """`row` as a number of a picture; raises InputError for any other."""
@@ -63,10 +62,9 @@ class Collection:
     def find(self, text: str, most: int) -> list[int]:
         """Rows of pictures whose names hold every word of `text`, whatever the case; those that begin with it first."""
         words = nfc(text).casefold().split()
-        folded: list[str] = self._folded  # type: ignore[attr-defined]
         first: list[int] = []
         later: list[int] = []
-        for row, name in enumerate(folded):
+        for row, name in enumerate(self._folded):
             if all(word in name for word in words):
                 (first if words and name.startswith(words[0]) else later).append(row)
                 if len(first) >= most:

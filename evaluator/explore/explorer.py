@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +29,27 @@ def no_words(entity: str, name: str) -> Worded:
     )
 
 
-@dataclass(frozen=True, eq=False)
 class Explorer:
     """workbenches: entity -> workbench.
 
     title: what the data are called; encoder: what made the vectors, in words. words: (entity, name) -> the texts of a
     condition of which only the name was typed. folder: where texts are kept, None where nothing is. private: paths that no
-    answer may name.
+    answer may name. template: makes texts of values.
     """
 
-    workbenches: Mapping[str, Workbench]
-    title: str
-    encoder: str
-    words: Callable[[str, str], Worded] = no_words
-    folder: Path | None = None
-    private: Sequence[str] = ()
-    template: str = TEMPLATE
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "thumbnails", Thumbnails())
+    def __init__(
+        self,
+        workbenches: Mapping[str, Workbench],
+        title: str,
+        encoder: str,
+        words: Callable[[str, str], Worded] = no_words,
+        folder: Path | None = None,
+        private: Sequence[str] = (),
+        template: str = TEMPLATE,
+    ) -> None:
+        self.workbenches, self.title, self.encoder, self.words = dict(workbenches), title, encoder, words
+        self.folder, self.private, self.template = folder, tuple(private), template
+        self._thumbnails = Thumbnails()
 
     def about(self) -> dict[str, Any]:
         """What the page needs to know first."""
@@ -71,12 +72,12 @@ class Explorer:
         row, read = collection.require_row(row), collection.read
         if read is None:
             raise InputError("these vectors came without pictures", where=collection.keys[row])
-        return self.thumbnails.get((entity, row), side, collection.keys[row], lambda: read(row))  # type: ignore[attr-defined, no-any-return]
+        return self._thumbnails.get((entity, row), side, collection.keys[row], lambda: read(row))
 
     def uploaded(self, entity: str, name: str, side: str) -> bytes:
         """A picture that was dropped in, as a JPEG."""
         bench = self.workbench(entity)
-        return self.thumbnails.get((entity, name), side, "the picture", lambda: bench.uploaded(name))  # type: ignore[attr-defined, no-any-return]
+        return self._thumbnails.get((entity, name), side, "the picture", lambda: bench.uploaded(name))
 
     def word(self, entity: str, name: str, values: Sequence[str], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Add a condition to an entity: from texts as edited, from values, or from its name alone.

@@ -33,6 +33,7 @@ from clay_eval.schemas.validate import parse_json
 
 from .explorer import Explorer
 from .guards import Guard, TooLargeError, bounded_body
+from .missing import MissingTextsError
 from .page import page, security_headers
 from .thumbnails import SIDES
 from .workbench import Question
@@ -189,7 +190,7 @@ class _Routes:
         record = await run_in_threadpool(self._explorer.selection_decisions, entity, rows, reason)
         return _file(json.dumps(record, indent=2) + "\n", "application/json", "decisions.json")
 
-    def _error(self, error: ClayEvalError) -> dict[str, str]:
+    def _error(self, error: ClayEvalError) -> dict[str, Any]:
         parts = {
             "what": error.what,
             "where": error.where,
@@ -197,7 +198,8 @@ class _Routes:
             "found": error.found,
             "hint": error.hint,
         }
-        return {name: self._without_paths(text) for name, text in parts.items() if text}
+        told: dict[str, Any] = {name: self._without_paths(text) for name, text in parts.items() if text}
+        return {**told, "texts": error.texts} if isinstance(error, MissingTextsError) else told
 
     def _without_paths(self, text: str) -> str:
         for path in self._explorer.private:

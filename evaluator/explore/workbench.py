@@ -97,10 +97,15 @@ class Workbench:
         base = ConditionalIndex(features, collection.keys, method=first, extras=self._extras)
         self._indexes = {first: base}
         self._base = base
+        self._notes: list[str] = []
         self.conditions: dict[str, Worded] = {}
         self._posteriors: dict[str, LabelPosterior] = {}
         self._colours: dict[str, tuple[list[str], npt.NDArray[np.uint16]]] = {}
         self._uploads: OrderedDict[str, tuple[FloatArray, bytes]] = OrderedDict()
+
+    def note(self, note: str) -> None:
+        """Have the page say something beside the collection's own notes."""
+        self._notes.append(note)
 
     def about(self) -> dict[str, Any]:
         """What the page says and offers before anything is asked."""
@@ -110,7 +115,7 @@ class Workbench:
                 "pictures": len(self.collection.keys),
                 "shown": self.collection.read is not None,
                 "decisions": self.collection.manifest is not None,
-                "notes": [visible(note) for note in self.collection.notes],
+                "notes": [visible(note) for note in (*self.collection.notes, *self._notes)],
                 "methods": list(self.methods),
                 "labels": list(self.collection.labels),
                 "conditions": [self._condition(name) for name in self.conditions],

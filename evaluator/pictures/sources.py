@@ -95,7 +95,7 @@ def pictures(source: ImageSource, entity: str, keys: Collection[str]) -> dict[st
 class ClayShards:
     """A shards folder made by clay-eval. Every tar's size and sha256 must be those in its manifest.
 
-    Labels are read from the JSON in the tars. Raises IntegrityError for anything that is not as the manifest says.
+    Labels are read from the JSON in the tars; `manifest` is the manifest's fingerprint. Raises IntegrityError for anything that is not as the manifest says.
     """
 
     def __init__(self, folder: Path, entity: str | None = None) -> None:
@@ -104,7 +104,8 @@ class ClayShards:
         self._files: dict[str, Path] = {}
         self._units: list[Unit] = []
         self.entities: Mapping[str, Labels] = {}
-        self.fingerprint: str = manifest["fingerprint"]
+        self.manifest: str = manifest["fingerprint"]
+        self.fingerprint: str = self.manifest
         self.renderer: str = ": ".join(
             str(manifest["renderer"][k]) for k in ("type", "model") if k in manifest["renderer"]
         )

@@ -35,9 +35,10 @@ function showAnswers(found) {
     const others = number ? first : second;
     showList(lists[number], one, others);
     lists[number].setAttribute("aria-label", `Neighbours by ${methodName(one.method)}`);
-    $(`note-${number}`).textContent = number ? `${common} of ${one.rows.length} in both` : `${found.ms} ms`;
+    $(`note-${number}`).textContent = `◆ ${one.rows.length - common} only here`;
   });
   $("asked").replaceChildren(...questionWords());
+  $("took").textContent = `${found.ms} ms`;
   document.body.dataset.ms = found.ms;
   document.body.dataset.answers = String(Number(document.body.dataset.answers ?? 0) + 1);
   const best = found.methods[0].rows[0];

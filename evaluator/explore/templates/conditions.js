@@ -2,8 +2,9 @@
 
 const wordsOf = (weight) => {
   if (!weight) return "off";
-  return weight > 0 ? weightText(weight) : `regardless, ${percent(-weight)}`;
+  return weight > 0 ? weightText(weight) : `regardless ${percent(-weight)}`;
 };
+const NO_COLOUR = "none";
 const spoken = (name) => name.replaceAll("_", " ");
 
 /* The sliders of all conditions, made anew when conditions come or go. */
@@ -14,10 +15,10 @@ function showConditions() {
   $("ends").hidden = $("reset").hidden = known.length === 0;
   $("download").hidden = known.length === 0;
   $("keep").hidden = known.length === 0 || !about.keeps;
-  const options = [["", "none"], ...known.map(({ name }) => [`values:${name}`, `${spoken(name)}, by its texts`])];
+  const options = [[NO_COLOUR, "none"], ...known.map(({ name }) => [`values:${name}`, `${spoken(name)}, by its texts`])];
   const labels = entityFacts().labels.map((name) => [`label:${name}`, `${spoken(name)}, as labelled`]);
   $("colour").replaceChildren(...[...options, ...labels].map(([value, textContent]) => make("option", { value, textContent })));
-  if (![...$("colour").options].some((option) => option.value === state.colour)) state.colour = options[1]?.[0] ?? "";
+  if (![...$("colour").options].some((option) => option.value === state.colour)) state.colour = options[1]?.[0] ?? NO_COLOUR;
   $("colour").value = state.colour;
 }
 
@@ -26,7 +27,7 @@ function conditionRow({ name, values, texts, origin }, place) {
   const slider = make("input", { type: "range", id, min: -1, max: 1, step: WEIGHT_STEP });
   slider.dataset.condition = name;
   const output = make("output", { htmlFor: id });
-  const button = make("button", { type: "button", textContent: "texts", title: `${texts} texts, ${origin}: ${values.slice(0, 30).join(", ")}` });
+  const button = make("button", { type: "button", className: "edit", textContent: "✎", title: `${texts} texts, ${origin}: ${values.slice(0, 30).join(", ")}` });
   button.setAttribute("aria-label", `texts of ${spoken(name)}`);
   button.addEventListener("click", () => told(() => editTexts(name)));
   const line = make("div", { className: "line" }, make("label", { htmlFor: id, textContent: spoken(name) }), output, button);

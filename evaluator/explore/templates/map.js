@@ -22,7 +22,7 @@ let mapNumber = 0;
 let moving = 0;
 
 const rowOf = (point) => (plane.rows ? plane.rows[point] : point);
-const scaleNow = () => canvas.clientWidth * 0.92 * view.zoom;
+const scaleNow = () => Math.min(canvas.clientWidth, canvas.clientHeight) * 0.94 * view.zoom;
 const toScreen = (x, y) => [(x - view.x) * scaleNow() + canvas.clientWidth / 2, (y - view.y) * scaleNow() + canvas.clientHeight / 2];
 const toPlane = (px, py) => [(px - canvas.clientWidth / 2) / scaleNow() + view.x, (py - canvas.clientHeight / 2) / scaleNow() + view.y];
 
@@ -422,15 +422,15 @@ function clearSelection() {
 
 function showSelection() {
   const count = selection.size;
-  $("selected").textContent = count ? `${count.toLocaleString("en")} ${count === 1 ? "picture" : "pictures"}` : "none";
+  $("selection").hidden = !count;
+  $("selected").textContent = count.toLocaleString("en");
   const some = [...selection].slice(0, SHOWN_CHOSEN).map((row) => pictureOf(row, ""));
   $("chosen").replaceChildren(...some);
-  for (const button of ["csv", "clear"]) $(button).disabled = !count;
-  $("decide").disabled = !count || !entityFacts().decisions;
-  $("decide-note").textContent = entityFacts().decisions ? "" : "Decisions for a review are for shards made by clay-eval; keys can be exported always.";
+  $("decide").hidden = !entityFacts().decisions;
+  $("decide-note").textContent = entityFacts().decisions ? "" : "decisions of a review are for shards made by clay-eval";
   for (const tile of document.querySelectorAll(".tile")) tile.setAttribute("aria-selected", String(selection.has(Number(tile.dataset.row))));
+  if (String(count) !== document.body.dataset.selected) announce(`${count} selected`);
   document.body.dataset.selected = count;
-  announce(`${count} selected`);
   draw();
 }
 

@@ -55,7 +55,7 @@ function fillTile(tile, place, picture, similarity, query, only) {
   });
   chips.replaceChildren(...said);
   tile.classList.toggle("only", only);
-  tile.title = picture.name;
+  tile.title = only ? `${picture.name} (only this method finds it here)` : picture.name;
   tile.setAttribute("aria-label", tileWords(place, picture, similarity));
   tile.setAttribute("aria-selected", String(selection.has(picture.row)));
 }
