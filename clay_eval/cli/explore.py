@@ -43,11 +43,12 @@ class PageOptions:
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of 127.0.0.1; 0 is a free one.")
     ] = 0
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
-    ] = True
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = (
+        True
+    )
     view: Annotated[
-        str, typer.Option("--view", help="Begin with the view of this address, or what stands behind # in it.")
+        str,
+        typer.Option("--view", help="Begin with the view of this address, or what stands behind # in it."),
     ] = ""
 
 

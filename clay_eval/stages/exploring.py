@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import TEMPLATE
 
-from .folders import Progress, RunFolder, silent
+from .folders import Progress, silent
 from .inputs import Inputs
 
 if TYPE_CHECKING:
@@ -104,8 +104,12 @@ def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Imag
     from clay_eval.evaluator.pictures.tars import tars_in
     from clay_eval.evaluator.pictures.unlabelled import UnlabelledFolder
     from clay_eval.evaluator.pictures.vectors_only import VectorsOnly
+    from clay_eval.schemas.texts import load_texts
 
     data = inputs.data
+    ours = data is None and inputs.features is None or (data is not None and shards_folder(data) is not None)
+    if inputs.entity is None and len(inputs.texts) == 1 and not ours:
+        inputs.entity = load_texts(inputs.texts[0]).entity  # so that the texts are those of the data
     if inputs.features is not None and (options.labels is not None or data is None):
         from clay_eval.evaluator.embedding.given import read_given
 
@@ -114,7 +118,7 @@ def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Imag
         return said(VectorsOnly(keys, where, options.labels, inputs.entity, inputs.conditions))
     if options.labels is not None:
         raise InputError("labels of which vectors?", where="--labels", expected="--features FILE with it")
-    if data is None or not data.is_dir() or shards_folder(data) is not None:
+    if data is None or ours or not data.is_dir():
         return inputs.source
     labelled = tables_in(data) or tars_in(data) or (inputs.conditions and has_class_folders(data))
     if labelled and not options.no_labels:
@@ -230,8 +234,3 @@ def _private(inputs: Inputs) -> list[str]:
     parents = [p.parent for p in folders if p.is_file()]
     named = {str(p) for p in (*folders, *parents, Path.cwd(), Path.home()) if p != Path() and p != Path("/")}
     return sorted(named, key=len, reverse=True)
-
-
-def run_folder(place: Path) -> RunFolder:
-    """The folder in which vectors and texts are kept."""
-    return RunFolder(place)

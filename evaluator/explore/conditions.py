@@ -37,7 +37,9 @@ def of_values(entity: str, name: str, values: Sequence[str], template: str) -> W
     return checked(texts, name, "typed here")
 
 
-def of_texts(entity: str, name: str, items: Sequence[Mapping[str, Any]], origin: str = "edited here") -> Worded:
+def of_texts(
+    entity: str, name: str, items: Sequence[Mapping[str, Any]], origin: str = "edited here"
+) -> Worded:
     """Texts as they were written, each {text, value}. Raises InputError as `checked`."""
     record = {
         "schema": SCHEMA,

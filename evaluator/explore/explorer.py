@@ -63,7 +63,9 @@ class Explorer:
     def workbench(self, entity: str) -> Workbench:
         """The workbench of an entity; raises InputError for one that there is not."""
         if entity not in self.workbenches:
-            raise InputError("no such entity", where="entity", expected=list(self.workbenches), found=entity[:80])
+            raise InputError(
+                "no such entity", where="entity", expected=list(self.workbenches), found=entity[:80]
+            )
         return self.workbenches[entity]
 
     def picture(self, entity: str, row: int, side: str) -> bytes:
@@ -79,7 +81,9 @@ class Explorer:
         bench = self.workbench(entity)
         return self._thumbnails.get((entity, name), side, "the picture", lambda: bench.uploaded(name))
 
-    def word(self, entity: str, name: str, values: Sequence[str], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def word(
+        self, entity: str, name: str, values: Sequence[str], items: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
         """Add a condition to an entity: from texts as edited, from values, or from its name alone.
 
         Raises InputError for what cannot be a condition, and where its texts cannot be encoded.

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from clay_eval.schemas.pages import environment, only_script, policy, script_of, template
 
-_SCRIPTS = ("address.js", "server.js", "tiles.js", "answers.js", "map.js", "conditions.js", "query.js", "page.js")
+_SCRIPTS = (
+    "address.js",
+    "server.js",
+    "tiles.js",
+    "answers.js",
+    "map.js",
+    "conditions.js",
+    "query.js",
+    "page.js",
+)
 _RULES = ("connect-src 'self'", "img-src 'self' blob:", "base-uri 'none'", "form-action 'none'")
 
 

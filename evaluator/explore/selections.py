@@ -24,7 +24,9 @@ def keys_table(keys: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str
     return stream.getvalue()
 
 
-def decisions_record(keys: Sequence[str], manifest: str, reason: str, now: datetime | None = None) -> dict[str, Any]:
+def decisions_record(
+    keys: Sequence[str], manifest: str, reason: str, now: datetime | None = None
+) -> dict[str, Any]:
     """Decisions to remove the pictures `keys` of the shards with this manifest's fingerprint.
 
     reason: plain words on one line, "" for none. Raises InputError where there is no key, or the reason is none.

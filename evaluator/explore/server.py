@@ -1,17 +1,17 @@
 """The routes of the page: JSON and pictures behind the guard, every error told in words and without a path of the disk.
 
-    GET  /TOKEN/                            the page
-    GET  /TOKEN/api/about                   entities, conditions, methods
-    GET  /TOKEN/api/E/find                  pictures by name (text), key or row
-    GET  /TOKEN/api/E/picture/ROW/SIDE      a picture by its row, small or large
-    GET  /TOKEN/api/E/uploaded/NAME/SIDE    a picture that was dropped in
-    POST /TOKEN/api/E/upload                the bytes of a picture
-    POST /TOKEN/api/E/neighbours            who is near
-    POST /TOKEN/api/E/why                   the values of two pictures
-    POST /TOKEN/api/E/map                   where all lie
-    GET, POST, DELETE /TOKEN/api/E/conditions/NAME   texts: look, add, forget
-    GET, POST /TOKEN/api/E/texts            all texts as a file; keep them
-    POST /TOKEN/api/E/selection/FORMAT      keys (csv) or decisions (json)
+GET  /TOKEN/                            the page
+GET  /TOKEN/api/about                   entities, conditions, methods
+GET  /TOKEN/api/E/find                  pictures by name (text), key or row
+GET  /TOKEN/api/E/picture/ROW/SIDE      a picture by its row, small or large
+GET  /TOKEN/api/E/uploaded/NAME/SIDE    a picture that was dropped in
+POST /TOKEN/api/E/upload                the bytes of a picture
+POST /TOKEN/api/E/neighbours            who is near
+POST /TOKEN/api/E/why                   the values of two pictures
+POST /TOKEN/api/E/map                   where all lie
+GET, POST, DELETE /TOKEN/api/E/conditions/NAME   texts: look, add, forget
+GET, POST /TOKEN/api/E/texts            all texts as a file; keep them
+POST /TOKEN/api/E/selection/FORMAT      keys (csv) or decisions (json)
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ def application(explorer: Explorer, token: str) -> ASGIApp:
             Route("/api/{entity}/neighbours", routes.told(routes.neighbours), methods=["POST"]),
             Route("/api/{entity}/why", routes.told(routes.why), methods=["POST"]),
             Route("/api/{entity}/map", routes.told(routes.plane), methods=["POST"]),
-            Route("/api/{entity}/conditions/{name}", routes.told(routes.condition), methods=["GET", "POST", "DELETE"]),
+            Route(
+                "/api/{entity}/conditions/{name}",
+                routes.told(routes.condition),
+                methods=["GET", "POST", "DELETE"],
+            ),
             Route("/api/{entity}/texts", routes.told(routes.texts), methods=["GET", "POST"]),
             Route("/api/{entity}/selection/{format}", routes.told(routes.selection), methods=["POST"]),
         ]
@@ -163,7 +167,9 @@ class _Routes:
         asked = await _json(request)
         values, items = asked.get("values") or [], asked.get("texts") or []
         if not _all(values, str) or not _all(items, dict):
-            raise InputError("not a condition", where="request", expected="values, or texts with their values")
+            raise InputError(
+                "not a condition", where="request", expected="values, or texts with their values"
+            )
         return JSONResponse(await run_in_threadpool(self._explorer.word, entity, name, values, items))
 
     async def texts(self, request: Request) -> Response:
@@ -172,7 +178,11 @@ class _Routes:
         if request.method == "POST":
             return JSONResponse({"kept": await run_in_threadpool(self._explorer.save, entity)})
         record = await run_in_threadpool(self._explorer.texts, entity)
-        return _file(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "application/json", f"texts-{entity}.json")
+        return _file(
+            json.dumps(record, indent=2, ensure_ascii=False) + "\n",
+            "application/json",
+            f"texts-{entity}.json",
+        )
 
     async def selection(self, request: Request) -> Response:
         """The selected pictures as a file."""
@@ -185,7 +195,9 @@ class _Routes:
             text = await run_in_threadpool(self._explorer.selection_table, entity, rows)
             return _file(text, "text/csv", f"selection-{entity}.csv")
         if kind != "decisions":
-            raise InputError("no such format", where="selection", expected="csv or decisions", found=kind[:80])
+            raise InputError(
+                "no such format", where="selection", expected="csv or decisions", found=kind[:80]
+            )
         reason = _text(asked, "reason")
         record = await run_in_threadpool(self._explorer.selection_decisions, entity, rows, reason)
         return _file(json.dumps(record, indent=2) + "\n", "application/json", "decisions.json")
@@ -233,7 +245,9 @@ def _question(asked: Mapping[str, Any]) -> Question:
 def _query(asked: Mapping[str, Any]) -> int | str:
     query = asked.get("query")
     if isinstance(query, bool) or not isinstance(query, int | str):
-        raise InputError("no query", where="query", expected="a row, or the name of a picture that was dropped in")
+        raise InputError(
+            "no query", where="query", expected="a row, or the name of a picture that was dropped in"
+        )
     return query
 
 

@@ -187,7 +187,9 @@ class Workbench:
         Raises InputError for what there is not, and for weights that a method does not take.
         """
         if isinstance(top, bool) or not 1 <= top <= MOST_NEIGHBOURS:
-            raise InputError("not a number of neighbours", where="top", expected=f"1 to {MOST_NEIGHBOURS}", found=top)
+            raise InputError(
+                "not a number of neighbours", where="top", expected=f"1 to {MOST_NEIGHBOURS}", found=top
+            )
         with self._lock:
             query = self._vector(question.query)
             own = question.query if isinstance(question.query, int) else None
@@ -229,7 +231,11 @@ class Workbench:
                         "condition": name,
                         "same": round(float(chances[0] @ chances[1]), 4),
                         "values": [
-                            [visible(values[i]), round(float(chances[0, i]), 4), round(float(chances[1, i]), 4)]
+                            [
+                                visible(values[i]),
+                                round(float(chances[0, i]), 4),
+                                round(float(chances[1, i]), 4),
+                            ]
                             for i in order
                         ],
                     }
@@ -278,7 +284,10 @@ class Workbench:
     def _index(self, spec: str) -> ConditionalIndex:
         if spec not in self.methods:
             raise InputError(
-                "no such method here", where="method", expected=f"one of {list(self.methods)}", found=repr(spec)[:80]
+                "no such method here",
+                where="method",
+                expected=f"one of {list(self.methods)}",
+                found=repr(spec)[:80],
             )
         if spec not in self._indexes:
             self._indexes[spec] = self._base.beside(spec)
@@ -337,4 +346,6 @@ def _coded(values: Sequence[str]) -> tuple[list[str], npt.NDArray[np.uint16]]:
     number = {value: min(place, COLOURS) for place, value in enumerate(names)}
     shown = [f"{visible(name)}" for name in names[:COLOURS]]
     others = len(names) - COLOURS
-    return [*shown, *([f"{others} others"] if others > 0 else [])], np.array([number[v] for v in values], np.uint16)
+    return [*shown, *([f"{others} others"] if others > 0 else [])], np.array(
+        [number[v] for v in values], np.uint16
+    )

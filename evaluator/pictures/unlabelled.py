@@ -60,7 +60,9 @@ class UnlabelledFolder(ImageFolder):
             said = some([f"{name} ({why})" for name, why in left_out.items()], length=200)
             notes.append(f"{count(len(left_out), 'picture')} that cannot be read, left out: {said}")
         if unread:
-            notes.append(f"{count(len(unread), 'picture')} of formats that are not read, left out: {some(unread)}")
+            notes.append(
+                f"{count(len(unread), 'picture')} of formats that are not read, left out: {some(unread)}"
+            )
         keys = unique_keys([str(PurePosixPath(name).with_suffix("")) for name in files], files)
         table = LabelTable({}, {}, tuple(keys), tuple(files))
         self._take(folder, entity, table, [hashes[name] for name in files], notes)

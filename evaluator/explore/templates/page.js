@@ -19,8 +19,11 @@ function showMethods() {
 
 function showAbout() {
   const { pictures: count, notes, shown } = entityFacts();
-  const words = [`${count.toLocaleString("en")} ${shown ? "pictures" : "vectors without pictures"}`, about.encoder, ...notes];
+  const words = [`${count.toLocaleString("en")} ${shown ? "pictures" : "vectors without pictures"}`, about.encoder];
   $("about").textContent = words.join(" · ");
+  $("notes").hidden = !notes.length;
+  $("notes").querySelector("summary").textContent = notes.length === 1 ? "1 note on the data" : `${notes.length} notes on the data`;
+  $("notes").querySelector("ul").replaceChildren(...notes.map((textContent) => make("li", { textContent })));
 }
 
 /* Take over what the address says; what it does not say stays as it begins. */
