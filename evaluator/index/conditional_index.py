@@ -244,7 +244,8 @@ class ConditionalIndex:
 
     def _cosines(self, query: FloatArray, removed: Weighted) -> FloatArray:
         """The cosines (N,) with a query (1, d) of what is left of both, 0 where nothing is."""
-        vector, lengths = unit_rows(query.astype(np.float64)), self._pictures.lengths
+        vector: FloatArray = unit_rows(query.astype(np.float64))
+        lengths = self._pictures.lengths
         if removed:
             subspaces, removal = self._removal(removed)
             left = removal.rows(vector)
