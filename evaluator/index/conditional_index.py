@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,25 +32,22 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..methods.clay import CLAY
-from ..methods.support.linear import LinearMethod
 from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method, prepare_methods
-from ..retrieval.spaces import Extras, TextFeatures, fit_texts, joined, mapped
-from ..vectors.arrays import FloatArray, as_features
+from ..retrieval.spaces import Extras, TextFeatures, fit_texts, joined
+from ..vectors.arrays import FloatArray, as_features, unit_rows
 from ..vectors.fusion import STACK, UNWEIGHTED, combiner, gives_chances
 from .conditions import Condition
 from .explaining import ValueChance, chances_of
 from .nearest import best_rows
-from .passes import mapped_rows
 from .pictures import Pictures
-from .removal import Removal, make_removal
+from .removal import Removal, Subspaces
+from .space import ConditionSpace, Fitted, map_pictures
 from .weighing import Weighted, Weights, parse_weights, require_known
 
 DEFAULT_METHOD = "clay(fusion=sum)"
-_LARGEST = 1 << 32
 _KEPT_SPACES = 8
 
-Fitted = FeatureMethod | LinearMethod
 Query = str | npt.ArrayLike
 
 
@@ -61,25 +58,6 @@ class Neighbour:
     key: str
     row: int
     similarity: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """A fitted method with the pictures' vectors (N, k), float32, whose products with a query's are similarities."""
-
-    fitted: Fitted
-    removal: Removal | None
-    vectors: FloatArray
-
-    def queries(self, features: FloatArray) -> FloatArray:
-        """The vectors (M, k) of queries (M, d)."""
-        rows = features if self.removal is None else self.removal.rows(features)
-        step = "transform_queries" if hasattr(self.fitted, "transform_queries") else "transform"
-        return mapped(self.fitted, step, rows).astype(np.float32, copy=False)
-
-    def scores(self, query: FloatArray) -> FloatArray:
-        """The similarities (N,) to one query (1, d)."""
-        return np.asarray(self.vectors @ self.queries(query)[0])
 
 
 class ConditionalIndex:
@@ -114,9 +92,10 @@ class ConditionalIndex:
         self._method = _checked_method(method)
         self._conditions: dict[str, Condition] = {}
         self._texts: dict[str, TextFeatures] = {}
-        self._spaces: dict[str, _Space] = {}
-        self._other_spaces: OrderedDict[tuple[Weighted, Weighted], _Space] = OrderedDict()
+        self._spaces: dict[str, ConditionSpace] = {}
+        self._other_spaces: OrderedDict[tuple[Weighted, Weighted], ConditionSpace] = OrderedDict()
         self._clay: dict[str, CLAY] = {}
+        self._subspaces: dict[tuple[str, ...], Subspaces] = {}
 
     def beside(self, method: str) -> ConditionalIndex:
         """Return an index of the same pictures and conditions by another method; what was read of them is shared."""
@@ -161,19 +140,23 @@ class ConditionalIndex:
         A condition of the same name is replaced. Raises InputError as `Condition.checked` and the method's `fit`, where the
         vectors would take more than 4 GiB, and IntegrityError where the pictures' vectors have changed meanwhile.
         """
-        self._pictures.require_unchanged()
         texts = condition.checked(self._pictures.width)
-        space = self._mapped(self._fit({condition.name: texts}), None)
-        self.remove(condition.name)
-        self._conditions[condition.name], self._texts[condition.name] = condition, texts
-        self._spaces[condition.name] = space
+        with self._pictures.lock:
+            self._pictures.require_unchanged()
+            space = map_pictures(self._pictures, self._fit({condition.name: texts}))
+            self.remove(condition.name)
+            self._conditions[condition.name], self._texts[condition.name] = condition, texts
+            self._spaces[condition.name] = space
         return self
 
     def remove(self, name: str) -> None:
         """Forget the condition `name`, if there is one."""
-        for kept in (self._conditions, self._texts, self._spaces, self._clay):
-            kept.pop(name, None)
-        self._other_spaces.clear()
+        with self._pictures.lock:
+            kept: dict[str, Any]
+            for kept in (self._conditions, self._texts, self._spaces, self._clay):
+                kept.pop(name, None)
+            self._other_spaces.clear()
+            self._subspaces.clear()
 
     def row(self, key: str) -> int:
         """Return the row of the picture `key`; an unknown one raises InputError."""
@@ -214,17 +197,17 @@ class ConditionalIndex:
 
     def similarities(self, query: Query, weights: Mapping[str, float] | None = None) -> FloatArray:
         """Return the similarity (N,), float32, of every picture to `query`, as `query` ranks them."""
-        self._pictures.require_unchanged()
         vector = self._query_vector(query)
         parsed = parse_weights(weights or {}, self._conditions)
-        removal = self._removal(parsed.removed)
-        if not parsed.counted:
-            return self._pictures.cosines(vector, removal, parsed.removed)
         self._require_weights_taken(parsed)
-        if len(parsed.counted) == 1 or self._method.fusion in (STACK, "qr"):
-            return self._space(parsed, removal).scores(vector)
-        spaces = [self._space(Weights((one,), parsed.removed), removal) for one in parsed.counted]
-        return self._fused(spaces, [weight for _, weight in parsed.counted], vector)
+        with self._pictures.lock:
+            self._pictures.require_unchanged()
+            if not parsed.counted:
+                return self._cosines(vector, parsed.removed)
+            if len(parsed.counted) == 1 or self._method.fusion in (STACK, "qr"):
+                return self._space(parsed).scores(vector)
+            spaces = [self._space(Weights((one,), parsed.removed)) for one in parsed.counted]
+            return self._fused(spaces, [weight for _, weight in parsed.counted], vector)
 
     def explain(self, query: Query, condition: str, top: int = 10) -> list[ValueChance]:
         """Return the values that the texts of `condition` name, with the chance that `query` shows each, highest first.
@@ -259,50 +242,45 @@ class ConditionalIndex:
         extras = Extras(self._extras.name, self._extras.generic, self._extras.logit_scale, dict(weights))
         return fit_texts(self._method, self._pictures.surveyed, texts, extras)
 
-    def _mapped(self, fitted: Fitted, removal: Removal | None) -> _Space:
-        linear = isinstance(fitted, LinearMethod) and type(fitted).transform is LinearMethod.transform
-        database = fitted if removal is None or not linear else _without(fitted, removal)
+    def _cosines(self, query: FloatArray, removed: Weighted) -> FloatArray:
+        """The cosines (N,) with a query (1, d) of what is left of both, 0 where nothing is."""
+        vector: FloatArray = unit_rows(query.astype(np.float64))
+        lengths = self._pictures.lengths
+        if removed:
+            subspaces, removal = self._removal(removed)
+            left = removal.rows(vector)
+            vector = removal.rows(left / max(float(np.linalg.norm(left)), np.finfo(np.float64).tiny))
+            lengths = subspaces.lengths(removal, lengths)
+        products = self._pictures.products(vector[0])
+        return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
 
-        def transform(block: FloatArray) -> FloatArray:
-            rows = block if removal is None or database is not fitted else removal.rows(block)
-            return mapped(database, "transform", rows)
-
-        features = self._pictures.features
-        width = transform(features[:1]).shape[1]
-        if 4 * len(self) * width > _LARGEST:
-            raise InputError(
-                "the pictures' vectors under this condition would not fit into memory",
-                where=self.method,
-                expected=f"at most {_LARGEST // (4 * len(self))} numbers a picture, for {len(self)} pictures",
-                found=width,
-                hint="a method that projects, such as clay, keeps 50 numbers at most, however many values there are",
-            )
-        return _Space(fitted, removal, mapped_rows(features, transform, threads=None if linear else 1))
-
-    def _space(self, weights: Weights, removal: Removal | None) -> _Space:
+    def _space(self, weights: Weights) -> ConditionSpace:
         """The space of these conditions together, made where it is not there yet."""
         if len(weights.counted) == 1:
-            (name,) = weights.names
-            if removal is None:
-                return self._spaces[name]
-            weights = Weights(((name, 1.0),), weights.removed)
+            weights = Weights(((weights.names[0], 1.0),), weights.removed)
+            if not weights.removed:
+                return self._spaces[weights.names[0]]
         place = (weights.counted, weights.removed)
-        if place in self._other_spaces:
-            self._other_spaces.move_to_end(place)
-            return self._other_spaces[place]
-        space = self._other_spaces[place] = self._mapped(self._fitted(weights), removal)
+        if place not in self._other_spaces:
+            self._other_spaces[place] = self._made(weights)
+        self._other_spaces.move_to_end(place)
         while len(self._other_spaces) > max(_KEPT_SPACES, len(self._conditions)):
             self._other_spaces.popitem(last=False)
-        return space
+        return self._other_spaces[place]
+
+    def _made(self, weights: Weights) -> ConditionSpace:
+        if weights.removed:
+            return self._space(Weights(weights.counted, ())).without(*self._removal(weights.removed))
+        return map_pictures(self._pictures, self._fitted(weights))
 
     def _fitted(self, weights: Weights) -> Fitted:
-        if len(weights.counted) == 1:
-            return self._spaces[weights.names[0]].fitted
         if self._method.fusion == "qr":
             return joined(self.method, [self._spaces[name].fitted for name in weights.names])
         return self._fit({name: self._texts[name] for name in weights.names}, weights.counted)
 
-    def _fused(self, spaces: Sequence[_Space], weights: Sequence[float], query: FloatArray) -> FloatArray:
+    def _fused(
+        self, spaces: Sequence[ConditionSpace], weights: Sequence[float], query: FloatArray
+    ) -> FloatArray:
         if self._method.fusion == "sum":
             total = np.zeros(len(self), np.float32)
             for space, weight in zip(spaces, weights, strict=True):
@@ -326,11 +304,14 @@ class ConditionalIndex:
                 hint="use fusion=sum or fusion=product",
             )
 
-    def _removal(self, removed: Weighted) -> Removal | None:
-        if not removed:
-            return None
-        projections = [self._subspace(name).projection_ for name, _ in removed]
-        return make_removal(projections, [share for _, share in removed])
+    def _removal(self, removed: Weighted) -> tuple[Subspaces, Removal]:
+        """The subspaces of some conditions, of the last set that was asked for as they were kept, and what removes them."""
+        names = tuple(name for name, _ in removed)
+        if names not in self._subspaces:
+            projections = [self._subspace(name).projection_ for name in names]
+            self._subspaces = {names: Subspaces(self._pictures.features, projections)}
+        subspaces = self._subspaces[names]
+        return subspaces, subspaces.removal([share for _, share in removed])
 
     def _subspace(self, name: str) -> CLAY:
         """CLAY of a condition, whose subspace is what its removal takes out, whatever the index's method is."""
@@ -340,15 +321,6 @@ class ConditionalIndex:
         if name not in self._clay:
             self._clay[name] = CLAY().fit(self._pictures.surveyed, self._texts[name].features)
         return self._clay[name]
-
-
-def _without(fitted: Fitted, removal: Removal) -> Fitted:
-    """A method that maps v as `fitted` maps R v, where that is one product; else `fitted` itself."""
-    if not isinstance(fitted, LinearMethod) or fitted.projection_ is None or fitted.shift_ is not None:
-        return fitted
-    without = LinearMethod()
-    without.projection_ = removal.columns(fitted.projection_)
-    return without
 
 
 def _checked_method(spec: str) -> Method:

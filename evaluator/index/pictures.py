@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,18 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.words import did_you_mean, nearest
 
-from ..vectors.arrays import FloatArray, Surveyed, survey, unit_rows
+from ..vectors.arrays import Float64Array, FloatArray, Surveyed, survey
 from .passes import over_blocks
-from .removal import Removal
-from .weighing import Weighted
 
-_SAMPLED = 256
-_KEPT_LENGTHS = 8
+_SAMPLED = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """surveyed: (N, d), see `survey`; keys: N names; labels: attribute -> N values."""
+    """surveyed: (N, d), see `survey`; keys: N names; labels: attribute -> N values.
+
+    lock: held by whoever reads all of them, since that sets how many threads BLAS may use.
+    """
 
     surveyed: Surveyed
     keys: tuple[str, ...]
@@ -34,7 +34,7 @@ class Pictures:
     _rows: Mapping[str, int]
     _file: Path | None
     _state: tuple[str, ...]
-    _lengths: OrderedDict[Weighted, FloatArray] = field(default_factory=OrderedDict)
+    lock: RLock = field(default_factory=RLock)
 
     @classmethod
     def read(
@@ -101,40 +101,27 @@ class Pictures:
                 hint="make the index anew",
             )
 
-    def cosines(self, query: FloatArray, removal: Removal | None, removed: Weighted) -> FloatArray:
-        """The cosines (N,) of all pictures with one query (1, d), float32, after `removal` from both."""
-        vector: FloatArray = unit_rows(query.astype(np.float64))
-        if removal is not None:
-            vector = removal.rows(unit_rows(removal.rows(vector)))
-        scores = np.empty(len(self.keys), np.float32)
-        column = vector[0].astype(self.features.dtype)
-
-        def work(block: FloatArray, place: slice) -> None:
-            scores[place] = block @ column
-
-        over_blocks(self.features, work)
-        scores /= self._length(removal, removed)
-        return scores
-
-    def _length(self, removal: Removal | None, removed: Weighted) -> FloatArray:
-        """|R v| (N,), infinite where nothing is left."""
-        if removed in self._lengths:
-            self._lengths.move_to_end(removed)
-            return self._lengths[removed]
+    @cached_property
+    def lengths(self) -> FloatArray:
+        """|v| (N,), float32."""
         lengths = np.empty(len(self.keys), np.float32)
 
         def work(block: FloatArray, place: slice) -> None:
-            squares = np.vecdot(block, block)
-            if removal is not None:
-                squares = removal.squared_lengths(block, squares)
-            lengths[place] = np.sqrt(squares)
+            lengths[place] = np.sqrt(np.vecdot(block, block))
 
         over_blocks(self.features, work)
-        lengths[lengths == 0] = np.inf
-        self._lengths[removed] = lengths
-        while len(self._lengths) > _KEPT_LENGTHS:
-            self._lengths.popitem(last=False)
         return lengths
+
+    def products(self, vector: Float64Array) -> FloatArray:
+        """The inner products (N,), float32, of all pictures with a vector (d,)."""
+        found = np.empty(len(self.keys), np.float32)
+        column = vector.astype(self.features.dtype)
+
+        def work(block: FloatArray, place: slice) -> None:
+            found[place] = block @ column
+
+        over_blocks(self.features, work)
+        return found
 
 
 def _state(features: Surveyed, file: Path | None) -> tuple[str, ...]:
