@@ -25,8 +25,9 @@ from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
 from ..retrieval.vectors import FeatureSource, extras
 from ..trec.writing import safe_name, score_blocks, write_run
 from ..vectors.arrays import unit_rows
+from .comparable import protocol_record
 from .embeddings import write_embeddings
-from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE, protocol_record
+from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE
 from .scoring import score_parts
 
 _PACKAGES = ("numpy", "torch", "open_clip_torch", "transformers")

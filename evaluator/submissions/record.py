@@ -18,7 +18,8 @@ from ..pictures.sources import ImageSource
 from ..retrieval.splits import combination_codes
 from ..statistics.scoreboard import PERCENTILE, Pooled, number, pooled
 from ..vectors.json_values import plain
-from .layout import METHOD, SCORE, Record, protocol_fingerprint, protocol_record, read_method, settings_of
+from .comparable import protocol_fingerprint, protocol_record, settings_of
+from .layout import METHOD, SCORE, Record, read_method
 from .means import interval_of, mean_of, rows_of
 from .scoring import Scored, identity, score_parts
 

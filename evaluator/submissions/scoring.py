@@ -25,6 +25,7 @@ from ..scoring.chance import retrieval_chance
 from ..statistics.scoreboard import results_of
 from ..vectors.arrays import unit_rows
 from . import embeddings, runs
+from .comparable import settings_of
 from .layout import (
     EMBEDDINGS,
     METHOD,
@@ -33,7 +34,6 @@ from .layout import (
     open_part,
     ordered,
     parts_of,
-    settings_of,
     shown,
 )
 

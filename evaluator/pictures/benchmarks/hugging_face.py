@@ -28,8 +28,8 @@ from ..label_tables import label_table
 from ..names import entity_name
 from ..notes import identical_pictures
 from ..sources import UNIT_IMAGES, Labels, Unit
+from .naming import HUGGING_FACE
 
-NAME = "hugging-face"
 LAYOUT = ("*.parquet or data/*.parquet", "or what save_to_disk writes: data-*.arrow, dataset_dict.json")
 MAX_BATCH_BYTES = 2 << 30
 _ROWS = 64
@@ -56,7 +56,7 @@ class HuggingFaceSource:
     """
 
     kind = "benchmark"
-    benchmark = NAME
+    benchmark = HUGGING_FACE
     unlisted = 0
 
     def __init__(
