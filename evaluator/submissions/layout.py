@@ -34,8 +34,8 @@ from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import SEAL, file_sha256, is_sealed
 from clay_eval.schemas.validate import check, parse_json, read_text
 
+from ..pictures.labelled import Labelled
 from ..retrieval.condition_sets import Conditions
-from ..retrieval.tasks import Labelled
 
 METHOD = "method.json"
 SCORE = "score.json"

@@ -14,7 +14,7 @@ from clay_eval.schemas.fingerprint import sealed_text
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check, parse_json, read_sealed
 
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..retrieval.splits import combination_codes
 from ..statistics.scoreboard import PERCENTILE, Pooled, number, pooled
 from ..vectors.json_values import plain

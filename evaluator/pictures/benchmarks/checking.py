@@ -9,7 +9,7 @@ from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.texts import shipped_texts
 
-from ..sources import ImageSource
+from ..labelled import ImageSource
 from .benchmark import NOT_DOWNLOADED
 from .catalogue import ASK, BENCHMARKS, PAPER_SETS, data_names
 from .hugging_face import LAYOUT

@@ -9,8 +9,8 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.manifest import MANIFEST
 
 from ..folders import open_folder
+from ..labelled import ImageSource
 from ..notes import said
-from ..sources import ImageSource
 from .benchmark import Benchmark, Listing
 from .catalogue import BENCHMARKS, PAPER_SETS, data_names
 from .hugging_face import HuggingFaceSource
