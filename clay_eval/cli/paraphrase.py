@@ -88,7 +88,7 @@ def paraphrase(
         "paraphrase",
         settings.record(methods),
         lambda found, advance: paraphrase_findings(
-            *find_spreads(found, methods, settings, advance), settings.measure
+            *find_spreads(found, methods, settings, advance), settings
         ),
         template=texts.template,
         replace=replace,

@@ -114,7 +114,7 @@ def find_clusterings(
     settings: ClusterSettings,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Clusterings:
-    """Cluster all studies under all conditions by all methods; progress: called with 1 for every method and set of conditions.
+    """Cluster all studies under all conditions by all methods; progress: called with 1 for each method and conditions.
 
     Conditions that all images share, and such that no two share, are left out and noted; so are methods without features.
 

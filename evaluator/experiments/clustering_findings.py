@@ -227,7 +227,9 @@ def _draw_dots(
     looks = styles(methods)
     panels = figure.subplots(1, 2, sharey=True)
     step = 0.76 / max(len(methods), 1)
-    for axes, score, title in zip(panels, ("acc", "nmi"), ("ACC", "NMI"), strict=True):
+    for axes, score, title in zip(
+        panels, ("acc", "nmi"), ("ACC (line: by lot; dotted: one cluster)", "NMI (line: by lot)"), strict=True
+    ):
         for row, name in enumerate(names):
             whole = [one for (_, conditions, _), found in here.items() if conditions == name for one in found]
             chance = spread([getattr(one, _CHANCE[score]) for one in whole])[0]
@@ -281,8 +283,8 @@ def _confusions(found: Clusterings) -> list[Drawing]:
             Drawing(
                 f"confusion-{number}",
                 f"{entity}: which values lie in which clusters, by {name}",
-                f"A heat map a method: row, a value of {name}; column, the cluster matched with that value; each cell the share "
-                "of the value's images. " + " ".join(_said(one) for one in shown),
+                f"A heat map a method: row, a value of {name}; column, the cluster matched with that value; each cell the "
+                "share of the value's images. " + " ".join(_said(one) for one in shown),
                 partial(_draw_confusions, shown=shown),
                 (width * len(shown), 1.2 + max(1.6, 0.3 * len(best.values))),
             )

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..report.findings import Cell, Column, Drawing, Findings, Form, Table
 from ..scoring.measures import measure_title
-from .paraphrase import ALL_TEXTS, EACH, SHARE, Draw
+from .paraphrase import ALL_TEXTS, EACH, SHARE, Draw, ParaphraseSettings
 from .plots import percent_axis, short
 from .study import spread
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIDENCE = 0.95
-_WORDS = {EACH: "of each value", SHARE: "of all"}
+_WORDS = {EACH: "so many of each value", SHARE: "a share of all"}
 _COLORS = {EACH: "#0072B2", SHARE: "#D55E00"}
 Key = tuple[str, str, str, str]
 
@@ -27,10 +27,10 @@ Key = tuple[str, str, str, str]
 def caption(measure: str) -> str:
     """What the experiment did, in words."""
     return (
-        f"Each draw keeps some of a condition's texts and scores {measure_title(measure)} with those alone, on the same splits: "
-        "so many texts of each value, or a share of all. Spread: the standard deviation between draws, with a 95 % interval "
-        "(chi-square, which takes draws as normal); low and high: the middle 95 % of the draws. Beside them the score with all "
-        "texts. Only texts that were given are drawn: another author's may differ more."
+        f"{measure_title(measure)} with some of a condition's texts, drawn anew on the same splits: so many texts of each "
+        "value, or a share of all. Spread: the standard deviation between draws, with a 95 % interval (chi-square, which takes "
+        "draws as normal); low and high: the middle 95 % of the draws. Beside them the score with all texts. Only texts that "
+        "were given are drawn: another author's may differ more."
     )
 
 
@@ -38,12 +38,11 @@ def caption(measure: str) -> str:
 class Spread:
     """Scores of a method on a condition over the draws of one way: `values` (draws,), each a mean over splits.
 
-    all_texts: with all texts; kept, texts: how many texts a draw keeps, and how many there are.
+    draw: what a draw keeps, in words; all_texts: the score with all texts.
     """
 
     key: Key
-    kept: int
-    texts: int
+    draw: str
     values: tuple[float, ...]
     all_texts: float
     chance: float
@@ -71,9 +70,11 @@ class Spread:
         return float(low), float(high)
 
 
-def paraphrase_findings(found: Sequence[Draw], notes: Sequence[str], measure: str) -> Findings:
+def paraphrase_findings(
+    found: Sequence[Draw], notes: Sequence[str], settings: ParaphraseSettings
+) -> Findings:
     """A row a method, condition and way of drawing; a strip of all draws a condition; warnings."""
-    spreads = spreads_of(found)
+    measure, spreads = settings.measure, spreads_of(found, settings)
     rows = tuple(_row(one) for one in spreads)
     columns = (
         Column("entity", "entity"),
@@ -103,7 +104,7 @@ def paraphrase_findings(found: Sequence[Draw], notes: Sequence[str], measure: st
     )
 
 
-def spreads_of(found: Sequence[Draw]) -> list[Spread]:
+def spreads_of(found: Sequence[Draw], settings: ParaphraseSettings) -> list[Spread]:
     """The draws of each method, condition and way together, seeds averaged; scores that are NaN are left out."""
     whole: dict[tuple[str, str, str], list[float]] = {}
     groups: dict[Key, dict[int, list[Draw]]] = {}
@@ -121,9 +122,7 @@ def spreads_of(found: Sequence[Draw]) -> list[Spread]:
         if len(values) > 1:
             first = next(iter(groups[key].values()))
             chance = spread([one.chance for one in first])[0]
-            spreads.append(
-                Spread(key, first[0].kept, first[0].texts, values, spread(whole[key[:3]])[0], chance)
-            )
+            spreads.append(Spread(key, _words(first[0], settings), values, spread(whole[key[:3]])[0], chance))
     return spreads
 
 
@@ -133,7 +132,7 @@ def _row(one: Spread) -> tuple[Cell, ...]:
         entity,
         condition,
         method,
-        _draw_words(one),
+        one.draw,
         float(np.mean(one.values)),
         one.sd,
         *one.sd_interval,
@@ -146,9 +145,10 @@ def _row(one: Spread) -> tuple[Cell, ...]:
     )
 
 
-def _draw_words(one: Spread) -> str:
-    kind = " a value" if one.key[3] == EACH else ""
-    return f"{one.kept} of {one.texts}{',' if kind else ''}{' some' if kind else ''}{kind}"
+def _words(one: Draw, settings: ParaphraseSettings) -> str:
+    """What a draw keeps."""
+    kept = f"{one.kept} of {one.texts}"
+    return f"{settings.per_value} a value: {kept}" if one.way == EACH else kept
 
 
 def _numbers(found: Sequence[Draw]) -> Table:
@@ -168,7 +168,7 @@ def _strips(spreads: Sequence[Spread], measure: str) -> list[Drawing]:
             f"{entity}: {condition}, {measure_title(measure)} over draws of texts",
             "A row a method and way of drawing texts, a dot a draw, a stroke for all texts. "
             + " ".join(
-                f"{one.key[2]}, {_draw_words(one)}: {100 * min(one.values):.0f} to {100 * max(one.values):.0f} %, "
+                f"{one.key[2]}, {one.draw}: {100 * min(one.values):.0f} to {100 * max(one.values):.0f} %, "
                 f"all texts {100 * one.all_texts:.0f} %."
                 for one in own
             ),
@@ -191,13 +191,13 @@ def _draw_strip(figure: Figure, own: Sequence[Spread], measure: str) -> None:
             color=_COLORS[way],
             alpha=0.45,
             markersize=4,
-            label=None if way in seen else f"texts {_WORDS[way]}",
+            label=None if way in seen else _WORDS[way],
         )
         label = None if seen else "all texts"
         axes.plot([one.all_texts] * 2, [row - 0.35, row + 0.35], color="black", linewidth=1.6, label=label)
         seen.add(way)
     axes.axvline(own[0].chance, color="#7A7A7A", linestyle=":", linewidth=1)
-    axes.set_yticks(range(len(own)), [f"{short(one.key[2], 22)}, {_draw_words(one)}" for one in own])
+    axes.set_yticks(range(len(own)), [f"{short(one.key[2], 22)}, {one.draw}" for one in own])
     axes.set_ylim(len(own) - 0.5, -0.5)
     percent_axis(axes, f"{measure_title(measure)}; dotted: chance", axis="x")
     figure.legend(loc="outside upper left", ncols=3, fontsize=8)
