@@ -28,9 +28,9 @@ def caption(measure: str) -> str:
     """What the experiment did, in words."""
     return (
         f"{measure_title(measure)} with some of a condition's texts, drawn anew on the same splits: so many texts of each "
-        "value, or a share of all. Spread: the standard deviation between draws, with a 95 % interval (chi-square, which takes "
-        "draws as normal); low and high: the middle 95 % of the draws. Beside them the score with all texts. Only texts that "
-        "were given are drawn: another author's may differ more."
+        "value, or a share of all. Spread: the standard deviation between draws, with a 95 % interval (chi-square, which "
+        "takes draws as normal); low and high: the middle 95 % of the draws. Beside them the score with all texts. Only "
+        "given texts are drawn: another author's may differ more."
     )
 
 

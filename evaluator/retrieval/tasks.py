@@ -88,6 +88,19 @@ class Labelled:
             for name, values in self.labels.items()
         }
 
+    @cached_property
+    def nested_codes(self) -> Mapping[str, Codes]:
+        """As `codes`, but equal only where the values of the attribute's ancestors are equal as well."""
+        return {
+            name: relevance_codes(self, [name, *above]) if (above := self.ancestors(name)) else codes
+            for name, codes in self.codes.items()
+        }
+
+    @cached_property
+    def combinations(self) -> Codes:
+        """Integers (N,) that are equal for two images exactly where all their labels are."""
+        return relevance_codes(self, list(self.labels))
+
 
 @dataclass(frozen=True, eq=False)
 class RetrievalGroup:
@@ -120,7 +133,8 @@ class RetrievalGroup:
 class RetrievalTask:
     """Retrieval by `conditions`; images of equal `codes` (N,) are relevant to each other.
 
-    single_codes: condition -> codes (N,) by that condition alone.
+    single_codes: condition -> codes (N,) by that condition alone; other_codes: the same of the attributes that are not asked
+    for, equal where their parents' values are as well; combinations: codes (N,) by all attributes.
     """
 
     conditions: tuple[str, ...]
@@ -128,6 +142,8 @@ class RetrievalTask:
     codes: Codes
     warnings: tuple[str, ...] = ()
     single_codes: Mapping[str, Codes] = field(default_factory=dict)
+    other_codes: Mapping[str, Codes] = field(default_factory=dict)
+    combinations: Codes | None = None
 
     def relevant_counts(self, group: RetrievalGroup) -> Codes:
         """How many database images, without the query itself, are relevant to each query of `group`, (queries,)."""
@@ -196,7 +212,10 @@ def make_task(
             found="; ".join(warnings),
         )
     single = {name: relevance_codes(labelled, [name]) for name in conditions}
-    return RetrievalTask(tuple(conditions), tuple(groups), codes, tuple(warnings), single)
+    others = {name: codes for name, codes in labelled.nested_codes.items() if name not in conditions}
+    return RetrievalTask(
+        tuple(conditions), tuple(groups), codes, tuple(warnings), single, others, labelled.combinations
+    )
 
 
 def _reason_to_leave_out(group: RetrievalGroup, codes: Codes) -> str | None:
