@@ -115,7 +115,7 @@ def _encoders(
     image methods by their names."""
     from clay_eval.evaluator.embedding.encoders import load_encoder
     from clay_eval.evaluator.methods.images.registry import load_image_method
-    from clay_eval.evaluator.pictures.sources import pictures
+    from clay_eval.evaluator.pictures.labelled import pictures
     from clay_eval.schemas.decoding import decode_image
 
     kept: dict[int, Any] = {}

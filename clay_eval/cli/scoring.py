@@ -16,7 +16,7 @@ from clay_eval.stages.inputs import Inputs, open_data
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
 
 
 class Precision(StrEnum):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.embedding.store import EmbedCounts
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.evaluator.methods.support.specs import Method
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.evaluator.retrieval.vectors import FeatureSource, StoredFeatures
     from clay_eval.ray.cluster import Resources
 

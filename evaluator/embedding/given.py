@@ -35,7 +35,7 @@ from .store import EntityFeatures
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..pictures.sources import ImageSource
+    from ..pictures.labelled import ImageSource
     from .encoders import Encoder
 
 log = logging.getLogger(__name__)

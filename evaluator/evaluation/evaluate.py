@@ -22,9 +22,10 @@ from clay_eval.schemas.validate import read_sealed
 from ..methods.support.generic import generic_texts
 from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.names import count
 from ..pictures.notes import notes_of
-from ..pictures.sources import ClayShards, ImageSource, Labels
+from ..pictures.sources import ClayShards
 from ..report.beside import THUMBNAILS
 from ..report.build import build_report, check_writable, clipped
 from ..report.pages import write_pages
@@ -35,7 +36,6 @@ from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
 from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
-from ..retrieval.tasks import Labelled
 from ..retrieval.vectors import FeatureSource, condition_features, condition_name, extras
 from ..statistics.scoreboard import comparisons_of, results_of
 from .condition_texts import require_several_texts, texts_by_entity
@@ -68,7 +68,7 @@ class Evaluation:
     notes: Sequence[str] = ()
 
     @property
-    def entities(self) -> dict[str, Labels]:
+    def entities(self) -> dict[str, Labelled]:
         """Labels of the entities that are scored."""
         return {name: labels for name, labels in self.source.entities.items() if name in self.sets}
 
@@ -151,13 +151,11 @@ def prepare(
         raise InputError(
             "a weight of an unknown condition", where="--weight", expected=sorted(known), found=unknown
         )
-    given = (
-        {} if split is None else {_only(source): read_split(split, _labelled(source.entities[_only(source)]))}
-    )
+    given = {} if split is None else {_only(source): read_split(split, source.entities[_only(source)])}
     if split is not None:
         settings = replace(settings, split=GIVEN, split_sha256=file_sha256(split))
     engine = settings.engine()
-    labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
+    labelled = source.entities
 
     def splits(name: str) -> dict[int, Split]:
         return seeded_splits(labelled[name], engine, given.get(name))
@@ -311,16 +309,16 @@ def _facts(evaluation: Evaluation, found: _Gathered) -> Facts:
 def _score_entity(
     evaluation: Evaluation,
     feature_source: FeatureSource,
-    labels: Labels,
+    labels: Labelled,
     matrix: Any,
     found: _Gathered,
     progress: Callable[[int], None],
     backend: str,
 ) -> None:
-    settings, name, labelled = evaluation.settings, labels.entity, _labelled(labels)
+    settings, name = evaluation.settings, labels.entity
     engine = settings.engine(backend)
     given = evaluation.given.get(name)
-    splits = seeded_splits(labelled, engine, given)
+    splits = seeded_splits(labels, engine, given)
     seed, first = next(iter(splits.items()))
     found.entities[name] = described_entity(labels, splits, evaluation.plan)
     texts = encoded_texts(evaluation, labels, feature_source)
@@ -328,7 +326,7 @@ def _score_entity(
     methods = [method.of_entity(name) for method in evaluation.methods]
     outcomes, failures, faults = score_methods(
         matrix,
-        labelled,
+        labels,
         texts,
         methods,
         entity=name,
@@ -339,11 +337,11 @@ def _score_entity(
         extras=asked,
         on_outcome=lambda _: progress(1),
     )
-    clusters, inference = combination_codes(labelled), settings.inference()
+    clusters, inference = combination_codes(labels), settings.inference()
     reference = settings.compared_with(methods)
     gallery = show_entity(
         name,
-        labelled,
+        labels,
         first,
         seed,
         matrix,
@@ -365,16 +363,12 @@ def _score_entity(
 
 
 def encoded_texts(
-    evaluation: Evaluation, labels: Labels, feature_source: FeatureSource
+    evaluation: Evaluation, labels: Labelled, feature_source: FeatureSource
 ) -> dict[str, TextFeatures]:
     """Condition -> the encoded texts of an entity, as far as methods use any."""
     if not uses_texts(evaluation.methods):
         return {}
-    return condition_features(evaluation.texts[labels.entity], labels, feature_source)
-
-
-def _labelled(labels: Labels) -> Labelled:
-    return Labelled(labels.keys, labels.labels, labels.parents)
+    return condition_features(evaluation.texts[labels.entity], labels.labels, labels.parents, feature_source)
 
 
 def _only(source: ImageSource) -> str:

@@ -15,14 +15,14 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method
-from ..pictures.sources import ImageSource, pictures
+from ..pictures.labelled import ImageSource, Labelled, pictures
 from ..report.beside import pictured
 from ..report.roles import CLAY, RAW
 from ..retrieval.engine import rows_to_fit
 from ..retrieval.results import Outcome
 from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask, make_task
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
 from .maps import condition_maps

@@ -11,7 +11,8 @@ from clay_eval.schemas.validate import parse_json, read_text
 
 from ..methods.support.protocol import describe
 from ..methods.support.specs import Method
-from ..pictures.sources import ClayShards, ImageFolder, ImageSource, Labels
+from ..pictures.labelled import ImageSource, Labelled
+from ..pictures.sources import ClayShards, ImageFolder
 from ..report.build import LONGEST_TITLE, entity_record
 from ..retrieval.results import Outcome
 from ..retrieval.splits import Split
@@ -94,7 +95,7 @@ def _sees(method: Method) -> list[str]:
     return ["images", *(["texts"] if method.uses_texts else []), *method.asks]
 
 
-def described_entity(labels: Labels, splits: Mapping[int, Split], plan: Path | None) -> dict[str, Any]:
+def described_entity(labels: Labelled, splits: Mapping[int, Split], plan: Path | None) -> dict[str, Any]:
     """What the report says of an entity before anything is scored. splits: seed -> split."""
     return entity_record(
         title(plan, labels.entity),

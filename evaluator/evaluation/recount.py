@@ -18,6 +18,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.reading import open_regular
 
+from ..pictures.labelled import Codes, Labelled
 from ..report.build import entity_record
 from ..retrieval.engine import plan_tasks
 from ..retrieval.hard_negatives import hard_chance
@@ -25,7 +26,7 @@ from ..retrieval.per_query import COLUMNS
 from ..retrieval.results import GroupScores, Outcome
 from ..retrieval.split_kinds import GIVEN, draw_split
 from ..retrieval.splits import Split, combination_codes
-from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
 from ..scoring.measures import Measure, parse_measures
 from ..statistics.scoreboard import PERCENTILE, Inference, comparisons_of, results_of

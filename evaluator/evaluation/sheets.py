@@ -12,7 +12,7 @@ from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.files import atomic_file
 from clay_eval.schemas.thumbnails import fitted, jpeg
 
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..report.beside import SHEETS, sheet_path
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..evaluation.condition_texts import texts_by_entity
 from ..evaluation.inputs import inputs_record
 from ..methods.support.specs import Method, prepare_methods
 from ..pictures.gallery_queries import GalleryQuery, read_galleries
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
 from ..retrieval.vectors import FeatureSource, condition_features, extras
@@ -111,12 +111,12 @@ def gallery_settings(
 def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource) -> Findings:
     """Score the galleries on the vectors of `feature_source`."""
     ((entity, labels),) = prepared.source.entities.items()
-    asked = {query.condition: labels.labels.get(query.condition, ()) for query in prepared.queries}
+    asked = list(dict.fromkeys(query.condition for query in prepared.queries))
     scores = score_galleries(
         feature_source.images(prepared.source)[entity].matrix,
         labels.keys,
         prepared.queries,
-        condition_features(prepared.texts[entity], replace(labels, labels=asked), feature_source),
+        condition_features(prepared.texts[entity], asked, labels.parents, feature_source),
         prepared.methods,
         parse_measures(prepared.settings.measures),
         extras(feature_source, {}),

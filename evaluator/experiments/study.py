@@ -12,13 +12,13 @@ from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
 from ..methods.support.inputs import checked_database
 from ..methods.support.specs import Method
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import Codes, ImageSource, Labelled
 from ..retrieval.condition_sets import askable
 from ..retrieval.engine import Settings, evaluate_features
 from ..retrieval.results import GroupScores
 from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, relevance_codes
 from ..retrieval.vectors import FeatureSource, condition_features, extras
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
@@ -77,10 +77,10 @@ def studies(
         found.append(
             Study(
                 entity=name,
-                labelled=Labelled(labels.keys, labels.labels, labels.parents),
+                labelled=labels,
                 features=checked_database(vectors[name].matrix),
                 items={c: texts[name].condition(c) for c in labels.labels},
-                texts=condition_features(texts[name], labels, feature_source),
+                texts=condition_features(texts[name], labels.labels, labels.parents, feature_source),
                 encode=feature_source.texts,
                 extras=extras(feature_source, weights),
             )

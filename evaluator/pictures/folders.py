@@ -10,9 +10,10 @@ from clay_eval.schemas.manifest import LABELS, MANIFEST
 from clay_eval.schemas.release import DATA
 from clay_eval.schemas.validate import parse_json, read_text
 
+from .labelled import ImageSource
 from .layouts import METADATA, has_class_folders, tables_in
 from .notes import said
-from .sources import ClayShards, ForeignShards, ImageFolder, ImageSource
+from .sources import ClayShards, ForeignShards, ImageFolder
 from .tars import other_data, tars_in
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from .benchmarks.naming import parse_data_name
 from .benchmarks.opening import open_benchmark
 from .folders import open_folder
-from .sources import ImageSource
+from .labelled import ImageSource
 
 
 def open_source(

@@ -19,6 +19,7 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import NotApplicableError
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import Codes, Labelled
 from ..scoring import Ties, retrieval_scores
 from ..scoring.chance import retrieval_chance
 from ..scoring.hard_negatives import HARD_NEGATIVES
@@ -30,7 +31,7 @@ from .results import Failure, GroupScores, Outcome
 from .spaces import Extras, Space, TextFeatures, make_space
 from .split_kinds import draw_split
 from .splits import Split
-from .tasks import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, make_task
+from .tasks import Index, RetrievalGroup, RetrievalTask, make_task
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import read_text
 from clay_eval.schemas.words import nfc
 
-from .tasks import Labelled, require_unique
+from ..pictures.labelled import Labelled, require_unique
 
 Mask = npt.NDArray[np.bool_]
 _ROLES = ("query", "database", "unused")

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array, FloatArray, as_floats
-from .blocks import Part, Scorer, block_rows, check_ties, over_rows
+from .blocks import Scorer
 from .formulas import Tables
 from .hard_negatives import HARD_NEGATIVES, TopShare
 from .measures import Measure, check_measures
@@ -42,7 +42,8 @@ from .relevance import (
     mark_levels,
     mark_runs,
 )
-from .ties import Formula
+from .threads import Part, block_rows, over_rows
+from .ties import Formula, check_ties
 from .ties import Ties as Ties
 
 _FORMULAS = {"standard": Measure("AP"), "trapezoid": Measure("AP(trapezoid)")}

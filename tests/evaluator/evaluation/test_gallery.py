@@ -10,9 +10,10 @@ import pytest
 
 from clay_eval.evaluator.evaluation.gallery import browsed_methods, show_entity
 from clay_eval.evaluator.methods.support.specs import prepare_methods
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features, seeded_splits
 from clay_eval.evaluator.retrieval.spaces import TextFeatures, make_space
-from clay_eval.evaluator.retrieval.tasks import Labelled, make_task
+from clay_eval.evaluator.retrieval.tasks import make_task
 
 KINDS = {"bag": ("handbag", "backpack"), "shoes": ("boot", "sandal")}
 COLORS = ("red", "blue", "green")

@@ -20,8 +20,8 @@ from clay_eval.evaluator.experiments.clustering_findings import clustering_findi
 from clay_eval.evaluator.experiments.partitions import agreement
 from clay_eval.evaluator.experiments.study import Study
 from clay_eval.evaluator.methods.support.specs import prepare_methods
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.spaces import Space
-from clay_eval.evaluator.retrieval.tasks import Labelled
 from clay_eval.evaluator.statistics.intervals import mean_interval
 from clay_eval.schemas.errors import InputError
 
