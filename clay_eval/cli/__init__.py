@@ -12,6 +12,7 @@ from clay_eval.schemas.errors import ClayEvalError, StorageError
 from . import (
     ablate,
     check_method,
+    cluster,
     cost,
     datasets,
     embed,
@@ -23,6 +24,7 @@ from . import (
     leak,
     merge,
     methods,
+    paraphrase,
     plan,
     publish,
     rank,
@@ -50,7 +52,7 @@ app = typer.Typer(
 for module in (
     *(run, entities, plan, render, merge, review, publish, embed),
     *(evaluate, report, export, score, verify, galleries, methods, check_method),
-    *(ablate, cost, rank, leak, datasets, reproduce),
+    *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):
     module.register(app)

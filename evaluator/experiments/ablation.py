@@ -20,7 +20,7 @@ from ..retrieval.spaces import TextFeatures
 from ..scoring import Ties
 from ..scoring.measures import parse_measure
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
-from .study import Study, answerable, score_conditions
+from .study import Study, answerable, score_conditions, text_rows
 
 AXES = ("k", "alignment", "log-map", "mean", "texts", "composition", "database")
 DRAWN = ("texts", "composition")
@@ -212,7 +212,7 @@ def _counts(settings: AblationSettings, texts: Composed) -> Iterator[_Run]:
     for count in [count for count in settings.text_counts if count < most]:
         for draw in range(settings.draws):
             rows = {name: subset(items, count, draw) for name, items in texts.items.items()}
-            chosen = {name: _rows(texts.texts[name], kept) for name, kept in rows.items()}
+            chosen = {name: text_rows(texts.texts[name], kept) for name, kept in rows.items()}
             if texts.name != MIXED or draw == texts.draw:
                 yield _Run("texts", texts.name, methods, str(count), count, draw, chosen)
     yield _Run("texts", texts.name, methods, ALL_TEXTS, most, texts.draw, texts.texts)
@@ -257,13 +257,6 @@ def _same(specs: Sequence[str]) -> dict[str, str]:
 
 def _with(spec: MethodSpec, **parameters: int) -> MethodSpec:
     return replace(spec, parameters={**spec.parameters, **parameters})
-
-
-def _rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
-    def pick(given: Sequence[Any] | None) -> list[Any] | None:
-        return None if given is None else [given[row] for row in rows]
-
-    return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
 
 
 def _largest(items: Sequence[ConditionText]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -167,6 +168,15 @@ def score_conditions(
         for f in failures
     ]
     return scores, list(dict.fromkeys(notes))
+
+
+def text_rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
+    """Return some of `texts`, by their row numbers."""
+
+    def pick(given: Sequence[Any] | None) -> list[Any] | None:
+        return None if given is None else [given[row] for row in rows]
+
+    return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
 
 
 def whole_task(labelled: Labelled, condition: str, queries: Codes, database: Codes) -> RetrievalTask:

@@ -99,6 +99,27 @@ class Labelled:
             for name, values in self.labels.items()
         }
 
+    def joint_codes(self, names: Sequence[str]) -> Codes:
+        """Integers (N,) that are equal for two images exactly where their values of all attributes `names` are."""
+        codes = np.zeros(len(self.keys), np.int64)
+        for name in names:
+            values = self.codes[name]
+            _, codes = np.unique(codes * (values.max(initial=0) + 1) + values, return_inverse=True)
+        return codes.astype(np.int64)
+
+    @cached_property
+    def nested_codes(self) -> Mapping[str, Codes]:
+        """As `codes`, but equal only where the values of the attribute's ancestors are equal as well."""
+        return {
+            name: self.joint_codes([name, *above]) if (above := self.ancestors(name)) else codes
+            for name, codes in self.codes.items()
+        }
+
+    @cached_property
+    def combinations(self) -> Codes:
+        """Integers (N,) that are equal for two images exactly where all their labels are."""
+        return self.joint_codes(list(self.labels))
+
 
 @runtime_checkable
 class ImageSource(Protocol):

@@ -54,7 +54,8 @@ class RetrievalGroup:
 class RetrievalTask:
     """Retrieval by `conditions`; images of equal `codes` (N,) are relevant to each other.
 
-    single_codes: condition -> codes (N,) by that condition alone.
+    single_codes: condition -> codes (N,) by that condition alone; other_codes: the same of the attributes that are not asked
+    for, equal where their parents' values are as well; combinations: codes (N,) by all attributes.
     """
 
     conditions: tuple[str, ...]
@@ -62,6 +63,8 @@ class RetrievalTask:
     codes: Codes
     warnings: tuple[str, ...] = ()
     single_codes: Mapping[str, Codes] = field(default_factory=dict)
+    other_codes: Mapping[str, Codes] = field(default_factory=dict)
+    combinations: Codes | None = None
 
     def relevant_counts(self, group: RetrievalGroup) -> Codes:
         """How many database images, without the query itself, are relevant to each query of `group`, (queries,)."""
@@ -73,11 +76,7 @@ class RetrievalTask:
 
 def relevance_codes(labelled: Labelled, conditions: Sequence[str]) -> Codes:
     """Return integers (N,) that are equal for two images exactly where all labels of `conditions` are."""
-    codes = np.zeros(len(labelled.keys), np.int64)
-    for name in conditions:
-        values = labelled.codes[name]
-        _, codes = np.unique(codes * (values.max(initial=0) + 1) + values, return_inverse=True)
-    return codes.astype(np.int64)
+    return labelled.joint_codes(conditions)
 
 
 def make_task(
@@ -130,7 +129,10 @@ def make_task(
             found="; ".join(warnings),
         )
     single = {name: relevance_codes(labelled, [name]) for name in conditions}
-    return RetrievalTask(tuple(conditions), tuple(groups), codes, tuple(warnings), single)
+    others = {name: codes for name, codes in labelled.nested_codes.items() if name not in conditions}
+    return RetrievalTask(
+        tuple(conditions), tuple(groups), codes, tuple(warnings), single, others, labelled.combinations
+    )
 
 
 def _reason_to_leave_out(group: RetrievalGroup, codes: Codes) -> str | None:
