@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import Replace, SeedsOption, conduct, seeds_of, show
+from .experiments import Replace, SeedsOption, conduct, only_texts, seeds_of, show
 from .options import grouped
-from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.ablation import AblationSettings
@@ -82,6 +82,7 @@ def ablate(
     vectors: VectorOptions,
     texts: TextOptions,
     options: AblateOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
@@ -91,11 +92,15 @@ def ablate(
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
+    needs = settings.needs()
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     record = conduct(
         inputs,
         "ablate",
         settings.record(),
         lambda found, advance: ablation_findings(found, settings, sweep(found, settings, advance)),
+        needs=needs,
         template=texts.template,
         replace=replace,
     )

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import ConditionText
+from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
 from ..evaluation.settings import EvaluationSettings
-from ..methods.support.specs import Method, parse_spec, prepare_methods
+from ..methods.support.specs import parse_spec, prepare_methods
+from ..pictures.sources import Labels
 from ..retrieval.engine import Settings, seeded_splits
 from ..retrieval.spaces import TextFeatures
 from ..scoring import Ties
@@ -29,7 +30,7 @@ from .axis_methods import (
     with_value,
 )
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
-from .study import Study, answerable, score_conditions
+from .study import Needs, Study, answerable, score_conditions
 
 AXES = ("k", "alignment", "log-map", "mean", "texts", "composition", "database")
 DRAWN = ("texts", "composition")
@@ -89,9 +90,19 @@ class AblationSettings:
         found = [left_out(axis, self.methods or ()) for axis in self.varied]
         return [line for line in found if line is not None]
 
-    def prepared(self) -> list[Method]:
-        """All methods that are scored on some axis."""
-        return prepare_methods(dict.fromkeys(spec for specs in self.varied.values() for spec in specs))
+    def needs(self) -> Needs:
+        """What texts are needed for: those of all compositions and draws that the axes take."""
+        methods = prepare_methods(dict.fromkeys(spec for specs in self.varied.values() for spec in specs))
+        return Needs(methods, further=self._composed_texts)
+
+    def _composed_texts(self, labels: Labels, texts: ConditionTexts) -> Iterator[str]:
+        given = {name: texts.condition(name) for name in labels.labels}
+        names = COMPOSITIONS if "composition" in self.axes else (MIXED,)
+        draws = self.draws if set(DRAWN) & set(self.axes) else 1
+        for name in (name for name in names if name != GIVEN):
+            for draw in range(draws if name == MIXED else 1):
+                for items in compose(name, given, labels.parents, draw).values():
+                    yield from (item.text for item in items)
 
     def engine(self, fit_images: int | None = None) -> Settings:
         """What the engine needs."""
@@ -180,7 +191,8 @@ class _Run:
 def composed(study: Study, name: str, draw: int) -> Composed:
     """The study's texts in one composition, encoded."""
     items = compose(name, study.items, study.labelled.parents, draw)
-    return Composed(name, draw, items, study.texts if name == GIVEN else study.encoded(items))
+    as_given = name == GIVEN or not study.has_texts
+    return Composed(name, draw, items, study.texts if as_given else study.encoded(items))
 
 
 def _runs(study: Study, settings: AblationSettings, notes: list[str]) -> Iterator[_Run]:
@@ -279,6 +291,8 @@ def _rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
     def pick(given: Sequence[Any] | None) -> list[Any] | None:
         return None if given is None else [given[row] for row in rows]
 
+    if not len(texts.features):
+        return texts
     return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
 
 
