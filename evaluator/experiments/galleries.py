@@ -18,6 +18,7 @@ from ..evaluation.condition_texts import texts_by_entity
 from ..evaluation.inputs import inputs_record
 from ..methods.support.specs import Method, prepare_methods, uses_texts
 from ..pictures.gallery_queries import GalleryQuery, read_galleries
+from ..pictures.notes import notes_of
 from ..pictures.sources import ImageSource, Labels
 from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
@@ -152,6 +153,7 @@ def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource)
         numbers=numbers,
         tables=[Table("galleries", "Over all queries", _COLUMNS, shown)],
         drawings=[drawing],
+        warnings=notes_of(prepared.source),
     )
 
 
