@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,9 +145,15 @@ class Inputs:
         return settings.prepared(image_methods(self.source, FeatureStore(self.folder.features), self.runtime))
 
     def recorded(self) -> dict[str, Any]:
-        """What can move a number by rounding, and is no part of a report's identity."""
-        import torch
+        """What can move a number by rounding, and is no part of a report's identity; to be asked when all is computed.
 
+        device: where torch ran, if anything needed it; threads: of torch, else of BLAS.
+        """
+        if (torch := sys.modules.get("torch")) is None:
+            from threadpoolctl import threadpool_info
+
+            counts = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+            return {"batch_size": self.batch_size, "threads": max(counts, default=1)}
         from clay_eval.evaluator.embedding.encoders.devices import choose_device
 
         return {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .benchmarks.naming import parse_data_name
-from .benchmarks.opening import open_benchmark
 from .folders import open_folder
 from .sources import ImageSource
 
@@ -22,6 +20,10 @@ def open_source(
 
     entity, parents, conditions: as in `open_folder`, or as in `open_benchmark`.
     """
-    if not path.exists() and (data := parse_data_name(str(path))) is not None:
-        return open_benchmark(data, entity, parents, conditions)
+    if not path.exists():
+        from .benchmarks.naming import parse_data_name
+        from .benchmarks.opening import open_benchmark
+
+        if (data := parse_data_name(str(path))) is not None:
+            return open_benchmark(data, entity, parents, conditions)
     return open_folder(path, entity, parents, conditions)
