@@ -132,12 +132,15 @@ class Numbers:
 
     def tell(self, result: Result) -> None:
         """Print a result of the first measure."""
+        self.say(_line(result.row()))
+
+    def say(self, *lines: str) -> None:
+        """Print lines now."""
         if self._as_json or self._fault is not None:
             return
-        line = _line(result.row())
-        self._told.add(line)
+        self._told.update(lines)
         try:
-            emit(False, {}, line)
+            emit(False, {}, *lines)
         except (typer.Exit, StorageError) as fault:
             self._fault = fault
 

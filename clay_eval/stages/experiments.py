@@ -48,6 +48,6 @@ def experiment(
             inputs_record(source, supply.identity, texts),
             settings,
             lambda: find(studies(source, texts, supply, {}), advance),
-            recorded=inputs.recorded(),
+            recorded=inputs.recorded,
             replace=replace,
         )

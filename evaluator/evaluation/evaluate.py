@@ -259,7 +259,14 @@ def _score(
         try:
             with entity_named(name):
                 _score_entity(
-                    evaluation, feature_source, labels, features[name].matrix, found, progress, backend, showing
+                    evaluation,
+                    feature_source,
+                    labels,
+                    features[name].matrix,
+                    found,
+                    progress,
+                    backend,
+                    showing,
                 )
         except InputError as error:
             found.faults.append(error)

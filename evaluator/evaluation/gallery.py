@@ -15,7 +15,7 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method
-from ..pictures.sources import ImageSource, pictures
+from ..pictures.sources import ImageSource, has_pictures, pictures
 from ..report.beside import pictured
 from ..report.roles import CLAY, RAW
 from ..retrieval.engine import rows_to_fit
@@ -190,8 +190,11 @@ def drawn_maps(galleries: Iterable[Gallery], folder: Path) -> list[dict[str, Any
 
 
 def write_pictures(source: ImageSource, galleries: Mapping[str, Gallery], folder: Path) -> dict[str, str]:
-    """Write the thumbnails that the galleries' retrievals need; return key -> path relative to `folder`."""
+    """Write the thumbnails that the galleries' retrievals need; return key -> path relative to `folder`, none without
+    pictures."""
     paths: dict[str, str] = {}
+    if not has_pictures(source):
+        return paths
     for entity, gallery in galleries.items():
         encoded = pictures(source, entity, pictured(gallery.retrievals))
         images = ((key, decode_image(data, key)) for key, data in sorted(encoded.items()))
@@ -209,6 +212,9 @@ def write_queries(
         for name, gallery in galleries.items():
             labelled = gallery.labelled
             if labelled is None:
+                continue
+            if not has_pictures(source):
+                images[name] = occurring(gallery.sets)
                 continue
             row = {labelled.keys[i]: i for i in occurring(gallery.sets)}
             for key, picture in small_pictures(source, name, row):

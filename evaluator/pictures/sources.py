@@ -80,6 +80,11 @@ class ImageSource(Protocol):
         ...
 
 
+def has_pictures(source: ImageSource) -> bool:
+    """Whether the pictures are there, and not only their labels."""
+    return bool(getattr(source, "pictured", True))
+
+
 def pictures(source: ImageSource, entity: str, keys: Collection[str]) -> dict[str, bytes]:
     """Encoded pictures of some keys of one entity; units that hold none of them are not read."""
     wanted = set(keys)
@@ -183,7 +188,7 @@ def _check_unchanged(path: Path, unit: Unit) -> None:
         raise IntegrityError("a shard changed while it was in use", where=path, hint="run again")
 
 
-class _OwnData:
+class OwnData:
     """What user's pictures have in common: one entity, a checked table of labels, a fingerprint over all of it.
 
     notes: what was left out or changed while reading, a sentence each.
@@ -210,7 +215,7 @@ class _OwnData:
         return self._units
 
 
-class ForeignShards(_OwnData):
+class ForeignShards(OwnData):
     """Webdataset tars made elsewhere: an image and a .json a sample; other members are skipped, and counted in `notes`.
 
     Labels are the object under "labels" where every sample has one. Otherwise they are the top-level texts, whole numbers
@@ -265,7 +270,7 @@ class ForeignShards(_OwnData):
             yield key, sample.image
 
 
-class ImageFolder(_OwnData):
+class ImageFolder(OwnData):
     """A folder of pictures with a table of labels, or with a folder a class; `layouts` says how they may lie.
 
     labels.csv has a column `file` (or filename, file_name, image, path), then a column a condition. A column `key` names

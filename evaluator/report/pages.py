@@ -119,6 +119,7 @@ def _context(
             (name, value) for name, value in report["inputs"]["encoder"].items() if name != "demonstration"
         ],
         "experiments": experiments,
+        "unpictured": report["inputs"]["data"].get("kind") == "labels",
         "queries": QUERIES if browsable else "",
         "primary": first,
         "measure": measure_title(first),

@@ -21,9 +21,7 @@ PAINTED = (
 
 PAGES = "pages"
 """In what a report records: false where it was made without what pages show beside numbers."""
-WITHOUT_PAGES = (
-    "Evaluated with --no-pages: retrievals, maps and pictures were not made. The same command without it adds them."
-)
+WITHOUT_PAGES = "Evaluated with --no-pages: retrievals, maps and pictures were not made. The same command without it adds them."
 
 
 def headline(report: Mapping[str, Any]) -> str:
@@ -93,7 +91,7 @@ def notices(report: Mapping[str, Any]) -> list[str]:
         said.append(DRAWN)
     if renderer == "diffusion: embedded":
         said.append(PAINTED)
-    return said if report["recorded"].get(PAGES, True) else [*said, WITHOUT_PAGES]
+    return said if report.get("recorded", {}).get(PAGES, True) else [*said, WITHOUT_PAGES]
 
 
 def _pairs(results: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:

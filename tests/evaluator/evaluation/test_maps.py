@@ -66,13 +66,15 @@ def test_condition_maps_show_the_same_images_for_every_method() -> None:
     made = maps.condition_maps(
         "e", "color", keys, ["red", "blue", "red"] * 3, features, seed=0, group="category=bag"
     )
-    assert [m["method"] for m in made] == ["raw", "clay"]
-    assert made[0]["keys"] == made[1]["keys"] == sorted(keys)
-    assert made[0]["labels"] == made[1]["labels"]
-    assert made[0]["conditions"] == ["color"]
-    assert made[0]["group"] == "category=bag"
-    assert all(len(point) == 2 for point in made[0]["points"])
-    assert "perplexity 2.66667" in made[0]["technique"]
+    points = maps.draw_maps(made)
+    records = [scene.record(points[scene.sha256]) for scene in made]
+    assert [m["method"] for m in records] == ["raw", "clay"]
+    assert records[0]["keys"] == records[1]["keys"] == sorted(keys)
+    assert records[0]["labels"] == records[1]["labels"]
+    assert records[0]["conditions"] == ["color"]
+    assert records[0]["group"] == "category=bag"
+    assert [[len(point) for point in record["points"]] for record in records] == [[2] * 9] * 2
+    assert "perplexity 2.66667" in records[0]["technique"]
 
 
 def test_labels_that_are_colors_are_drawn_in_them() -> None:
