@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class Inputs:
     """Data and vectors of a run; opened when first needed.
 
-    data: labelled pictures as `open_source` takes them, or with `features` a table of labels; None for the run's shards. encoder, device, precision: as
-    `load_encoder` takes them; batch_size: pictures a forward pass. entity, conditions: these of the data only; parents:
-    condition -> the one within whose values it is evaluated. texts: files of condition texts. features, text_features:
-    files of vectors that stand in for an encoder.
+    data: labelled pictures as `open_source` takes them, or with `features` a table of labels; None for the run's shards.
+    encoder, device, precision: as `load_encoder` takes them; batch_size: pictures a forward pass. entity, conditions: these
+    of the data only; parents: condition -> the one within whose values it is evaluated. texts: files of condition texts.
+    features, text_features: files of vectors that stand in for an encoder.
     """
 
     folder: RunFolder

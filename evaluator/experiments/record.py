@@ -39,7 +39,8 @@ def run_experiment(
     """Return the record of the experiment `name` in `run_folder`; `find` is called if there is none yet.
 
     A record of the same inputs and settings is kept, and its CSV, Markdown and missing plots are not needed again. One of
-    others raises ConfigChangedError, with what differs, unless `replace`. recorded: makes what does not belong to its identity.
+    others raises ConfigChangedError, with what differs, unless `replace`. recorded: makes what does not belong to its
+    identity.
     """
     folder = run_folder / FOLDER / name
     with locked(folder):

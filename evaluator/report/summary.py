@@ -21,7 +21,10 @@ PAINTED = (
 
 PAGES = "pages"
 """In what a report records: false where it was made without what pages show beside numbers."""
-WITHOUT_PAGES = "Evaluated with --no-pages: retrievals, maps and pictures were not made. The same command without it adds them."
+WITHOUT_PAGES = (
+    "Evaluated with --no-pages: what is found first, maps and pictures are not here; the same command without it adds "
+    "them."
+)
 
 
 def headline(report: Mapping[str, Any]) -> str:
