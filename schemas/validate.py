@@ -135,7 +135,7 @@ def _inlined(part: Any, definitions: dict[str, Any]) -> Any:
     if not isinstance(part, dict):
         return part
     plain = definitions.get(str(part.get("$ref")).removeprefix("#/$defs/"), {})
-    if _fits(plain) is not None:
+    if _fits(plain) is not None and part.keys() & plain.keys() <= {"description"}:
         part = plain | {key: value for key, value in part.items() if key != "$ref"}
     return {key: _inlined(value, definitions) for key, value in part.items()}
 

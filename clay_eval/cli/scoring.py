@@ -168,17 +168,13 @@ class VectorOptions(EncoderOptions):
     ] = None
 
     def place(self, data: Path | None) -> Path | None:
-        """Where the labels lie: `data`, or the table; raises InputError for both, and for a table without vectors."""
+        """Where the labels lie: `data`, or the table; raises InputError for both, and where there is no table."""
         from clay_eval.schemas.errors import InputError
 
         if self.labels is None:
             return data
         if data is not None:
             raise InputError("labels twice", where="--labels", expected="--data or --labels", found="both")
-        if self.features is None:
-            raise InputError(
-                "labels without pictures and without vectors", where="--labels", hint="give --features"
-            )
         if not self.labels.is_file() or self.labels.suffix not in (".csv", ".jsonl"):
             raise InputError("no such table of labels", where=self.labels, expected="a .csv or .jsonl file")
         return self.labels
@@ -282,6 +278,7 @@ def inputs_of(
         texts=texts or (),
         features=vectors.features,
         text_features=vectors.text_features,
+        pictured=vectors.labels is None,
     )
 
 

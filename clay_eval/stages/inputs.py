@@ -29,7 +29,8 @@ class Inputs:
     data: labelled pictures as `open_source` takes them, or with `features` a table of labels; None for the run's shards.
     encoder, device, precision: as `load_encoder` takes them; batch_size: pictures a forward pass. entity, conditions: these
     of the data only; parents: condition -> the one within whose values it is evaluated. texts: files of condition texts.
-    features, text_features: files of vectors that stand in for an encoder.
+    features, text_features: files of vectors that stand in for an encoder. pictured: False where `data` is but a table of
+    labels.
     """
 
     folder: RunFolder
@@ -44,6 +45,7 @@ class Inputs:
     texts: Sequence[Path] = ()
     features: Path | None = None
     text_features: Path | None = None
+    pictured: bool = True
 
     @cached_property
     def source(self) -> ImageSource:
@@ -54,7 +56,7 @@ class Inputs:
             entity=self.entity,
             parents=self.parents,
             conditions=self.conditions,
-            vectors=self.features is not None,
+            vectors=self.features is not None or not self.pictured,
         )
 
     @property
@@ -73,7 +75,7 @@ class Inputs:
         from clay_eval.evaluator.embedding.encoders.names import request
         from clay_eval.evaluator.embedding.store import FeatureStore
 
-        if self.features is not None:
+        if self._are_given():
             return self._given().identity
         known = FeatureStore(self.folder.features).known(request(self.encoder, self.precision))
         return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
@@ -86,7 +88,7 @@ class Inputs:
         from clay_eval.evaluator.retrieval.vectors import StoredFeatures
         from clay_eval.schemas.files import locked
 
-        if self.features is not None:
+        if self._are_given():
             with locked(self.folder.features):
                 yield self._given()
             return
@@ -128,6 +130,18 @@ class Inputs:
             source, model.identity, store, recipe, batch_size, resources, can_use_gpus=device != "cpu"
         )
         return compute(source, model, store, batch_size, report, engine), model
+
+    def _are_given(self) -> bool:
+        """Whether vectors are; raises InputError where they are not, and there are no pictures to make them of."""
+        from clay_eval.schemas.errors import InputError
+
+        if self.features is None and not self.pictured:
+            raise InputError(
+                "labels without pictures and without vectors",
+                where=self.data,
+                hint="give vectors of the pictures with --features, or their folder with --data",
+            )
+        return self.features is not None
 
     def _given(self) -> StoredFeatures:
         from clay_eval.evaluator.embedding.given import GivenEncoder, GivenStore, read_given
