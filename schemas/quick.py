@@ -33,10 +33,12 @@ def quick(schema: Schema) -> Fits:
 
     def refer(name: str) -> Fits:
         if name not in made:
+            made[name] = _never  # a schema that refers to itself, or beyond what was given, is the library's
             found: Any = schema
             for step in name.removeprefix("#/").split("/"):
-                found = found[step]
-            made[name] = _never  # a schema that refers to itself is the library's
+                found = found.get(step, False)
+                if found is False:
+                    return _never
             made[name] = _fits(found, refer)
         return made[name]
 

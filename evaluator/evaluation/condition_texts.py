@@ -23,10 +23,13 @@ def texts_by_entity(
 ) -> dict[str, ConditionTexts]:
     """Texts for every entity, by the first of these that there is: a file of `files`, the plan's, the shipped, `template`.
 
+    One entity and one file go together, whatever the entity is called, where the texts know its conditions and values.
     plan: the plan folder of a run, or None. Raises InputError for files of entities that the data does not have, and for
     texts that lack one of the conditions.
     """
     given = texts_from_files(files)
+    if len(entities) == len(given) == 1 and given.keys() != entities.keys():
+        given = _fitted(next(iter(entities.values())), next(iter(given.values())))
     if unknown := sorted(set(given) - set(entities)):
         raise InputError(
             "condition texts of an entity that the data does not have",
@@ -46,6 +49,13 @@ def texts_by_entity(
                 )
         chosen[name] = texts
     return chosen
+
+
+def _fitted(labels: Labelled, texts: ConditionTexts) -> dict[str, ConditionTexts]:
+    """The texts under the name of the one entity there is, if they name some value of each of its conditions."""
+    named = {name: {text.value for text in found} for name, found in texts.conditions.items()}
+    fits = all(named.get(name, set()).intersection(column) for name, column in labels.labels.items())
+    return {labels.entity if fits else texts.entity: texts}
 
 
 def texts_from_files(files: Sequence[Path]) -> dict[str, ConditionTexts]:

@@ -11,7 +11,7 @@ from clay_eval.schemas.validate import parse_json, read_text
 
 from ..methods.support.protocol import describe
 from ..methods.support.specs import Method
-from ..pictures.labelled import ImageSource, Labelled
+from ..pictures.labelled import ImageSource, Labelled, has_pictures
 from ..pictures.sources import ClayShards, ImageFolder
 from ..report.build import LONGEST_TITLE, entity_record
 from ..retrieval.results import Outcome
@@ -24,7 +24,8 @@ def inputs_record(
 ) -> dict[str, Any]:
     """The report's `inputs`: identities of the data, the plan, the texts and the encoder."""
     ours = source if isinstance(source, ClayShards) else None
-    kind = "shards" if ours else "folder" if isinstance(source, ImageFolder) else "webdataset"
+    own = "folder" if isinstance(source, ImageFolder) else "webdataset"
+    kind = "shards" if ours else own if has_pictures(source) else "labels"
     benchmark = getattr(source, "benchmark", None)
     return {
         "data": {

@@ -58,7 +58,7 @@ def write_sheets(pictures: Iterable[Image], folder: Path) -> int:
         for place, picture in enumerate(batch):
             left, top = place % COLUMNS * SIDE, place // COLUMNS * SIDE
             sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
-        with atomic_file(folder / sheet_path(number)) as file:
+        with atomic_file(folder / sheet_path(number), durable=False) as file:
             file.write(jpeg(sheet, 80, optimize=True))
         number += 1
     for path in (folder / SHEETS).glob("*.jpg"):

@@ -144,6 +144,11 @@ class ImageSource(Protocol):
         ...
 
 
+def has_pictures(source: ImageSource) -> bool:
+    """Whether the pictures are there, and not only their labels."""
+    return bool(getattr(source, "pictured", True))
+
+
 def pictures(source: ImageSource, entity: str, keys: Collection[str]) -> dict[str, bytes]:
     """Encoded pictures of some keys of one entity; units that hold none of them are not read."""
     wanted = set(keys)

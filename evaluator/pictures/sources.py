@@ -119,7 +119,7 @@ def _check_unchanged(path: Path, unit: Unit) -> None:
         raise IntegrityError("a shard changed while it was in use", where=path, hint="run again")
 
 
-class _OwnData:
+class OwnData:
     """What user's pictures have in common: one entity, a checked table of labels, a fingerprint over all of it.
 
     notes: what was left out or changed while reading, a sentence each.
@@ -146,7 +146,7 @@ class _OwnData:
         return self._units
 
 
-class ForeignShards(_OwnData):
+class ForeignShards(OwnData):
     """Webdataset tars made elsewhere: an image and a .json a sample; other members are skipped, and counted in `notes`.
 
     Labels are the object under "labels" where every sample has one. Otherwise they are the top-level texts, whole numbers
@@ -201,7 +201,7 @@ class ForeignShards(_OwnData):
             yield key, sample.image
 
 
-class ImageFolder(_OwnData):
+class ImageFolder(OwnData):
     """A folder of pictures with a table of labels, or with a folder a class; `layouts` says how they may lie.
 
     labels.csv has a column `file` (or filename, file_name, image, path), then a column a condition. A column `key` names
