@@ -120,7 +120,7 @@ def _unique(wanted: bool, _: Callable[[str], Fits]) -> Fits:
     def fits(value: Any) -> bool:
         if not wanted or not isinstance(value, list):
             return True
-        return all(isinstance(item, str) for item in value) and len(set(value)) == len(value)
+        return all(type(item) in (str, int) for item in value) and len(set(value)) == len(value)
 
     return fits
 
