@@ -8,7 +8,7 @@ and the library decides and words the error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 Fits = Callable[[Any], bool]
@@ -133,7 +133,9 @@ def _all_of(schemas: list[Schema], refer: Callable[[str], Fits]) -> Fits:
     return lambda value: all(test(value) for test in tests)
 
 
-def _sized(kind: type, within: Callable[[int, int], bool]) -> Callable[[int, Callable[[str], Fits]], Fits]:
+def _sized(
+    kind: type[Sized], within: Callable[[int, int], bool]
+) -> Callable[[int, Callable[[str], Fits]], Fits]:
     return lambda bound, _: lambda value: not isinstance(value, kind) or within(len(value), bound)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, conduct, show
+from .experiments import MethodOption, Replace, conduct, only_texts, show
 from .options import grouped
-from .scoring import DataOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.clustering import ClusterSettings
@@ -70,21 +70,27 @@ def cluster(
     vectors: VectorOptions,
     texts: TextOptions,
     options: ClusterOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Cluster the pictures under each condition, and compare the clusters with its values."""
     from clay_eval.evaluator.experiments.clustering import find_clusterings
     from clay_eval.evaluator.experiments.clustering_findings import clustering_findings
+    from clay_eval.evaluator.experiments.study import Needs
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
     methods = inputs.methods(settings.evaluation())
+    needs = Needs(methods)
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     record = conduct(
         inputs,
         "cluster",
         settings.record(methods),
         lambda found, advance: clustering_findings(find_clusterings(found, methods, settings, advance)),
+        needs=needs,
         template=texts.template,
         replace=replace,
     )

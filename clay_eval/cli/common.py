@@ -31,6 +31,12 @@ def emit(as_json: bool, record: Mapping[str, Any], *lines: str) -> None:
     sys.stdout.flush()
 
 
+def emit_texts(as_json: bool, count: int, path: Path) -> None:
+    """Say how many texts were written to `path`, to be encoded elsewhere."""
+    line = f"{count} texts, one a line: {path}" if count else f"no text is needed: {path} is empty"
+    emit(as_json, {"texts": count, "file": str(path)}, line)
+
+
 def note(line: str) -> None:
     """Say something on standard error, where results of a pipe are not."""
     sys.stderr.write(f"{line}\n")

@@ -12,9 +12,9 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.stages.inputs import Inputs
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, conduct, show
+from .experiments import MethodOption, Replace, conduct, only_texts, show
 from .options import grouped
-from .scoring import DataOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.cost import CostSettings, Encode
@@ -77,6 +77,7 @@ def cost(
     vectors: VectorOptions,
     texts: TextOptions,
     options: CostOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
@@ -87,13 +88,18 @@ def cost(
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
+    needs = settings.needs()
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     here = {**machine(), "device": inputs.recorded()["device"], "batch_size": inputs.batch_size}
 
     def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
         costs, notes = find_costs(found[0], settings, *_encoders(inputs, found[0], settings, advance))
         return cost_findings(costs, here, notes)
 
-    record = conduct(inputs, "cost", settings.record(here), find, template=texts.template, replace=replace)
+    record = conduct(
+        inputs, "cost", settings.record(here), find, needs=needs, template=texts.template, replace=replace
+    )
     show(json, inputs, record, "marginal")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +10,9 @@ import typer
 from clay_eval.stages.evaluation import evaluate as run_evaluation
 from clay_eval.stages.evaluation import write_texts as write_needed
 
-from .common import Json, Out, emit, note, progress_bars
+from .common import Json, Out, emit, emit_texts, note, progress_bars
 from .options import grouped
-from .scoring import Backend, DataOptions, SettingsOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import Backend, DataOptions, SettingsOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 EPILOG = """
 **Examples**
@@ -68,13 +67,7 @@ def evaluate(
     texts: TextOptions,
     options: ComparedOptions,
     backend: Backend = "numpy",
-    write_texts: Annotated[
-        Path | None,
-        typer.Option(
-            "--write-texts",
-            help="Only write the texts that are needed to this file, to encode them elsewhere.",
-        ),
-    ] = None,
+    write_texts: WriteTexts = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a report that other settings made.")
     ] = False,
@@ -84,8 +77,7 @@ def evaluate(
     settings = options.settings(method, texts.template, options.reference)
     inputs = inputs_of(out, data, vectors, texts.texts)
     if write_texts is not None:
-        count = write_needed(inputs, settings, write_texts, note)
-        emit(json, {"texts": count, "file": str(write_texts)}, f"{count} texts, one a line: {write_texts}")
+        emit_texts(json, write_needed(inputs, settings, write_texts, note, options.split_file), write_texts)
         return
     with progress_bars() as progress:
         report = run_evaluation(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
+from .experiments import MethodOption, Replace, SeedsOption, conduct, only_texts, seeds_of, show
 from .options import grouped
-from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.paraphrase import ParaphraseSettings
@@ -73,16 +73,21 @@ def paraphrase(
     vectors: VectorOptions,
     texts: TextOptions,
     options: ParaphraseOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Score with other draws of the texts, and see how much the numbers hang on them."""
     from clay_eval.evaluator.experiments.paraphrase import find_spreads
     from clay_eval.evaluator.experiments.paraphrase_findings import paraphrase_findings
+    from clay_eval.evaluator.experiments.study import Needs
 
     settings = options.settings()
     methods = settings.evaluation().prepared()
     inputs = inputs_of(out, data, vectors, texts.texts)
+    needs = Needs(methods)
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     record = conduct(
         inputs,
         "paraphrase",
@@ -90,6 +95,7 @@ def paraphrase(
         lambda found, advance: paraphrase_findings(
             *find_spreads(found, methods, settings, advance), settings
         ),
+        needs=needs,
         template=texts.template,
         replace=replace,
     )

@@ -71,6 +71,13 @@ TiesOption = Annotated[Ties, typer.Option("--ties", help="What equal scores coun
 Draws = Annotated[
     int, typer.Option("--draws", min=1, help="Bootstrap draws, of reports whose intervals are percentiles.")
 ]
+WriteTexts = Annotated[
+    Path | None,
+    typer.Option(
+        "--write-texts",
+        help="Only write the texts that are needed to this file, to encode them elsewhere.",
+    ),
+]
 TextFiles = Annotated[
     list[Path] | None,
     typer.Option("--texts", help="Condition texts (JSON) of an entity; may be repeated."),

@@ -75,11 +75,17 @@ def evaluate(
         )
 
 
-def write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path, note: Note = silent) -> int:
+def write_texts(
+    inputs: Inputs,
+    settings: EvaluationSettings,
+    path: Path,
+    note: Note = silent,
+    split: Path | None = None,
+) -> int:
     """Write the texts that an evaluation needs to `path`, to be encoded elsewhere; return how many."""
     from clay_eval.evaluator.embedding.given import write_needed_texts
 
-    evaluation = prepared(inputs, settings)
+    evaluation = prepared(inputs, settings, split)
     announce(evaluation, note)
     texts = evaluation.needed_texts()
     write_needed_texts(path, texts)

@@ -19,7 +19,6 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import read_sealed
 
-from ..methods.support.generic import generic_texts
 from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method, uses_texts
 from ..pictures.labelled import ImageSource, Labelled
@@ -36,7 +35,7 @@ from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
 from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
-from ..retrieval.vectors import FeatureSource, condition_features, condition_name, extras
+from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..statistics.scoreboard import comparisons_of, results_of
 from .condition_texts import require_several_texts, texts_by_entity
 from .gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
@@ -92,19 +91,9 @@ class Evaluation:
         }
 
     def needed_texts(self) -> list[str]:
-        """All texts that methods may ask for: of conditions, the conditions' names, generic ones; each once."""
-        asked = {name for method in self.methods for name in method.asks}
-        found = [
-            item.text
-            for name, labels in self.entities.items()
-            for condition in labels.labels
-            for item in self.texts[name].condition(condition)
-        ]
-        if "condition_features" in asked:
-            found += [
-                condition_name(condition) for labels in self.entities.values() for condition in labels.labels
-            ]
-        return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
+        """All texts that methods may ask for, as `vectors.needed_texts`."""
+        conditions = {name: labels.labels for name, labels in self.entities.items()}
+        return needed_texts(self.texts, conditions, self.methods)
 
     def finished(self, folder: Path, encoder: Mapping[str, Any]) -> dict[str, Any] | None:
         """The record in `folder`, if it is of the same inputs and settings; None if there is none, or methods failed in it.

@@ -19,10 +19,11 @@ from clay_eval.schemas.errors import InputError
 
 from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import Method
+from ..pictures.labelled import Codes
 from ..retrieval.condition_sets import Conditions, askable
 from ..retrieval.spaces import Space, make_space
 from ..retrieval.splits import Split, everyone
-from ..retrieval.tasks import Codes, RetrievalGroup, RetrievalTask, make_task
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..vectors.arrays import FloatArray, unit_rows
 from ..vectors.fusion import gives_chances
 from .partitions import agreement, chance_scores, contingency, k_means, majority

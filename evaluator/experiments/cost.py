@@ -27,7 +27,7 @@ from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods, reencodes
 from ..retrieval.spaces import make_space
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Study, whole_task
+from .study import Needs, Study, whole_task
 
 RE_ENCODING = "re-encoding with this encoder"
 
@@ -66,6 +66,10 @@ class CostSettings:
     def image_methods(self) -> list[MethodSpec]:
         """The specs of methods that encode the images anew."""
         return [spec for spec in map(parse_spec, self.methods) if reencodes(spec.name)]
+
+    def needs(self) -> Needs:
+        """What texts are needed for."""
+        return Needs(self.feature_methods())
 
     def record(self, machine: Mapping[str, Any]) -> dict[str, Any]:
         """As it stands in a record: times of another machine are other results."""

@@ -35,7 +35,7 @@ from ..retrieval.tasks import relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Study, telling, whole_task
+from .study import Needs, Study, telling, whole_task
 
 LEAK_SPLITS = ("combination", "image")
 
@@ -60,6 +60,10 @@ class LeakSettings:
         prepare_methods(self.methods)
         if not 0 < self.held_out < 1:
             raise InputError("the share must lie between 0 and 1", where="--held-out", found=self.held_out)
+
+    def needs(self) -> Needs:
+        """What texts are needed for."""
+        return Needs(prepare_methods(self.methods))
 
     def record(self) -> dict[str, Any]:
         """As it stands in a record."""

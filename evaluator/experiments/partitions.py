@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..retrieval.tasks import Codes
+from ..pictures.labelled import Codes
 from ..vectors.arrays import Float64Array, FloatArray
 
 SHUFFLES = 10

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..pictures.labelled import Codes
 from ..scoring.hard_negatives import hard_counts
 from ..vectors.arrays import Float64Array
-from .tasks import Codes, RetrievalGroup, RetrievalTask
+from .tasks import RetrievalGroup, RetrievalTask
 
 
 def other_pairs(task: RetrievalTask, group: RetrievalGroup) -> list[tuple[Codes, Codes]]:

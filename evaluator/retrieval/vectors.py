@@ -11,6 +11,7 @@ from ..embedding.encoders import Encoder
 from ..embedding.given import GivenStore
 from ..embedding.store import EntityFeatures, FeatureStore
 from ..methods.support.generic import generic_texts
+from ..methods.support.specs import Method, uses_texts
 from ..pictures.labelled import ImageSource
 from ..pictures.notes import notes_of
 from ..vectors.arrays import FloatArray
@@ -81,6 +82,23 @@ def condition_features(
         features = feature_source.texts([item.text for item in items])
         encoded[condition] = TextFeatures(features, of, [item.value for item in items])
     return encoded
+
+
+def needed_texts(
+    texts: Mapping[str, ConditionTexts], conditions: Mapping[str, Iterable[str]], methods: Sequence[Method]
+) -> list[str]:
+    """All texts that `methods` may ask for under `conditions` (entity -> names): of these conditions as far as any method
+    looks at them, the conditions' names, generic ones; each once, in order."""
+    asked = {name for method in methods for name in method.asks}
+    pairs = [(entity, condition) for entity, names in conditions.items() for condition in names]
+    found = [
+        item.text
+        for entity, condition in (pairs if uses_texts(methods) else ())
+        for item in texts[entity].condition(condition)
+    ]
+    if "condition_features" in asked:
+        found += [condition_name(condition) for _, condition in pairs]
+    return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
 
 
 def condition_name(condition: str) -> str:

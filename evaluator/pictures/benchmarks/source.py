@@ -48,13 +48,13 @@ class BenchmarkSource:
         tags: Sequence[str] = (),
     ) -> None:
         self.benchmark, self.tags, self.unlisted = benchmark, tuple(tags), listing.unlisted
-        self.queries, self.left_out = listing.queries, listing.left_out
+        self.queries = listing.queries
         self._root = listing.root
         files = sorted({picture.file for group in listing.entities.values() for picture in group})
         self._hashes = hash_files(listing.root, files)
         self._pictures: dict[str, dict[str, Picture]] = {}
         self._units: list[Unit] = []
-        self._notes: list[str] = []
+        self._notes: list[str] = list(listing.notes)
         if listing.unlisted:
             self._notes.append(
                 f"{count(listing.unlisted, 'picture')} of the folder in no list of {benchmark}, left out"
