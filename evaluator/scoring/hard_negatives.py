@@ -67,7 +67,8 @@ class TopShare:
         for queries, items in self._others:
             matched |= queries[rows] == items[columns]
         queries, items = self._asked
-        return matched & (queries[rows] != items[columns])
+        matched &= queries[rows] != items[columns]
+        return matched
 
 
 def hard_counts(asked: tuple[Codes, Codes], others: Sequence[tuple[Codes, Codes]], counts: Codes) -> Codes:
