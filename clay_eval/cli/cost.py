@@ -17,7 +17,7 @@ from .options import grouped
 from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.cost import CostSettings, Encode
+    from clay_eval.evaluator.experiments.cost import CostSettings, Encode, EncodeEach
     from clay_eval.evaluator.experiments.study import Study
 
 MOST_PIXELS = 1_000_000_000
@@ -95,7 +95,8 @@ def cost(
     here = {**machine(), "device": choose_device(inputs.device), "batch_size": inputs.batch_size}
 
     def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
-        costs, notes = find_costs(found[0], settings, *_encoders(inputs, found[0], settings, advance))
+        encode, again, together = _encoders(inputs, found[0], settings)
+        costs, notes = find_costs(found[0], settings, encode, advance, again, together)
         return cost_findings(costs, here, notes)
 
     record = conduct(
@@ -116,10 +117,10 @@ def _check_pixels(decoded: int) -> None:
 
 
 def _encoders(
-    inputs: Inputs, study: Study, settings: CostSettings, advance: Callable[[int], None]
-) -> tuple[Encode | None, Callable[[int], None], dict[str, Encode]]:
-    """What encodes the study's pictures, decoded beforehand: the encoder, None where vectors come from files, and the
-    image methods by their names."""
+    inputs: Inputs, study: Study, settings: CostSettings
+) -> tuple[Encode | None, dict[str, Encode], dict[str, EncodeEach]]:
+    """What encodes the study's pictures, decoded beforehand: the encoder, None where vectors come from files, the image
+    methods by their names, and those of them that encode for several conditions at once."""
     from clay_eval.evaluator.embedding.encoders import load_encoder
     from clay_eval.evaluator.methods.images.registry import load_image_method
     from clay_eval.evaluator.pictures.labelled import pictures
@@ -139,11 +140,20 @@ def _encoders(
     def again(method: Any) -> Encode:
         return lambda rows, condition: method.encode(images(rows), [condition])
 
-    anew = {
-        str(spec): again(load_image_method(spec.name, runtime=inputs.runtime, **spec.parameters))
+    def at_once(method: Any) -> EncodeEach:
+        return lambda rows, conditions: method.encode_each(images(rows), [[name] for name in conditions])
+
+    methods = {
+        str(spec): load_image_method(spec.name, runtime=inputs.runtime, **spec.parameters)
         for spec in settings.image_methods()
     }
+    anew = {name: again(method) for name, method in methods.items()}
+    together = {
+        name: at_once(method)
+        for name, method in methods.items()
+        if callable(getattr(method, "encode_each", None))
+    }
     if inputs.features is not None:
-        return None, advance, anew
+        return None, anew, together
     encoder = load_encoder(inputs.encoder, inputs.device, inputs.precision, inputs.batch_size)
-    return lambda rows, _: encoder.encode_images(images(rows)), advance, anew
+    return lambda rows, _: encoder.encode_images(images(rows)), anew, together

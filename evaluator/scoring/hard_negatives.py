@@ -19,7 +19,7 @@ TOP = 10
 HARD_NEGATIVES = f"hard negatives@{TOP}"
 """What `retrieval_scores` calls the share."""
 
-_BLOCK_ENTRIES = 1 << 22
+_BLOCK_ENTRIES = 1 << 18
 
 
 class TopShare:
@@ -67,28 +67,22 @@ class TopShare:
         for queries, items in self._others:
             matched |= queries[rows] == items[columns]
         queries, items = self._asked
-        return matched & (queries[rows] != items[columns])
+        matched &= queries[rows] != items[columns]
+        return matched
 
 
 def hard_counts(asked: tuple[Codes, Codes], others: Sequence[tuple[Codes, Codes]], counts: Codes) -> Codes:
     """Return how many items are hard negatives of each query, (Q,); item i counts `counts[i]` times. As in `TopShare`."""
     rows, columns = dense_codes(*asked)
-    pairs = [_one_hot(*dense_codes(*pair)) for pair in others]
-    queries = np.concatenate([q for q, _ in pairs], axis=1)
-    items = np.concatenate([c for _, c in pairs], axis=1)
-    found = np.empty(len(rows), np.int64)
+    pairs = [dense_codes(*pair) for pair in others]
+    weights, found = counts.astype(np.float64), np.empty(len(rows), np.int64)
     for part in _blocks(len(rows), len(columns)):
-        hard = (queries[part] @ items.T > 0) & (rows[part, None] != columns)
-        found[part] = hard @ counts
+        hard = np.zeros((len(rows[part]), len(columns)), np.bool_)
+        for queries, items in pairs:
+            hard |= queries[part, None] == items
+        hard &= rows[part, None] != columns
+        found[part] = hard.astype(np.float64) @ weights
     return found
-
-
-def _one_hot(
-    queries: npt.NDArray[np.int32], items: npt.NDArray[np.int32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Codes from 0, or -1 for none, as rows with a one at most: a product of two is 1 where they are equal."""
-    values = np.arange(items.max(initial=0) + 1)
-    return (queries[:, None] == values).astype(np.float32), (items[:, None] == values).astype(np.float32)
 
 
 def _blocks(rows: int, columns: int) -> Iterator[slice]:

@@ -114,6 +114,34 @@ def test_an_experiment_repeats_to_the_byte(
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
 
 
+def test_tables_of_an_experiment_are_exported(cli: Cli, experimented: Path, tmp_path: Path) -> None:
+    formats = ["--format", "latex", "--format", "markdown", "--format", "csv"]
+    outcome = cli("export", "--out", experimented, "--experiment", "cluster", "--to", tmp_path, *formats)
+    assert outcome.code == 0, outcome.err
+    latex, markdown, table = (tmp_path / f"cluster.{ending}" for ending in ("tex", "md", "csv"))
+    assert latex.read_text().count(r"\begin{tabular}") == latex.read_text().count(r"\end{tabular}") == 4
+    assert r"ACC \% & low" in latex.read_text()
+    assert "| demo-human | age | clay |" in markdown.read_text()
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"raw", "clay"}
+    assert all(0 <= float(row["acc"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--experiment", "clusters", "--format", "csv"], "no such experiment"),
+        (["--experiment", "cluster", "--format", "trec"], "not written so"),
+    ],
+)
+def test_exports_of_no_experiment_are_refused(
+    cli: Cli, experimented: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    cli("export", "--out", experimented, "--to", tmp_path / "to", *options).refused(2, said)
+    assert not (tmp_path / "to").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [

@@ -30,6 +30,7 @@ ENTRY_POINTS = "clay_eval.image_methods"
 IMAGE_METHODS = {
     "instructblip": "clay_eval.evaluator.methods.images.instructblip:InstructBLIP",
     "vlm-embedding": "clay_eval.evaluator.methods.images.vlm_embedding:VLMEmbedding",
+    "dior": "clay_eval.evaluator.methods.images.vlm_embedding:DIOR",
     "qwen-embedding": "clay_eval.evaluator.methods.images.vlm_embedding:QwenEmbedding",
 }
 _RUNTIME = ("device", "precision", "batch_size")

@@ -252,7 +252,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_registry(plugin: None, models: Callable[[str], Path]) -> None:
-    assert {"instructblip", "vlm-embedding", "qwen-embedding"} <= set(image_method_names())
+    assert {"instructblip", "vlm-embedding", "dior", "qwen-embedding"} <= set(image_method_names())
     made = load_image_method("someones_images:Mean", runtime={"device": "cpu", "batch_size": 3}, weight=3.0)
     assert isinstance(made, Mean)
     assert made.weight == 3.0
