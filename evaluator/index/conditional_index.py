@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -37,9 +36,10 @@ from ..methods.support.specs import Method, prepare_methods
 from ..retrieval.spaces import Extras, TextFeatures, fit_texts, joined
 from ..vectors.arrays import FloatArray, as_features, unit_rows
 from ..vectors.fusion import STACK, UNWEIGHTED, combiner, gives_chances
+from .approximate import ApproximateIndex
 from .conditions import Condition
 from .explaining import ValueChance, chances_of
-from .nearest import best_rows
+from .nearest import Neighbour, Query, best_rows
 from .pictures import Pictures
 from .removal import Removal, Subspaces
 from .space import ConditionSpace, Fitted, map_pictures
@@ -47,17 +47,6 @@ from .weighing import Weighted, Weights, parse_weights, require_known
 
 DEFAULT_METHOD = "clay(fusion=sum)"
 _KEPT_SPACES = 8
-
-Query = str | npt.ArrayLike
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A picture that was found: its key, its row in the index, and its similarity to the query."""
-
-    key: str
-    row: int
-    similarity: float
 
 
 class ConditionalIndex:
@@ -169,11 +158,31 @@ class ConditionalIndex:
         view.flags.writeable = False
         return view
 
-    def transform(self, condition: str, features: npt.ArrayLike) -> FloatArray:
-        """Return the vectors (M, k) of queries (M, d) under one condition, float32; raises InputError for NaN and other
-        widths."""
+    def transform(self, condition: str, query: Query) -> FloatArray:
+        """Return the vectors (M, k), float32, under one condition of queries: a picture's key, (d,), or (M, d).
+
+        Raises InputError for unknown keys and conditions, NaN and other widths.
+        """
         require_known(condition, self._conditions)
-        return self._spaces[condition].queries(self._checked_queries(features))
+        vectors = self._query_vector(query) if isinstance(query, str) else np.atleast_2d(np.asarray(query))
+        return self._spaces[condition].queries(self._checked_queries(vectors))
+
+    def approximate(self, conditions: Sequence[str], recall: float = 0.95) -> ApproximateIndex:
+        """Return an approximate index of `conditions` as they are now, for collections too large to look at every picture.
+
+        recall: the share of the ten nearest that it is to find. Raises InputError for unknown conditions, several whose
+        similarities are not summed, and as `ApproximateIndex`.
+        """
+        for name in conditions:
+            require_known(name, self._conditions)
+        if not conditions or (len(conditions) > 1 and self._method.fusion != "sum"):
+            raise InputError(
+                "an approximate index is of one condition, or of several whose similarities are summed",
+                where="conditions",
+                expected="one condition, or a method with fusion=sum",
+                found=f"{list(conditions)} by {self.method}",
+            )
+        return ApproximateIndex(self, tuple(dict.fromkeys(conditions)), recall)
 
     def query(
         self, query: Query, weights: Mapping[str, float] | None = None, top: int = 20
