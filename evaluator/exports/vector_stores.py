@@ -118,7 +118,6 @@ def write_qdrant(
     """
     _require("qdrant_client", "qdrant")
     from qdrant_client import QdrantClient, models
-
     from qdrant_client.http.exceptions import ApiException
 
     remote = str(place).startswith(("http://", "https://"))
