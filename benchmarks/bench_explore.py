@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 from clay_eval.evaluator.explore.collection import Collection
 from clay_eval.evaluator.explore.conditions import of_values
 from clay_eval.evaluator.explore.workbench import METHODS, RAW, Question, Workbench

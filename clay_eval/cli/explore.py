@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,11 @@ from clay_eval.stages.exploring import ExploreOptions, open_explorer, place_of
 from .common import Json, emit, note, progress_bars
 from .experiments import MethodOption
 from .options import grouped
+from .plan import ServerOptions
 from .scoring import PictureOptions, TextOptions, VectorOptions, inputs_of
+
+if TYPE_CHECKING:
+    from clay_eval.stages.wording import AskedModel
 
 EPILOG = """
 **Examples**
@@ -69,17 +73,19 @@ def explore(
     texts: TextOptions,
     method: MethodOption = None,
     page: PageOptions,
+    server: ServerOptions,
     json: Json = False,
 ) -> None:
     """Look at pictures on a page: who is alike in what, while sliders move."""
     from clay_eval.evaluator.explore.serving import bound, serve
 
-    with bound(page.port):  # a port in use is said before anything is embedded
-        place = place_of(data.data, vectors.features, out)
-    inputs = inputs_of(place, replace(data), vectors, texts.texts)
+    with bound(page.port):
+        pass  # a port in use is said before anything is embedded
+    place = place_of(data.data, vectors.features, out)
+    inputs = inputs_of(place, data, vectors, texts.texts)
     options = ExploreOptions(labels, no_labels, method, texts.template)
     with progress_bars() as progress:
-        explorer = open_explorer(inputs, options, progress)
+        explorer = open_explorer(inputs, options, progress, _model(server, place))
 
     def ready(address: str) -> None:
         record = {"address": address, "entities": list(explorer.workbenches), "kept": str(place)}
@@ -87,3 +93,14 @@ def explore(
 
     serve(explorer, port=page.port, view=page.view, browser=page.browser, ready=ready)
     note("ended")
+
+
+def _model(server: ServerOptions, place: Path) -> AskedModel | None:
+    """The language model that conditions typed in the page get their texts from, if one is named."""
+    if server.llm is None:
+        return None
+    from clay_eval.stages.drafting import LlmOptions
+    from clay_eval.stages.wording import WORDS, AskedModel
+
+    llm = LlmOptions(server.llm, server.model, server.llm_key_file, server.llm_seed)
+    return AskedModel(place / WORDS, llm, server.limits())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,13 @@ from .inputs import Inputs
 if TYPE_CHECKING:
     from clay_eval.evaluator.embedding.encoders import Encoder
     from clay_eval.evaluator.explore.conditions import Worded
-    from clay_eval.evaluator.explore.explorer import Explorer
+    from clay_eval.evaluator.explore.explorer import Explorer, Words
     from clay_eval.evaluator.explore.workbench import Workbench
     from clay_eval.evaluator.pictures.sources import ImageSource, Labels
     from clay_eval.evaluator.retrieval.vectors import FeatureSource
     from clay_eval.schemas.texts import ConditionTexts
+
+    from .wording import AskedModel
 
 FOLDER = "explore"
 """What the page keeps lies in this folder of the run."""
@@ -63,14 +65,14 @@ def open_explorer(
     inputs: Inputs,
     options: ExploreOptions | None = None,
     progress: Progress = silent,
-    words: Callable[[str, str], Worded] | None = None,
+    model: AskedModel | None = None,
 ) -> Explorer:
     """Open what `inputs` name, embed what is not yet, and return what the page shows.
 
-    words: (entity, name) -> the texts of a condition of which only the name is typed. The feature store is locked while
-    pictures are embedded, not while they are explored.
+    model: a language model that writes the texts of conditions that are typed. The feature store is locked while pictures
+    are embedded, not while they are explored.
     """
-    from clay_eval.evaluator.explore.explorer import Explorer, no_words
+    from clay_eval.evaluator.explore.explorer import Explorer
     from clay_eval.evaluator.pictures.notes import notes_of
 
     options = options or ExploreOptions()
@@ -89,11 +91,25 @@ def open_explorer(
         benches,
         data.resolve().name,
         _called(supply.identity),
-        words or no_words,
+        _words(options.template, model),
         inputs.folder.root / FOLDER,
         _private(inputs),
-        options.template,
     )
+
+
+def _words(template: str, model: AskedModel | None) -> Words:
+    """What makes texts of what is typed in the page."""
+    from clay_eval.evaluator.explore.conditions import checked
+
+    from .wording import condition_in_words
+
+    def words(entity: str, name: str, values: Sequence[str]) -> tuple[str, Worded]:
+        said = f"{name}: {', '.join(values)}" if values else name
+        texts = condition_in_words(said, entity=entity, template=template, model=model)
+        (named,) = texts.conditions
+        return named, checked(texts, named, _origin(texts))
+
+    return words
 
 
 def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> ImageSource:
@@ -107,7 +123,9 @@ def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Imag
     from clay_eval.schemas.texts import load_texts
 
     data = inputs.data
-    ours = data is None and inputs.features is None or (data is not None and shards_folder(data) is not None)
+    ours = (data is None and inputs.features is None) or (
+        data is not None and shards_folder(data) is not None
+    )
     if inputs.entity is None and len(inputs.texts) == 1 and not ours:
         inputs.entity = load_texts(inputs.texts[0]).entity  # so that the texts are those of the data
     if inputs.features is not None and (options.labels is not None or data is None):
@@ -173,7 +191,9 @@ def _workbench(
         source.manifest if isinstance(source, ClayShards) else None,
         notes,
     )
-    return Workbench(collection, features, encoder, tuple(options.methods or METHODS))
+    return Workbench(
+        collection, features, encoder, tuple(options.methods or METHODS), embeds=inputs.features is None
+    )
 
 
 class _Texts:

@@ -11,30 +11,25 @@ from clay_eval.schemas.files import write_text
 from clay_eval.schemas.fingerprint import canonical_json
 from clay_eval.schemas.texts import TEMPLATE
 
-from .conditions import Worded, of_texts, of_values, texts_record
+from .conditions import Worded, of_texts, of_values, require_values, texts_record
 from .selections import decisions_record, keys_table
 from .thumbnails import Thumbnails
 from .workbench import Workbench
 
-NO_WORDS = "type its values, separated by commas"
+Words = Callable[[str, str, Sequence[str]], tuple[str, Worded]]
+"""(entity, name, values) as they were typed -> the condition's name and its texts; without values, of the name alone."""
 
 
-def no_words(entity: str, name: str) -> Worded:
-    """The texts of a condition that is only named: there are none."""
-    raise InputError(
-        f"nothing is known of the condition {name!r}",
-        where=f"condition {name!r} of {entity}",
-        expected="values",
-        hint=NO_WORDS,
-    )
+def typed_values(entity: str, name: str, values: Sequence[str]) -> tuple[str, Worded]:
+    """One text a value; raises InputError where there are none."""
+    return name, of_values(entity, name, values, TEMPLATE)
 
 
 class Explorer:
     """workbenches: entity -> workbench.
 
-    title: what the data are called; encoder: what made the vectors, in words. words: (entity, name) -> the texts of a
-    condition of which only the name was typed. folder: where texts are kept, None where nothing is. private: paths that no
-    answer may name. template: makes texts of values.
+    title: what the data are called; encoder: what made the vectors, in words. words: makes texts of what was typed.
+    folder: where texts are kept, None where nothing is. private: paths that no answer may name.
     """
 
     def __init__(
@@ -42,13 +37,12 @@ class Explorer:
         workbenches: Mapping[str, Workbench],
         title: str,
         encoder: str,
-        words: Callable[[str, str], Worded] = no_words,
+        words: Words = typed_values,
         folder: Path | None = None,
         private: Sequence[str] = (),
-        template: str = TEMPLATE,
     ) -> None:
         self.workbenches, self.title, self.encoder, self.words = dict(workbenches), title, encoder, words
-        self.folder, self.private, self.template = folder, tuple(private), template
+        self.folder, self.private = folder, tuple(private)
         self._thumbnails = Thumbnails()
 
     def about(self) -> dict[str, Any]:
@@ -89,13 +83,10 @@ class Explorer:
         Raises InputError for what cannot be a condition, and where its texts cannot be encoded.
         """
         bench = self.workbench(entity)
-        if items:
-            worded = of_texts(entity, name, items)
-        elif values:
-            worded = of_values(entity, name, values, self.template)
-        else:
-            worded = self.words(entity, name)
-        return bench.add(name, worded)
+        if values:
+            require_values(name, list(dict.fromkeys(values)))
+        named, worded = (name, of_texts(entity, name, items)) if items else self.words(entity, name, values)
+        return bench.add(named, worded)
 
     def texts(self, entity: str) -> dict[str, Any]:
         """All conditions of an entity as a condition-texts file."""

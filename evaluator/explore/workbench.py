@@ -23,6 +23,8 @@ from clay_eval.schemas.escaping import visible
 from ..index.conditional_index import ConditionalIndex
 from ..index.conditions import Condition
 from ..index.nearest import best_rows
+from ..index.removal import Subspaces
+from ..methods.clay import CLAY
 from ..methods.label_posterior import LabelPosterior
 from ..retrieval.spaces import Extras
 from ..vectors.arrays import FloatArray, unit_rows
@@ -47,6 +49,7 @@ MOST_NEIGHBOURS = 200
 COLOURS = 9
 """Values of a map that get a colour each; all further ones share the last."""
 _KEPT_UPLOADS = 8
+_KEPT_ANSWERS = 4
 _SHOWN_VALUES = 3
 _COLOUR_BLOCK = 16_384
 
@@ -79,7 +82,7 @@ class Question:
 class Workbench:
     """The pictures of one entity with their vectors (N, d), and the conditions added so far.
 
-    methods: specs that may be asked for, the first by default.
+    methods: specs that may be asked for, the first by default; embeds: whether a picture of the user's can be a query.
     """
 
     def __init__(
@@ -89,8 +92,10 @@ class Workbench:
         encoder: TextAndPictureEncoder,
         methods: Sequence[str] = METHODS,
         extras: Extras | None = None,
+        *,
+        embeds: bool = True,
     ) -> None:
-        self.collection, self.methods = collection, tuple(methods)
+        self.collection, self.methods, self.embeds = collection, tuple(methods), embeds
         self._encoder, self._lock = encoder, RLock()
         self._extras = extras or Extras(logit_scale=lambda: encoder.logit_scale)
         first = next((spec for spec in methods if spec != RAW), METHODS[0])
@@ -98,6 +103,7 @@ class Workbench:
         self._indexes = {first: base}
         self._base = base
         self._notes: list[str] = []
+        self._answers: OrderedDict[tuple[Any, ...], FloatArray] = OrderedDict()
         self.conditions: dict[str, Worded] = {}
         self._posteriors: dict[str, LabelPosterior] = {}
         self._colours: dict[str, tuple[list[str], npt.NDArray[np.uint16]]] = {}
@@ -114,6 +120,7 @@ class Workbench:
                 "entity": self.collection.entity,
                 "pictures": len(self.collection.keys),
                 "shown": self.collection.read is not None,
+                "embeds": self.embeds,
                 "decisions": self.collection.manifest is not None,
                 "notes": [visible(note) for note in (*self.collection.notes, *self._notes)],
                 "methods": list(self.methods),
@@ -141,6 +148,7 @@ class Workbench:
             }  # the others are made anew when they are asked for
             self.conditions[name], self._posteriors[name] = worded, posterior
             self._colours.pop(name, None)
+            self._answers.clear()
             return self._condition(name)
 
     def remove(self, name: str) -> None:
@@ -151,6 +159,7 @@ class Workbench:
                 index.remove(name)
             for kept in (self.conditions, self._posteriors, self._colours):
                 kept.pop(name, None)  # type: ignore[attr-defined]
+            self._answers.clear()
 
     def require_condition(self, name: str) -> Worded:
         """The texts of a condition; raises InputError for an unknown one."""
@@ -249,7 +258,7 @@ class Workbench:
         """
         with self._lock:
             rows = drawn_rows(len(self.collection.keys))
-            points = flat_map(self._space(spec, weights)[rows])
+            points = flat_map(self._space(spec, weights, rows))
             names, codes = self._coloured(colour)
         every = len(rows) == len(self.collection.keys)
         about = {"names": names, "rows": None if every else rows.tolist(), "of": len(self.collection.keys)}
@@ -300,7 +309,13 @@ class Workbench:
             index, weights = self._base, {name: w for name, w in weights.items() if w < 0}
         else:
             index = self._index(spec)
-        similarities = index.similarities(query, weights)
+        place = (spec, query.tobytes(), tuple(sorted(weights.items())))
+        if place not in self._answers:
+            self._answers[place] = index.similarities(query[0], weights)
+        self._answers.move_to_end(place)
+        while len(self._answers) > _KEPT_ANSWERS:
+            self._answers.popitem(last=False)
+        similarities = self._answers[place]
         order = best_rows(similarities, top, own)
         return order, similarities[order]
 
@@ -311,19 +326,38 @@ class Workbench:
         best = chances.argmax(axis=1)
         return [[visible(values[i]), round(float(row[i]), 3)] for i, row in zip(best, chances, strict=True)]
 
-    def _space(self, spec: str, weights: Mapping[str, float]) -> FloatArray:
-        """Rows (N, k) whose distances the map shows."""
-        counted = {name: weight for name, weight in weights.items() if weight > 0}
+    def _space(self, spec: str, weights: Mapping[str, float], rows: npt.NDArray[np.int64]) -> FloatArray:
+        """Vectors of the pictures `rows` whose distances the map shows."""
         for name in weights:
             self.require_condition(name)
-        if spec == RAW or not counted:
-            return unit_rows(np.asarray(self._base.features))
+        counted = {} if spec == RAW else {name: weight for name, weight in weights.items() if weight > 0}
+        removed = {name: min(1.0, -weight) for name, weight in weights.items() if weight < 0}
+        features = np.asarray(self._base.features)
+        every = len(rows) == len(features)
+        if not counted and not removed:
+            return unit_rows(features if every else features[rows])
+        left = self._without(removed, features[rows]) if removed else None
+        if not counted:
+            assert left is not None
+            return unit_rows(left)
         index, total = self._index(spec), sum(counted.values())
-        parts = [index.vectors(name) * np.float32(np.sqrt(w / total)) for name, w in counted.items()]
+        parts = [
+            (index.vectors(name)[rows] if left is None else index.transform(name, left))
+            * np.float32(np.sqrt(w / total))
+            for name, w in counted.items()
+        ]
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
+    def _without(self, removed: Mapping[str, float], features: FloatArray) -> FloatArray:
+        """`features` (M, d) regardless of conditions, as the index has it: see `index.removal`."""
+        fits = [
+            CLAY().fit(self._base.features, self._base.conditions[name].features).projection_
+            for name in removed
+        ]
+        return Subspaces(features, fits).removal(list(removed.values())).rows(features)
+
     def _coloured(self, colour: str) -> tuple[list[str], npt.NDArray[np.uint16]]:
-        """Names of the COLOURS commonest values, and the number (N,) of each picture's value among them, COLOURS for others."""
+        """Names of the COLOURS commonest values, and the number (N,) of each picture's among them, COLOURS for others."""
         kind, _, name = colour.partition(":")
         if kind == "label" and name in self.collection.labels:
             return _coded(self.collection.labels[name])
@@ -346,6 +380,5 @@ def _coded(values: Sequence[str]) -> tuple[list[str], npt.NDArray[np.uint16]]:
     number = {value: min(place, COLOURS) for place, value in enumerate(names)}
     shown = [f"{visible(name)}" for name in names[:COLOURS]]
     others = len(names) - COLOURS
-    return [*shown, *([f"{others} others"] if others > 0 else [])], np.array(
-        [number[v] for v in values], np.uint16
-    )
+    rest = [visible(names[-1])] if others == 1 else [f"{others} others"] if others > 1 else []
+    return [*shown, *rest], np.array([number[v] for v in values], np.uint16)

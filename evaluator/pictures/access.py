@@ -61,7 +61,7 @@ class PictureReader:
         """
         starts, units = self._units.get(entity, ([], []))
         number = bisect_right(starts, row) - 1
-        if not 0 <= row or number < 0 or row - starts[number] >= len(units[number].keys):
+        if not row >= 0 or number < 0 or row - starts[number] >= len(units[number].keys):
             raise InputError("no such picture", where=entity, found=row)
         unit, place = units[number], row - starts[number]
         if isinstance(self._source, InTars):

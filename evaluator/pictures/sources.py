@@ -95,7 +95,8 @@ def pictures(source: ImageSource, entity: str, keys: Collection[str]) -> dict[st
 class ClayShards:
     """A shards folder made by clay-eval. Every tar's size and sha256 must be those in its manifest.
 
-    Labels are read from the JSON in the tars; `manifest` is the manifest's fingerprint. Raises IntegrityError for anything that is not as the manifest says.
+    Labels are read from the JSON in the tars; `manifest` is the manifest's fingerprint. Raises IntegrityError for anything
+    that is not as the manifest says.
     """
 
     def __init__(self, folder: Path, entity: str | None = None) -> None:

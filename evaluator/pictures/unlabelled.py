@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from clay_eval.schemas.decoding import MAX_BYTES, by_pixels, decode_image
 from clay_eval.schemas.errors import ClayEvalError, InputError
-from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.files import write_sealed
+from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.foreign_members import CONVERT, IMAGE_EXTENSIONS
 from clay_eval.schemas.reading import read_bytes
 from clay_eval.schemas.validate import parse_json, read_text
@@ -94,9 +94,7 @@ def _decoded(
             hashes[name] = file_sha256(folder / name)
         except OSError as error:
             faults[name] = error.strerror or "cannot be read"
-    for name, digest in hashes.items():
-        if digest in known:
-            verdicts[digest] = known[digest]
+    verdicts.update({digest: known[digest] for digest in hashes.values() if digest in known})
     fresh = {digest: name for name, digest in hashes.items() if digest not in known}
     done = len(names) - len(fresh)
     progress(done, len(names))

@@ -80,14 +80,12 @@ function takeCondition(facts) {
 
 const conditionPath = (name) => here(`conditions/${encodeURIComponent(name)}`);
 
-/* The name as the server will have it. */
-const plainName = (name) => name.normalize("NFC").trim().toLowerCase().replace(/\s+/g, "_");
-
 async function addCondition(name, values) {
-  takeCondition(await ask(conditionPath(name), { values }));
-  if (values.length && values.length <= 60) state.typed[name] = values;
-  if (!(name in state.weights)) state.weights[name] = 1;
-  state.colour = `values:${name}`;
+  const facts = await ask(conditionPath(name), { values });
+  takeCondition(facts);
+  if (values.length && values.length <= 60) state.typed[facts.name] = values;
+  if (!(facts.name in state.weights)) state.weights[facts.name] = 1;
+  state.colour = `values:${facts.name}`;
   showConditions();
   changed();
 }
@@ -121,7 +119,7 @@ function dialogWork(dialog, form, fault, work) {
 
 dialogWork($("condition-dialog"), $("condition-form"), $("condition-fault"), async () => {
   const values = $("condition-values").value.split(/[,\n]/).map((value) => value.trim()).filter(Boolean);
-  const name = plainName($("condition-name").value);
+  const name = $("condition-name").value.trim();
   if (!name) throw new Refusal({ what: "The condition has no name." });
   await addCondition(name, values);
 });

@@ -18,7 +18,8 @@ function showMethods() {
 }
 
 function showAbout() {
-  const { pictures: count, notes, shown } = entityFacts();
+  const { pictures: count, notes, shown, embeds } = entityFacts();
+  for (const id of ["drop-label", "drop-hint"]) $(id).hidden = !embeds;
   const words = [`${count.toLocaleString("en")} ${shown ? "pictures" : "vectors without pictures"}`, about.encoder];
   $("about").textContent = words.join(" · ");
   $("notes").hidden = !notes.length;

@@ -70,7 +70,7 @@ $("drop").addEventListener("change", (event) => {
   upload(event.target.files[0]);
   event.target.value = "";
 });
-const bringsFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+const bringsFiles = (event) => entityFacts().embeds && [...(event.dataTransfer?.types ?? [])].includes("Files");
 document.addEventListener("dragover", (event) => {
   if (!bringsFiles(event)) return;
   event.preventDefault();
