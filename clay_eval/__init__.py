@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "CLAY": "clay_eval.evaluator.methods.clay",
     "ClayEvalError": "clay_eval.schemas.errors",
+    "Condition": "clay_eval.evaluator.index.conditions",
+    "ConditionalIndex": "clay_eval.evaluator.index.conditional_index",
     "Inference": "clay_eval.evaluator.statistics.scoreboard",
     "Labelled": "clay_eval.evaluator.pictures.labelled",
     "Settings": "clay_eval.evaluator.retrieval.engine",
@@ -33,6 +35,8 @@ _LAZY = {
 __all__ = [
     "CLAY",
     "ClayEvalError",
+    "Condition",
+    "ConditionalIndex",
     "Inference",
     "Labelled",
     "Settings",
@@ -51,6 +55,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.embedding.encoders import load_encoder
+    from clay_eval.evaluator.index.conditional_index import ConditionalIndex
+    from clay_eval.evaluator.index.conditions import Condition
     from clay_eval.evaluator.methods.clay import CLAY
     from clay_eval.evaluator.methods.support.registry import resolve_method
     from clay_eval.evaluator.methods.support.specs import prepare_methods

@@ -18,6 +18,7 @@ from . import (
     embed,
     entities,
     evaluate,
+    explore,
     export,
     galleries,
     leaderboard,
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 for module in (
     *(run, entities, plan, render, merge, review, publish, embed),
-    *(evaluate, report, export, score, verify, galleries, methods, check_method),
+    *(evaluate, explore, report, export, score, verify, galleries, methods, check_method),
     *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):

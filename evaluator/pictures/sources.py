@@ -32,7 +32,8 @@ from .tars import beside_tars, members_note, tars_in
 class ClayShards:
     """A shards folder made by clay-eval. Every tar's size and sha256 must be those in its manifest.
 
-    Labels are read from the JSON in the tars. Raises IntegrityError for anything that is not as the manifest says.
+    Labels are read from the JSON in the tars; `manifest` is the manifest's fingerprint. Raises IntegrityError for anything
+    that is not as the manifest says.
     """
 
     def __init__(self, folder: Path, entity: str | None = None) -> None:
@@ -41,7 +42,8 @@ class ClayShards:
         self._files: dict[str, Path] = {}
         self._units: list[Unit] = []
         self.entities: Mapping[str, Labelled] = {}
-        self.fingerprint: str = manifest["fingerprint"]
+        self.manifest: str = manifest["fingerprint"]
+        self.fingerprint: str = self.manifest
         self.renderer: str = ": ".join(
             str(manifest["renderer"][k]) for k in ("type", "model") if k in manifest["renderer"]
         )
@@ -69,6 +71,10 @@ class ClayShards:
         _check_unchanged(path, unit)
         for sample in read_shard(path):
             yield sample.key, sample.image
+
+    def tar(self, unit: Unit) -> tuple[Path, bool]:
+        """The tar that holds a unit's pictures in the order of its keys, and whether it is written as ours are."""
+        return self._files[unit.name], True
 
     def _read(self, entity: str, facts: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Labelled:
         keys: list[str] = []
@@ -200,12 +206,16 @@ class ForeignShards(OwnData):
         for key, sample in zip(unit.keys, read_shard(path, strict=False), strict=True):
             yield key, sample.image
 
+    def tar(self, unit: Unit) -> tuple[Path, bool]:
+        """As of `ClayShards`."""
+        return self._files[unit.name], False
+
 
 class ImageFolder(OwnData):
     """A folder of pictures with a table of labels, or with a folder a class; `layouts` says how they may lie.
 
     labels.csv has a column `file` (or filename, file_name, image, path), then a column a condition. A column `key` names
-    the pictures; alone, without `file`, it must be the files' stems.
+    the pictures; alone, without `file`, it must be the files' stems. `names` maps each key to its file in the folder.
 
     Raises InputError with line and column for whatever is wrong in the table, and for files outside the folder.
     """
@@ -223,22 +233,28 @@ class ImageFolder(OwnData):
             if tables
             else read_class_folders(folder, parents, conditions)
         )
+        hashes = [file_sha256(folder / name) for name in table.files]
+        stray_tars = tars_in(folder)
+        stray = [f"tars left out, since pictures lie in the folder: {some(t.name for t in stray_tars)}"]
+        self._take(folder, entity, table, hashes, stray if stray_tars else [])
+
+    def _take(
+        self, folder: Path, entity: str | None, table: LabelTable, hashes: Sequence[str], notes: Sequence[str]
+    ) -> None:
+        """Keep the pictures of `table`, whose files in `folder` have these sha256."""
         entity = entity_name(entity, folder)
+        self.names: Mapping[str, str] = dict(zip(table.keys, table.files, strict=True))
         self._hashes = {
-            key: (folder / name, file_sha256(folder / name))
-            for key, name in zip(table.keys, table.files, strict=True)
+            key: (folder / name, digest)
+            for key, name, digest in zip(table.keys, table.files, hashes, strict=True)
         }
         units = []
         for start in range(0, len(table.keys), UNIT_IMAGES):
             keys, files = table.keys[start : start + UNIT_IMAGES], table.files[start : start + UNIT_IMAGES]
             content = [[key, nfc(name), self._hashes[key][1]] for key, name in zip(keys, files, strict=True)]
             units.append(Unit(f"{entity}-{start // UNIT_IMAGES:05d}", fingerprint(content), entity, keys))
-        hashes = [self._hashes[key][1] for key in table.keys]
         same = identical_pictures(table.files, hashes, table.labels)
-        stray_tars = tars_in(folder)
-        stray = [f"tars left out, since pictures lie in the folder: {some(t.name for t in stray_tars)}"]
-        stray = stray if stray_tars else []
-        super().__init__(entity, table, units, [*same, *stray, *table.notes])
+        super().__init__(entity, table, units, [*same, *notes, *table.notes])
 
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         """Stream (key, encoded picture); a file that changed since the folder was opened raises IntegrityError."""

@@ -20,7 +20,7 @@ from clay_eval.evaluator.experiments.partitions import (
     majority,
     matched_share,
 )
-from clay_eval.evaluator.retrieval.tasks import Codes
+from clay_eval.evaluator.pictures.labelled import Codes
 
 
 def drawn(seed: int, count: int = 40, values: int = 4, clusters: int = 4) -> tuple[Codes, Codes]:
