@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.explore.conditions import Worded
     from clay_eval.evaluator.explore.explorer import Explorer, Words
     from clay_eval.evaluator.explore.workbench import Workbench
-    from clay_eval.evaluator.pictures.sources import ImageSource, Labels
+    from clay_eval.evaluator.pictures.labelled import ImageSource, Labelled
     from clay_eval.evaluator.retrieval.vectors import FeatureSource
     from clay_eval.schemas.texts import ConditionTexts
 
@@ -167,7 +167,7 @@ def _encoder(inputs: Inputs) -> Encoder:
 
 def _workbench(
     inputs: Inputs,
-    labels: Labels,
+    labels: Labelled,
     features: Any,
     encoder: Encoder,
     options: ExploreOptions,
@@ -212,7 +212,7 @@ class _Texts:
         found = texts_by_entity(labelled, inputs.texts, inputs.plan, options.template)
         self._texts = {name: [texts] for name, texts in found.items()}
 
-    def add_to(self, bench: Workbench, labels: Labels, supply: FeatureSource) -> None:
+    def add_to(self, bench: Workbench, labels: Labelled, supply: FeatureSource) -> None:
         """Add the conditions of an entity; one that cannot be used becomes a note."""
         from clay_eval.evaluator.explore.conditions import checked
 

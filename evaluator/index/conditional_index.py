@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -35,11 +34,12 @@ from ..methods.clay import CLAY
 from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method, prepare_methods
 from ..retrieval.spaces import Extras, TextFeatures, fit_texts, joined
-from ..vectors.arrays import FloatArray, as_features, unit_rows
+from ..vectors.arrays import Float64Array, FloatArray, as_features, unit_rows
 from ..vectors.fusion import STACK, UNWEIGHTED, combiner, gives_chances
+from .approximate import ApproximateIndex
 from .conditions import Condition
 from .explaining import ValueChance, chances_of
-from .nearest import best_rows
+from .nearest import Neighbour, Query, best_rows
 from .pictures import Pictures
 from .removal import Removal, Subspaces
 from .space import ConditionSpace, Fitted, map_pictures
@@ -47,17 +47,6 @@ from .weighing import Weighted, Weights, parse_weights, require_known
 
 DEFAULT_METHOD = "clay(fusion=sum)"
 _KEPT_SPACES = 8
-
-Query = str | npt.ArrayLike
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A picture that was found: its key, its row in the index, and its similarity to the query."""
-
-    key: str
-    row: int
-    similarity: float
 
 
 class ConditionalIndex:
@@ -169,11 +158,52 @@ class ConditionalIndex:
         view.flags.writeable = False
         return view
 
-    def transform(self, condition: str, features: npt.ArrayLike) -> FloatArray:
-        """Return the vectors (M, k) of queries (M, d) under one condition, float32; raises InputError for NaN and other
-        widths."""
+    def transform(self, condition: str, query: Query) -> FloatArray:
+        """Return the vectors (M, k), float32, under one condition of queries: a picture's key, (d,), or (M, d).
+
+        Raises InputError for unknown keys and conditions, NaN and other widths.
+        """
         require_known(condition, self._conditions)
-        return self._spaces[condition].queries(self._checked_queries(features))
+        vectors = self._query_vector(query) if isinstance(query, str) else np.atleast_2d(np.asarray(query))
+        return self._spaces[condition].queries(self._checked_queries(vectors))
+
+    def is_one_product(self, condition: str) -> bool:
+        """Whether the method maps v to W^T v and no more under a condition, as `rewritten` and `lengths` need it."""
+        require_known(condition, self._conditions)
+        return self._spaces[condition].projection is not None
+
+    def rewritten(self, condition: str, query: Query) -> FloatArray:
+        """Return W z (d,), float32, z = W^T q / |W^T q|: its inner product with a picture's own unit vector, divided by the
+        picture's `lengths`, is their similarity under `condition`.
+
+        So an index of the pictures' own vectors answers a conditional query. Raises InputError as `transform`, and where the
+        method is more than one product.
+        """
+        projection = self._projection(condition)
+        rewritten: FloatArray = projection @ self.transform(condition, query)[0]
+        return rewritten.astype(np.float32)
+
+    def lengths(self, condition: str) -> FloatArray:
+        """Return |W^T v| (N,), float32, of the pictures' vectors v at unit length; raises InputError as `rewritten`."""
+        self._projection(condition)
+        return self._spaces[condition].lengths / self._pictures.lengths
+
+    def approximate(self, conditions: Sequence[str], recall: float = 0.95) -> ApproximateIndex:
+        """Return an approximate index of `conditions` as they are now, for collections too large to look at every picture.
+
+        recall: the share of the ten nearest that it is to find. Raises InputError for unknown conditions, several whose
+        similarities are not summed, and as `ApproximateIndex`.
+        """
+        for name in conditions:
+            require_known(name, self._conditions)
+        if not conditions or (len(conditions) > 1 and self._method.fusion != "sum"):
+            raise InputError(
+                "an approximate index is of one condition, or of several whose similarities are summed",
+                where="conditions",
+                expected="one condition, or a method with fusion=sum",
+                found=f"{list(conditions)} by {self.method}",
+            )
+        return ApproximateIndex(self, tuple(dict.fromkeys(conditions)), recall)
 
     def query(
         self, query: Query, weights: Mapping[str, float] | None = None, top: int = 20
@@ -239,8 +269,11 @@ class ConditionalIndex:
         return checked
 
     def _fit(self, texts: Mapping[str, TextFeatures], weights: Weighted = ()) -> FeatureMethod:
+        from threadpoolctl import threadpool_limits
+
         extras = Extras(self._extras.name, self._extras.generic, self._extras.logit_scale, dict(weights))
-        return fit_texts(self._method, self._pictures.surveyed, texts, extras)
+        with threadpool_limits(limits=1, user_api="blas"):  # texts are few: threads would wait for each other
+            return fit_texts(self._method, self._pictures.surveyed, texts, extras)
 
     def _cosines(self, query: FloatArray, removed: Weighted) -> FloatArray:
         """The cosines (N,) with a query (1, d) of what is left of both, 0 where nothing is."""
@@ -303,6 +336,18 @@ class ConditionalIndex:
                 found=dict(weights.counted),
                 hint="use fusion=sum or fusion=product",
             )
+
+    def _projection(self, condition: str) -> Float64Array:
+        require_known(condition, self._conditions)
+        projection = self._spaces[condition].projection
+        if projection is None:
+            raise InputError(
+                f"{self.method} is more than one product, so that a query cannot be rewritten",
+                where=f"condition {condition!r}",
+                expected="a method such as clay or text-pca",
+                hint="keep the conditional vectors themselves",
+            )
+        return projection
 
     def _removal(self, removed: Weighted) -> tuple[Subspaces, Removal]:
         """The subspaces of some conditions, of the last set that was asked for as they were kept, and what removes them."""

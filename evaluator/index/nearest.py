@@ -1,6 +1,8 @@
-"""The highest of many scores, equal ones in order of row."""
+"""What a query is and finds: the highest of many scores, equal ones in order of row."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,17 @@ import numpy.typing as npt
 from ..vectors.arrays import FloatArray
 
 _RUN = 1024
+Query = str | npt.ArrayLike
+"""A picture's key, or a vector (d,)."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A picture that was found: its key, its row in the index, and its similarity to the query."""
+
+    key: str
+    row: int
+    similarity: float
 
 
 def best_rows(scores: FloatArray, count: int, without: int | None = None) -> npt.NDArray[np.int64]:

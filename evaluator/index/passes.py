@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..scoring.blocks import thread_count
+from ..scoring.threads import thread_count
 from ..vectors.arrays import FloatArray
 
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 2048
+Transform = Callable[[FloatArray, FloatArray | None], FloatArray]
+"""(block (M, d), where the result may be made or None) -> rows (M, k)."""
 
 
 def over_blocks(
@@ -33,14 +35,16 @@ def over_blocks(
 
 
 def mapped_rows(
-    features: FloatArray, transform: Callable[[FloatArray], FloatArray], *, threads: int | None = None
+    features: FloatArray, transform: Transform, width: int, *, threads: int | None = None
 ) -> FloatArray:
-    """Return transform(features) (N, k) as float32, block by block, `transform` being row by row."""
-    first = transform(features[:1])
-    out = np.empty((len(features), first.shape[1]), np.float32)
+    """Return transform(features) (N, width) as float32, block by block, `transform` being row by row."""
+    out = np.empty((len(features), width), np.float32)
 
     def work(block: FloatArray, place: slice) -> None:
-        out[place] = transform(block)
+        target = out[place]
+        rows = transform(block, target if block.dtype == np.float32 else None)
+        if rows is not target:
+            target[:] = rows
 
     over_blocks(features, work, threads=threads)
     return out

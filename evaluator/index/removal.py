@@ -68,7 +68,7 @@ class Subspaces:
     def coordinates(self) -> FloatArray:
         """Q^T v (N, r) of all pictures, float32: one pass over them."""
         basis = self._basis.astype(self._features.dtype)
-        return mapped_rows(self._features, lambda block: block @ basis)
+        return mapped_rows(self._features, lambda block, _: block @ basis, basis.shape[1])
 
     def lengths(self, removal: Removal, before: FloatArray) -> FloatArray:
         """Return |R v| (N,) of all pictures, whose own lengths are `before` (N,); 0 where rounding is left."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from ..methods.support.linear import LinearMethod
 from ..methods.support.protocol import FeatureMethod
 from ..retrieval.spaces import mapped
 from ..vectors.arrays import Float64Array, FloatArray
-from .passes import mapped_rows, over_blocks
+from .passes import Transform, mapped_rows, over_blocks
 from .pictures import Pictures
 from .removal import Removal, Subspaces
 
@@ -49,23 +48,32 @@ class ConditionSpace:
 
         Of a method that is one product, from the vectors that are there; of others by a pass over the pictures.
         """
-        projection = _one_product(self.fitted)
-        if projection is None:
+        if self.projection is None:
             return _mapped(
                 self.pictures,
                 self.fitted,
-                lambda block: mapped(self.fitted, "transform", removal.rows(block)),
+                lambda block, _: mapped(self.fitted, "transform", removal.rows(block)),
                 removal,
             )
-        vectors = subspaces.mapped(removal, projection, (self.vectors, self._lengths), self.pictures.lengths)
+        vectors = subspaces.mapped(
+            removal, self.projection, (self.vectors, self.lengths), self.pictures.lengths
+        )
         return ConditionSpace(self.pictures, self.fitted, vectors, removal)
 
+    @property
+    def projection(self) -> Float64Array | None:
+        """W (d, k) of a method that maps v to W^T v and no more; None for others."""
+        fitted = self.fitted
+        if not isinstance(fitted, LinearMethod) or hasattr(fitted, "transform_queries"):
+            return None
+        plain = type(fitted).transform is LinearMethod.transform and fitted.shift_ is None
+        return fitted.projection_ if plain else None
+
     @cached_property
-    def _lengths(self) -> FloatArray:
-        """|W^T v| (N,), of a method that is one product."""
-        projection = _one_product(self.fitted)
-        assert projection is not None
-        columns = projection.astype(self.pictures.features.dtype)
+    def lengths(self) -> FloatArray:
+        """|W^T v| (N,), float32, of a method that is one product."""
+        assert self.projection is not None
+        columns = self.projection.astype(self.pictures.features.dtype)
         lengths = np.empty(len(self.vectors), np.float32)
 
         def work(block: FloatArray, place: slice) -> None:
@@ -78,17 +86,23 @@ class ConditionSpace:
 
 def map_pictures(pictures: Pictures, fitted: Fitted) -> ConditionSpace:
     """Map all pictures by a fitted method: one pass; raises InputError where the vectors would take more than 4 GiB."""
-    return _mapped(pictures, fitted, lambda block: mapped(fitted, "transform", block), None)
+
+    def transform(block: FloatArray, out: FloatArray | None) -> FloatArray:
+        if type(fitted).transform is LinearMethod.transform and isinstance(fitted, LinearMethod):
+            return fitted.transform(block, out)
+        return mapped(fitted, "transform", block)
+
+    return _mapped(pictures, fitted, transform, None)
 
 
 def _mapped(
     pictures: Pictures,
     fitted: Fitted,
-    transform: Callable[[FloatArray], FloatArray],
+    transform: Transform,
     removal: Removal | None,
 ) -> ConditionSpace:
     features = pictures.features
-    width = transform(features[:1]).shape[1]
+    width = transform(features[:1], None).shape[1]
     if 4 * len(features) * width > _LARGEST:
         raise InputError(
             "the pictures' vectors under this condition would not fit into memory",
@@ -98,12 +112,4 @@ def _mapped(
             hint="a method that projects, such as clay, keeps 50 numbers at most, however many values there are",
         )
     threads = None if isinstance(fitted, LinearMethod) else 1
-    return ConditionSpace(pictures, fitted, mapped_rows(features, transform, threads=threads), removal)
-
-
-def _one_product(fitted: Fitted) -> Float64Array | None:
-    """W (d, k) of a method that maps v to W^T v and nothing else; None for others."""
-    plain = isinstance(fitted, LinearMethod) and type(fitted).transform is LinearMethod.transform
-    return (
-        fitted.projection_ if isinstance(fitted, LinearMethod) and plain and fitted.shift_ is None else None
-    )
+    return ConditionSpace(pictures, fitted, mapped_rows(features, transform, width, threads=threads), removal)

@@ -9,8 +9,8 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 
 from .label_tables import LabelTable, label_table
+from .labelled import Labelled, Unit
 from .names import count, entity_name, some
-from .sources import Labels, Unit
 from .table_rows import TableRows
 
 
@@ -40,7 +40,7 @@ class VectorsOnly:
             if missing := len(keys) - len(own):
                 notes.append(f"{count(missing, 'vector')} without a row in {table.name}, left out")
         self.notes = tuple(notes)
-        self.entities: Mapping[str, Labels] = {name: Labels(name, own, labels, parents)}
+        self.entities: Mapping[str, Labelled] = {name: Labelled(own, labels, parents, name)}
         self.fingerprint = fingerprint(
             {"entity": name, "keys": list(own), "labels": {k: list(v) for k, v in labels.items()}}
         )

@@ -293,3 +293,35 @@ def test_ten_thousand_values_are_a_condition_too(world: World) -> None:
     )
     assert len(index.query("p000", {"thing": 1})) == 20
     assert len(index.explain("p000", "thing", top=5)) == 5
+
+
+def test_an_approximate_index_finds_most_of_what_the_exact_one_does() -> None:
+    pytest.importorskip("faiss")
+    draw = np.random.default_rng(3)
+    pictures = draw.standard_normal((4000, 24)).astype(np.float32)
+    index = ConditionalIndex(pictures, [f"p{i}" for i in range(4000)])
+    for name in ("color", "shape"):
+        index.add(Condition(name, draw.standard_normal((12, 24)), [str(i % 4) for i in range(12)]))
+    near = index.approximate(["color", "shape"], recall=0.9)
+    assert near.recall_ >= 0.9
+    assert 1 <= near.probes < near.lists
+    for weights in ({"color": 1.0, "shape": 1.0}, {"color": 3.0, "shape": 1.0}, {"color": 1.0}):
+        found = []
+        for row in range(0, 4000, 100):
+            exact = {one.key for one in index.query(f"p{row}", weights, top=10)}
+            approximate = near.query(f"p{row}", weights, top=10)
+            assert f"p{row}" not in {one.key for one in approximate}
+            found.append(len(exact & {one.key for one in approximate}) / 10)
+        assert np.mean(found) > 0.75
+    one = near.query(pictures[5], {"color": 1, "shape": 0.5}, top=1)[0]
+    assert one.similarity == pytest.approx(
+        index.query(pictures[5], {"color": 1, "shape": 0.5}, top=1)[0].similarity
+    )
+    with pytest.raises(InputError, match="no weights below 0"):
+        near.query("p0", {"color": -1})
+    with pytest.raises(InputError, match="whose similarities are summed"):
+        index.beside("text-mixture").approximate(["color", "shape"])
+    with pytest.raises(InputError, match="too few"):
+        ConditionalIndex(pictures[:500], index.keys[:500]).add(index.conditions["color"]).approximate(
+            ["color"]
+        )
