@@ -85,7 +85,7 @@ def explore(
     inputs = inputs_of(place, data, vectors, texts.texts)
     options = ExploreOptions(labels, no_labels, method, texts.template)
     with progress_bars() as progress:
-        explorer = open_explorer(inputs, options, progress, _model(server, place))
+        explorer = open_explorer(inputs, options, progress, model_of(server, place))
 
     def ready(address: str) -> None:
         record = {"address": address, "entities": list(explorer.workbenches), "kept": str(place)}
@@ -95,7 +95,7 @@ def explore(
     note("ended")
 
 
-def _model(server: ServerOptions, place: Path) -> AskedModel | None:
+def model_of(server: ServerOptions, place: Path) -> AskedModel | None:
     """The language model that conditions typed in the page get their texts from, if one is named."""
     if server.llm is None:
         return None

@@ -76,11 +76,11 @@ def open_explorer(
     from clay_eval.evaluator.pictures.notes import notes_of
 
     options = options or ExploreOptions()
-    source = inputs.source = _opened(inputs, options, progress)
+    source = inputs.source = opened(inputs, options, progress)
     with inputs.supply(progress) as supply:
         features = supply.images(source)
         texts = _Texts(inputs, source, options)
-        encoder = _encoder(inputs)
+        encoder = encoder_of(inputs)
         benches: dict[str, Workbench] = {}
         for name, labels in source.entities.items():
             notes = [*notes_of(source), *notes_of(supply)]
@@ -112,7 +112,7 @@ def _words(template: str, model: AskedModel | None) -> Words:
     return words
 
 
-def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> ImageSource:
+def opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> ImageSource:
     """The pictures: labelled where labels lie there, else every picture of the folder; or vectors alone."""
     from clay_eval.evaluator.pictures.folders import shards_folder
     from clay_eval.evaluator.pictures.layouts import has_class_folders, tables_in
@@ -150,7 +150,7 @@ def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Imag
     return said(UnlabelledFolder(data, inputs.entity, kept, looked))
 
 
-def _encoder(inputs: Inputs) -> Encoder:
+def encoder_of(inputs: Inputs) -> Encoder:
     """What encodes texts that are typed and pictures that are dropped in, once the store is free again."""
     from clay_eval.evaluator.embedding.lazy import open_encoder
     from clay_eval.evaluator.embedding.store import FeatureStore
