@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import TEMPLATE
 
 from .folders import Progress, silent
 from .inputs import Inputs
@@ -42,7 +41,7 @@ class ExploreOptions:
     labels: Path | None = None
     no_labels: bool = False
     methods: Sequence[str] | None = None
-    template: str = TEMPLATE
+    template: str = "a photo of {c}"
 
 
 def place_of(data: Path | None, features: Path | None, out: Path | None) -> Path:

@@ -158,7 +158,7 @@ class Workbench:
             for index in self._indexes.values():
                 index.remove(name)
             for kept in (self.conditions, self._posteriors, self._colours):
-                kept.pop(name, None)  # type: ignore[attr-defined]
+                kept.pop(name, None)
             self._answers.clear()
 
     def require_condition(self, name: str) -> Worded:
