@@ -273,7 +273,7 @@ def test_one_method_alone_has_no_comparison_and_no_signs(
     ("resample", "said"),
     [
         ("queries", "on the same queries (p below"),
-        ("combinations", "on the same combinations of labels, each one observation, (p below"),
+        ("combinations", "on the same combinations of labels, each one observation (p below"),
     ],
 )
 def test_the_legend_says_what_the_signs_are_of(
