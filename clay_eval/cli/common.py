@@ -46,6 +46,10 @@ def note(line: str) -> None:
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """Bars on standard error, one for whatever begins; where that is no terminal, a line each."""
+    if not sys.stderr.isatty():
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)-8s %(message)s", force=True)
+        yield _lines
+        return
     from rich.console import Console
     from rich.logging import RichHandler
     from rich.progress import (
@@ -74,7 +78,9 @@ def progress_bars() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    bars, tasks = Bars(*columns, console=console), dict[str, Any]()
+    # Results that are printed meanwhile go above the bars, but into a pipe where there is one.
+    bars = Bars(*columns, console=console, redirect_stdout=sys.stdout.isatty())
+    tasks = dict[str, Any]()
 
     def show(name: str, done: int, total: int | None) -> None:
         if done == 0:

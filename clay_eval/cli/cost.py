@@ -82,6 +82,7 @@ def cost(
     json: Json = False,
 ) -> None:
     """Time conditional similarity against the number of conditions, beside encoding again for each."""
+    from clay_eval.evaluator.embedding.encoders.devices import choose_device
     from clay_eval.evaluator.experiments.cost import find_costs, machine
     from clay_eval.evaluator.experiments.cost_findings import cost_findings
     from clay_eval.evaluator.report.findings import Findings
@@ -91,7 +92,7 @@ def cost(
     needs = settings.needs()
     if only_texts(json, inputs, needs, texts.template, write_texts):
         return
-    here = {**machine(), "device": inputs.recorded()["device"], "batch_size": inputs.batch_size}
+    here = {**machine(), "device": choose_device(inputs.device), "batch_size": inputs.batch_size}
 
     def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
         encode, again, together = _encoders(inputs, found[0], settings)
@@ -122,7 +123,7 @@ def _encoders(
     methods by their names, and those of them that encode for several conditions at once."""
     from clay_eval.evaluator.embedding.encoders import load_encoder
     from clay_eval.evaluator.methods.images.registry import load_image_method
-    from clay_eval.evaluator.pictures.sources import pictures
+    from clay_eval.evaluator.pictures.labelled import pictures
     from clay_eval.schemas.decoding import decode_image
 
     kept: dict[int, Any] = {}

@@ -10,7 +10,7 @@ import typer
 from .common import Json, emit, progress_bar
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
 
 EPILOG = """
 **Example**

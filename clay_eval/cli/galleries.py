@@ -69,7 +69,7 @@ def galleries(
             prepared.inputs(supply.identity),
             asked.record(),
             lambda: gallery_findings(prepared, supply),
-            recorded=inputs.recorded(),
+            recorded=inputs.recorded,
             replace=replace,
         )
     place = inputs.folder.root / "experiments" / "galleries"

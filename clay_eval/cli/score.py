@@ -15,7 +15,7 @@ from .options import grouped
 from .scoring import DataOptions, Draws
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.evaluator.trec.scores import RunScores
 
 EPILOG = """

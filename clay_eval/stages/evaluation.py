@@ -11,6 +11,7 @@ from .inputs import Inputs
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.evaluate import Evaluation
+    from clay_eval.evaluator.evaluation.gallery import Showing
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
 
@@ -47,6 +48,7 @@ def evaluate(
     replace: bool = False,
     backend: str = "numpy",
     note: Note = silent,
+    showing: Showing | None = None,
 ) -> dict[str, Any]:
     """Verify and embed the data, evaluate it, write report.json and its pages, and return the report.
 
@@ -72,6 +74,7 @@ def evaluate(
             replace=replace,
             progress=steps(progress, "evaluate", evaluation.results),
             backend=backend,
+            showing=showing or Showing(),
         )
 
 

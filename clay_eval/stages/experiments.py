@@ -51,7 +51,7 @@ def experiment(
             inputs_record(source, supply.identity, texts),
             settings,
             lambda: find(studies(source, texts, supply, {}, needs), advance),
-            recorded=inputs.recorded(),
+            recorded=inputs.recorded,
             replace=replace,
         )
 

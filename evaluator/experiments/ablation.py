@@ -15,7 +15,7 @@ from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
 from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import parse_spec, prepare_methods
-from ..pictures.sources import Labels
+from ..pictures.labelled import Labelled
 from ..retrieval.engine import Settings, seeded_splits
 from ..retrieval.spaces import TextFeatures
 from ..scoring import Ties
@@ -30,7 +30,7 @@ from .axis_methods import (
     with_value,
 )
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
-from .study import Needs, Study, answerable, score_conditions
+from .study import Needs, Study, answerable, score_conditions, text_rows
 
 AXES = ("k", "alignment", "log-map", "mean", "texts", "composition", "database")
 DRAWN = ("texts", "composition")
@@ -95,7 +95,7 @@ class AblationSettings:
         methods = prepare_methods(dict.fromkeys(spec for specs in self.varied.values() for spec in specs))
         return Needs(methods, further=self._composed_texts)
 
-    def _composed_texts(self, labels: Labels, texts: ConditionTexts) -> Iterator[str]:
+    def _composed_texts(self, labels: Labelled, texts: ConditionTexts) -> Iterator[str]:
         given = {name: texts.condition(name) for name in labels.labels}
         names = COMPOSITIONS if "composition" in self.axes else (MIXED,)
         draws = self.draws if set(DRAWN) & set(self.axes) else 1
@@ -244,7 +244,7 @@ def _counts(settings: AblationSettings, specs: Sequence[str], texts: Composed) -
     for count in [count for count in settings.text_counts if count < most]:
         for draw in range(settings.draws):
             rows = {name: subset(items, count, draw) for name, items in texts.items.items()}
-            chosen = {name: _rows(texts.texts[name], kept) for name, kept in rows.items()}
+            chosen = {name: text_rows(texts.texts[name], kept) for name, kept in rows.items()}
             if texts.name != MIXED or draw == texts.draw:
                 yield _Run("texts", texts.name, methods, str(count), count, draw, chosen)
     yield _Run("texts", texts.name, methods, ALL_TEXTS, most, texts.draw, texts.texts)
@@ -285,15 +285,6 @@ def _score(run: _Run, study: Study, settings: AblationSettings, found: Sweep) ->
 def _same(specs: Sequence[str]) -> dict[str, str]:
     """Canonical spec -> itself."""
     return {str(parse_spec(spec)): str(parse_spec(spec)) for spec in specs}
-
-
-def _rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
-    def pick(given: Sequence[Any] | None) -> list[Any] | None:
-        return None if given is None else [given[row] for row in rows]
-
-    if not len(texts.features):
-        return texts
-    return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
 
 
 def _largest(items: Sequence[ConditionText]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,8 @@ from ..evaluation.condition_texts import texts_by_entity
 from ..evaluation.inputs import inputs_record
 from ..methods.support.specs import Method, prepare_methods, uses_texts
 from ..pictures.gallery_queries import GalleryQuery, read_galleries
+from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.notes import notes_of
-from ..pictures.sources import ImageSource, Labels
 from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
 from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
@@ -96,15 +96,19 @@ class PreparedGalleries:
     methods: Sequence[Method]
 
     @property
-    def labels(self) -> Labels:
-        """The labels of the conditions that are asked for; those that the data does not label have none."""
+    def labels(self) -> Labelled:
+        """The pictures and what labels they have."""
         (labels,) = self.source.entities.values()
-        asked = dict.fromkeys(query.condition for query in self.queries)
-        return replace(labels, labels={name: labels.labels.get(name, ()) for name in asked})
+        return labels
+
+    @property
+    def asked(self) -> list[str]:
+        """The conditions that are asked for, labelled or not."""
+        return list(dict.fromkeys(query.condition for query in self.queries))
 
     def needed_texts(self) -> list[str]:
         """All texts that methods may ask for."""
-        return needed_texts(self.texts, {self.labels.entity: self.labels.labels}, self.methods)
+        return needed_texts(self.texts, {self.labels.entity: self.asked}, self.methods)
 
     def inputs(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
         """The identities of data, texts and encoder."""
@@ -124,7 +128,7 @@ def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource)
     """Score the galleries on the vectors of `feature_source`."""
     labels = prepared.labels
     encoded = (
-        condition_features(prepared.texts[labels.entity], labels, feature_source)
+        condition_features(prepared.texts[labels.entity], prepared.asked, labels.parents, feature_source)
         if uses_texts(prepared.methods)
         else {}
     )

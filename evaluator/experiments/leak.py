@@ -26,11 +26,12 @@ from clay_eval.schemas.errors import InputError
 
 from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import Method, prepare_methods
+from ..pictures.labelled import Codes
 from ..retrieval.engine import Settings, score_group
 from ..retrieval.spaces import make_space
 from ..retrieval.split_kinds import draw_split
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Codes, relevance_codes
+from ..retrieval.tasks import relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure
 from ..vectors.arrays import Float64Array, FloatArray

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +12,13 @@ from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
 from ..methods.support.inputs import checked_database
 from ..methods.support.specs import Method, uses_texts
-from ..pictures.sources import ImageSource, Labels
+from ..pictures.labelled import Codes, ImageSource, Labelled
 from ..retrieval.condition_sets import askable
 from ..retrieval.engine import Settings, check_texts, evaluate_features
 from ..retrieval.results import GroupScores
 from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, relevance_codes
 from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
@@ -75,9 +76,9 @@ class Needs:
 
     methods: Sequence[Method]
     conditions: Mapping[str, Collection[str]] | None = None
-    further: Callable[[Labels, ConditionTexts], Iterable[str]] = lambda labels, texts: ()
+    further: Callable[[Labelled, ConditionTexts], Iterable[str]] = lambda labels, texts: ()
 
-    def asked(self, labels: Labels) -> list[str]:
+    def asked(self, labels: Labelled) -> list[str]:
         """The conditions of an entity whose texts or names methods may look at."""
         others = any("other_text_features" in method.asks for method in self.methods)
         if self.conditions is None or others:
@@ -119,16 +120,12 @@ def studies(
         found.append(
             Study(
                 entity=name,
-                labelled=Labelled(labels.keys, labels.labels, labels.parents),
+                labelled=labels,
                 features=features,
                 items={c: texts[name].condition(c) for c in labels.labels},
                 texts={
                     **check_texts(None, set(labels.labels), features.shape[1]),
-                    **condition_features(
-                        texts[name],
-                        replace(labels, labels={c: labels.labels[c] for c in asked}),
-                        feature_source,
-                    ),
+                    **condition_features(texts[name], asked, labels.parents, feature_source),
                 },
                 encode=feature_source.texts,
                 extras=extras(feature_source, weights),
@@ -217,6 +214,17 @@ def score_conditions(
         for f in failures
     ]
     return scores, list(dict.fromkeys(notes))
+
+
+def text_rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
+    """Return some of `texts`, by their row numbers."""
+
+    def pick(given: Sequence[Any] | None) -> list[Any] | None:
+        return None if given is None else [given[row] for row in rows]
+
+    if not len(texts.features):
+        return texts
+    return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
 
 
 def whole_task(labelled: Labelled, condition: str, queries: Codes, database: Codes) -> RetrievalTask:

@@ -12,8 +12,8 @@ from ..embedding.given import GivenStore
 from ..embedding.store import EntityFeatures, FeatureStore
 from ..methods.support.generic import generic_texts
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import ImageSource
 from ..pictures.notes import notes_of
-from ..pictures.sources import ImageSource, Labels
 from ..vectors.arrays import FloatArray
 from .spaces import Extras, TextFeatures
 
@@ -69,15 +69,18 @@ class StoredFeatures:
 
 
 def condition_features(
-    texts: ConditionTexts, labels: Labels, feature_source: FeatureSource
+    texts: ConditionTexts,
+    conditions: Iterable[str],
+    parents: Mapping[str, str],
+    feature_source: FeatureSource,
 ) -> dict[str, TextFeatures]:
-    """Condition -> its encoded texts with the values they name and the parents' values, for the conditions of `labels`."""
+    """Condition -> its encoded texts with the values they name and, where it has a parent, the parent's values."""
     encoded = {}
-    for condition in labels.labels:
+    for condition in conditions:
         items = texts.condition(condition)
-        parents = [item.parent for item in items] if condition in labels.parents else None
+        of = [item.parent for item in items] if condition in parents else None
         features = feature_source.texts([item.text for item in items])
-        encoded[condition] = TextFeatures(features, parents, [item.value for item in items])
+        encoded[condition] = TextFeatures(features, of, [item.value for item in items])
     return encoded
 
 

@@ -19,6 +19,7 @@ QUICK: dict[str, list[str]] = {
     "submit": ["--name", "Mine"],
     "ablate": ["--axis", "composition", "--axis", "database", "--seed", "0", "--draws", "2"],
     "cost": ["--conditions", "1", "--images", "10", "--repeats", "1", "--budget", "1"],
+    "cluster": ["--seed", "0", "--starts", "1"],
     "leak": ["--seed", "0"],
     "rank": ["--seed", "0", "--order", "age=child,adult,elderly", "--draws", "10"],
     "galleries": [],

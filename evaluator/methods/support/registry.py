@@ -87,7 +87,7 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
     Raises InputError for an unknown name (with the nearest one), a class that cannot be imported or lacks
     fit and transform, and options that its constructor does not take.
     """
-    target = spec if ":" in spec else method_names().get(spec)
+    target = spec if ":" in spec else BUILT_IN.get(spec) or method_names().get(spec)
     if target is None:
         raise InputError(
             f"unknown method {spec!r}",
