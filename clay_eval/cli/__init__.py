@@ -35,6 +35,7 @@ from . import (
     review,
     run,
     score,
+    search,
     submit,
     verify,
 )
@@ -52,7 +53,7 @@ app = typer.Typer(
 )
 for module in (
     *(run, entities, plan, render, merge, review, publish, embed),
-    *(evaluate, explore, report, export, score, verify, galleries, methods, check_method),
+    *(evaluate, explore, search, report, export, score, verify, galleries, methods, check_method),
     *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):

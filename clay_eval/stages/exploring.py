@@ -33,8 +33,11 @@ _CACHE = "XDG_CACHE_HOME"
 
 @dataclass(frozen=True)
 class ExploreOptions:
-    """What is opened, and how. labels: a table of labels of given vectors; no_labels: labels that lie there are left
-    unread; methods: those that the page offers, None for the usual ones; template: makes texts of values."""
+    """What is opened, and how.
+
+    labels: a table of labels of given vectors, in place of the data. no_labels: labels that lie there are left unread.
+    methods: those that the page offers, None for the usual ones. template: makes texts of values.
+    """
 
     labels: Path | None = None
     no_labels: bool = False
@@ -76,11 +79,11 @@ def open_explorer(
     from clay_eval.evaluator.pictures.notes import notes_of
 
     options = options or ExploreOptions()
-    source = inputs.source = _opened(inputs, options, progress)
+    source = inputs.source = opened(inputs, options, progress)
     with inputs.supply(progress) as supply:
         features = supply.images(source)
         texts = _Texts(inputs, source, options)
-        encoder = _encoder(inputs)
+        encoder = encoder_of(inputs)
         benches: dict[str, Workbench] = {}
         for name, labels in source.entities.items():
             notes = [*notes_of(source), *notes_of(supply)]
@@ -112,7 +115,7 @@ def _words(template: str, model: AskedModel | None) -> Words:
     return words
 
 
-def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> ImageSource:
+def opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> ImageSource:
     """The pictures: labelled where labels lie there, else every picture of the folder; or vectors alone."""
     from clay_eval.evaluator.pictures.folders import shards_folder
     from clay_eval.evaluator.pictures.layouts import has_class_folders, tables_in
@@ -122,20 +125,18 @@ def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Imag
     from clay_eval.evaluator.pictures.vectors_only import VectorsOnly
     from clay_eval.schemas.texts import load_texts
 
+    if options.labels is not None:
+        inputs.data, inputs.pictured = options.labels, False
     data = inputs.data
     ours = (data is None and inputs.features is None) or (
         data is not None and shards_folder(data) is not None
     )
     if inputs.entity is None and len(inputs.texts) == 1 and not ours:
         inputs.entity = load_texts(inputs.texts[0]).entity  # so that the texts are those of the data
-    if inputs.features is not None and (options.labels is not None or data is None):
+    if data is None and inputs.features is not None:
         from clay_eval.evaluator.embedding.given import read_given
 
-        keys = read_given(inputs.features).keys
-        where = inputs.features
-        return said(VectorsOnly(keys, where, options.labels, inputs.entity, inputs.conditions))
-    if options.labels is not None:
-        raise InputError("labels of which vectors?", where="--labels", expected="--features FILE with it")
+        return said(VectorsOnly(read_given(inputs.features).keys, inputs.features, inputs.entity))
     if data is None or ours or not data.is_dir():
         return inputs.source
     labelled = tables_in(data) or tars_in(data) or (inputs.conditions and has_class_folders(data))
@@ -150,7 +151,7 @@ def _opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Imag
     return said(UnlabelledFolder(data, inputs.entity, kept, looked))
 
 
-def _encoder(inputs: Inputs) -> Encoder:
+def encoder_of(inputs: Inputs) -> Encoder:
     """What encodes texts that are typed and pictures that are dropped in, once the store is free again."""
     from clay_eval.evaluator.embedding.lazy import open_encoder
     from clay_eval.evaluator.embedding.store import FeatureStore
@@ -177,11 +178,10 @@ def _workbench(
     from clay_eval.evaluator.explore.workbench import METHODS, Workbench
     from clay_eval.evaluator.pictures.access import PictureReader
     from clay_eval.evaluator.pictures.sources import ClayShards
-    from clay_eval.evaluator.pictures.vectors_only import VectorsOnly
 
     source, entity = inputs.source, labels.entity
     called = getattr(source, "names", {})
-    reader = None if isinstance(source, VectorsOnly) else PictureReader(source)
+    reader = PictureReader(source) if getattr(source, "pictured", True) else None
     collection = Collection(
         entity,
         labels.keys,
