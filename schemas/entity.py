@@ -79,6 +79,11 @@ class EntitySpec:
         return fingerprint(self.record)
 
     @property
+    def prompts(self) -> tuple[str, ...]:
+        """The phrasings."""
+        return (self.prompt,)
+
+    @property
     def parents(self) -> dict[str, str]:
         """Attribute -> the attribute it depends on, for those that depend on one."""
         return {a.name: a.parent for a in self.attributes if a.parent is not None}

@@ -50,3 +50,11 @@ def _hash(entity: str, row: Mapping[str, str]) -> str:
 def random_diversity(spec: EntitySpec, rng: random.Random) -> dict[str, str]:
     """One value for every diversity attribute."""
     return {a.name: rng.choice(a.values) for a in spec.diversity}
+
+
+def other_diversity(
+    spec: EntitySpec, diversity: Mapping[str, str], name: str, rng: random.Random
+) -> dict[str, str]:
+    """`diversity` with another value of the attribute `name`."""
+    attribute = next(a for a in spec.diversity if a.name == name)
+    return {**diversity, name: rng.choice([value for value in attribute.values if value != diversity[name]])}
