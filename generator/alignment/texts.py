@@ -182,7 +182,7 @@ def _phrase(spec: EntitySpec, attribute: Attribute, value: Value) -> str:
 def _modifies_a_noun(spec: EntitySpec, attribute: Attribute) -> bool:
     """Whether a noun follows the attribute in the prompt: "{color} {animal}" or "a {color} mug", not "{age} {action}"."""
     others: Mapping[str, Attribute] = {a.name: a for a in (*spec.attributes, *spec.diversity)}
-    parts = [*string.Formatter().parse(spec.prompt), ("", None, None, None)]
+    parts = [*string.Formatter().parse(spec.prompts[0]), ("", None, None, None)]
     for (_, name, _, _), (after, following, _, _) in pairwise(parts):
         if name != attribute.name:
             continue

@@ -156,7 +156,9 @@ def spec_prompt_problems(spec: EntitySpec, limit: int = 20_000) -> tuple[int, li
         for a in spec.attributes
     }
     parents = spec.parents
-    held = {field for _, field, _, _ in string.Formatter().parse(spec.prompt) if field}
+    held = set.intersection(
+        *({field for _, field, _, _ in string.Formatter().parse(p) if field} for p in spec.prompts)
+    )
     plan = Plan(spec, count=None)
     wrong: list[str] = []
     count = 0

@@ -140,7 +140,7 @@ def test_a_partial_spec_is_completed(cli: Cli, server: Any, tmp_path: Path) -> N
         "material": VALUES["material"],
     }
     # The scripted model speaks of {state}, which this spec has not: the plain order stands in, and is reported.
-    assert spec.prompt.startswith("{opening} {material} {type}")
+    assert spec.prompts[0].startswith("{opening} {material} {type}")
     assert "fallback to the plain order" in outcome.out
 
 
