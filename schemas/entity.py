@@ -188,7 +188,7 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
     names = [a.name for a in (*spec.attributes, *spec.diversity)]
     times = Counter(names)
     core = {a.name: a for a in spec.attributes}
-    known = {a.name: frozenset(a.values) for a in (*spec.attributes, *spec.diversity)}
+    known = {a.name: a.values for a in (*spec.attributes, *spec.diversity)}
     for field_name, attributes in (("attributes", spec.attributes), ("diversity", spec.diversity)):
         for i, attribute in enumerate(attributes):
             at = f"{where} at $.{field_name}[{i}].name"
@@ -257,16 +257,16 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
             at = f"{where} at $.exclusions[{i}].when"
             if name not in known:
                 yield InputError(
-                    "an exclusion names something that is not an attribute",
+                    "an exclusion names no core attribute and no diversity attribute",
                     where=at,
                     expected=f"some of {names}",
                     found=repr(name),
                 )
-            elif unknown := sorted(values - known[name]):
+            elif unknown := sorted(values.difference(known[name])):
                 yield InputError(
                     f"an exclusion names values that {name!r} does not have",
                     where=f"{at}.{name}",
-                    expected=f"some of {list(core[name].values)}",
+                    expected=f"some of {list(known[name])}",
                     found=unknown,
                 )
     yield from _prompt_problems(spec, names, where)

@@ -106,7 +106,7 @@ def test_from_a_sentence_to_a_plan(
     again = draft(cli, server.url, tmp_path)
     assert again.code == 0
     assert f"0 requests, 0 prompt and 0 completion tokens, {len(server.requests)} answers" in again.out
-    assert len(server.requests) == 19
+    assert len(server.requests) == 24
 
 
 def test_the_table_of_contradictions_is_edited_and_read_back(cli: Cli, server: Any, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_spent_budget_resumes_where_it_stopped(cli: Cli, server: Any, tmp_path
     assert draft(cli, server.url, tmp_path, "--llm-budget-tokens", 30).code == 7
     assert len(server.requests) <= 7 + 2 + 4
     assert draft(cli, server.url, tmp_path).code == 0
-    assert len(server.requests) == 19
+    assert len(server.requests) == 24
 
 
 FAULTS: dict[str, Any] = {
