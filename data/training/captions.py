@@ -128,7 +128,7 @@ JOINERS = (", ", ", ", ", ", " ", " and ", "; ")
 def prompt(
     spec: EntitySpec, labels: Mapping[str, str], diversity: Mapping[str, str], rng: random.Random
 ) -> str:
-    """What someone may ask a renderer for: one of the entity's own phrasings, another order of its parts, or a freer caption.
+    """What someone may ask a renderer for: the entity's own phrasing, another order, or a freer caption.
 
     Every core label is named; in a fifth of the captions not every diversity value is.
     """

@@ -32,9 +32,10 @@ TWIN_ATTRIBUTES = {"demo-object": ("viewpoint",), "demo-human": ("appearance", "
 def make(
     entity: str, start: int, count: int, part: str, size: int, twins: bool = False
 ) -> tuple[np.ndarray, list[dict[str, dict[str, str]]]]:
-    """Draw pictures `start` to `start + count` of an entity's endless sequence for `part` ("seen", "held-out" or "all").
+    """Draw pictures `start` to `start + count` of an entity's endless sequence for `part`: seen, held-out or all.
 
-    With `twins`, each odd picture is its predecessor with another value of one of TWIN_ATTRIBUTES. Every third picture is drawn at twice the size and reduced, as an encoder's preprocessing would.
+    With `twins`, each odd picture is its predecessor with another value of one of TWIN_ATTRIBUTES. Every third scene is
+    drawn at twice the size and reduced, as an encoder's preprocessing would.
     """
     spec = load_entity(entity)
     seen, held_out = split_combinations(spec)

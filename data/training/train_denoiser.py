@@ -2,7 +2,7 @@
 
     python data/training/pictures.py --out checkpoints/twins --count 40000 --part all --twins
     python data/training/train_denoiser.py --pool checkpoints/twins --work checkpoints/denoiser
-    python data/training/train_denoiser.py --pool checkpoints/twins --work checkpoints/denoiser --start data/embedded/pipeline
+    python data/training/train_denoiser.py --pool checkpoints/twins --work checkpoints/more --start data/embedded/pipeline
 
 Stopped at any time, the same command continues from the last checkpoint. The autoencoder is the shipped pipeline's, which
 train_autoencoder.py made; --start takes the other weights, too, from a pipeline. The objective is rectified flow (Liu et

@@ -3,8 +3,8 @@
     python data/training/pictures.py --out checkpoints/pool --count 24000
     python data/training/train_reader.py --pool checkpoints/pool --work checkpoints/reader
 
-A plain convolutional network with one linear head an attribute, trained on exact drawings that differ in brightness, place and sharpness.
-It shares nothing with encoder and judge: no text, no contrastive loss, other random numbers, another architecture. The last
+A plain convolutional network with one linear head an attribute, trained on exact drawings, moved, softened and with
+noise. It shares nothing with encoder and judge: no text, no contrastive loss, other random numbers, another architecture. The last
 tenth of the pool is kept back and read at the end: what an exact drawing shows, and so the ceiling of any renderer.
 Nothing of it is shipped; evaluate_pipeline.py asks it.
 """
@@ -44,7 +44,9 @@ class Reader(nn.Module):
             layers += [nn.Conv2d(before, width, 3, stride=2 if before == 3 else 1, padding=1, bias=False)]
             layers += [nn.BatchNorm2d(width), nn.ReLU(), *([nn.MaxPool2d(2)] if before != 3 else [])]
             before = width
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(before * 16, 256), nn.ReLU())
+        self.body = nn.Sequential(
+            *layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(before * 16, 256), nn.ReLU()
+        )
         self.heads = nn.ModuleList(nn.Linear(256, count) for count in values)
 
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
@@ -61,7 +63,10 @@ def attributes_of(spec: EntitySpec) -> dict[str, tuple[str, ...]]:
 def targets_of(spec: EntitySpec, records: Sequence[Any]) -> torch.Tensor:
     """(N, attributes): the position of each label among its attribute's values."""
     rows = [
-        [values.index({**r["labels"], **r["diversity"]}[name]) for name, values in attributes_of(spec).items()]
+        [
+            values.index({**r["labels"], **r["diversity"]}[name])
+            for name, values in attributes_of(spec).items()
+        ]
         for r in records
     ]
     return torch.tensor(rows)
@@ -73,12 +78,16 @@ def tensor_of(pixels: np.ndarray) -> torch.Tensor:
 
 
 def blurred(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Pictures as an imperfect renderer might leave them: moved by up to two pixels, some of them softened, a little noise."""
+    """Pictures as a lesser renderer might leave them: moved by up to two pixels, some softened, a little noise."""
     dx, dy = torch.randint(-2, 3, (2,), generator=generator).tolist()
     moved = functional.pad(pictures, (2, 2, 2, 2), mode="replicate")[..., 2 + dy : 66 + dy, 2 + dx : 66 + dx]
     share = torch.rand(len(moved), 1, 1, 1, generator=generator)
     soft = functional.avg_pool2d(functional.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    noise = torch.randn(moved.shape, generator=generator) * 0.06 * torch.rand(len(moved), 1, 1, 1, generator=generator)
+    noise = (
+        torch.randn(moved.shape, generator=generator)
+        * 0.06
+        * torch.rand(len(moved), 1, 1, 1, generator=generator)
+    )
     return moved + share * (soft - moved) + noise
 
 
@@ -89,7 +98,11 @@ def read(reader: Reader, images: Sequence[Image.Image] | np.ndarray) -> np.ndarr
     parts = []
     for start in range(0, len(images), 256):
         part = images[start : start + 256]
-        pixels = part if isinstance(part, np.ndarray) else np.stack([np.asarray(i.convert("RGB").resize((64, 64))) for i in part])
+        pixels = (
+            part
+            if isinstance(part, np.ndarray)
+            else np.stack([np.asarray(i.convert("RGB").resize((64, 64))) for i in part])
+        )
         parts.append(torch.stack([logits.argmax(1) for logits in reader(tensor_of(pixels))], 1))
     return torch.cat(parts).numpy()
 
@@ -107,13 +120,17 @@ def train(spec: EntitySpec, options: argparse.Namespace) -> None:
     pixels = np.load(options.pool / f"{spec.entity}.npy", mmap_mode="r")
     records = json.loads((options.pool / f"{spec.entity}.json").read_text())
     targets, kept = targets_of(spec, records), len(records) * 9 // 10
-    reader = Reader([len(values) for values in attributes_of(spec).values()]).to(memory_format=torch.channels_last)
+    reader = Reader([len(values) for values in attributes_of(spec).values()]).to(
+        memory_format=torch.channels_last
+    )
     optimizer = torch.optim.AdamW(reader.parameters(), lr=options.lr, weight_decay=0.02)
     generator = torch.Generator().manual_seed(options.seed)
     reader.train()
     for step in range(options.steps):
         rows = torch.randint(0, kept, (options.batch,), generator=generator).sort().values
-        pictures = blurred(tensor_of(pixels[rows.numpy()]), generator).contiguous(memory_format=torch.channels_last)
+        pictures = blurred(tensor_of(pixels[rows.numpy()]), generator).contiguous(
+            memory_format=torch.channels_last
+        )
         set_learning_rate(optimizer, learning_rate(step, options.steps, options.lr, warm_up=50))
         with torch.autocast("cpu", torch.bfloat16):
             logits = reader(pictures)
@@ -124,9 +141,16 @@ def train(spec: EntitySpec, options: argparse.Namespace) -> None:
         if (step + 1) % 100 == 0:
             log.info("%s step %d loss %.3f", spec.entity, step + 1, loss.item())
     options.work.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in reader.state_dict().items()}, options.work / f"{spec.entity}.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in reader.state_dict().items()},
+        options.work / f"{spec.entity}.safetensors",
+    )
     right = (read(reader, np.array(pixels[kept:])) == targets[kept:].numpy()).mean(0) * 100
-    log.info("%s, exact drawings kept back: %s", spec.entity, dict(zip(attributes_of(spec), right.round(1).tolist(), strict=True)))
+    log.info(
+        "%s, exact drawings kept back: %s",
+        spec.entity,
+        dict(zip(attributes_of(spec), right.round(1).tolist(), strict=True)),
+    )
 
 
 def main() -> None:

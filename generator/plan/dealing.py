@@ -153,7 +153,9 @@ class Deal:
             many = self.sizes[other]
             laps = self._laps(other, rounds).tolist()
             starts = [self._starts(other, lap).astype(np.intp) for lap in laps]
-            codes = np.stack([np.resize((s + r) % many, length) for s, r in zip(starts, rounds, strict=True)], 1)
+            codes = np.stack(
+                [np.resize((s + r) % many, length) for s, r in zip(starts, rounds, strict=True)], 1
+            )
             yield codes.reshape(-1, size, len(rounds))
 
     def _before(self, number: int) -> list[int]:
@@ -182,7 +184,10 @@ class Deal:
             active = np.column_stack([bar.core for bar in bars])
             patterns, places = np.unique(active, axis=0, return_index=True)
             for pattern, place in zip(patterns, places, strict=True):
-                if pattern.any() and np.any([bars[i].values[number] for i in np.flatnonzero(pattern)], 0).all():
+                if (
+                    pattern.any()
+                    and np.any([bars[i].values[number] for i in np.flatnonzero(pattern)], 0).all()
+                ):
                     raise self._no_choice(int(place), f"no value of {attribute.name!r}")
 
     def _no_choice(self, place: int, found: str) -> InputError:

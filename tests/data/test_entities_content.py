@@ -193,7 +193,17 @@ BRITISH = re.compile(
     r"|\w+lled|plough\w*|practis\w+|pedall\w+|woollen|aubergine|trousers|waistcoat|holdall|kitbag|tyre|pensioner)\b",
     re.IGNORECASE,
 )
-NOT_BRITISH = {"bruised", "raised", "exercised", "exercise", "otherwise", "precise", "wise", "rise", "disguised"}
+NOT_BRITISH = {
+    "bruised",
+    "raised",
+    "exercised",
+    "exercise",
+    "otherwise",
+    "precise",
+    "wise",
+    "rise",
+    "disguised",
+}
 
 
 def british(text: str) -> set[str]:
@@ -209,7 +219,9 @@ def test_every_prompt_of_the_plan_is_its_own_and_well_formed(entity: str) -> Non
     made = [sample.prompt for sample in planned(entity)]
     assert len(set(made)) == len(made)
     for prompt in made:
-        assert not re.search(r",\s*[,;.:]|\s\s|\s[,;:.]|[{}]|[,;:.]$|\band and\b|\ba an?\b|\ba [aeio]", prompt), prompt
+        assert not re.search(
+            r",\s*[,;.:]|\s\s|\s[,;:.]|[{}]|[,;:.]$|\band and\b|\ba an?\b|\ba [aeio]", prompt
+        ), prompt
         assert not british(prompt), prompt
 
 
@@ -269,7 +281,16 @@ def test_lamps_hide_yellow_and_orange_alike() -> None:
 
 def test_large_things_stand_where_they_can_and_small_ones_are_not_far_away() -> None:
     small = {"shoes", "hat", "kitchenware", "clothing"}
-    small_too = {"yo-yo", "rubber duck", "toy robot", "toy train", "teddy bear", "trumpet", "violin", "handbag"}
+    small_too = {
+        "yo-yo",
+        "rubber duck",
+        "toy robot",
+        "toy train",
+        "teddy bear",
+        "trumpet",
+        "violin",
+        "handbag",
+    }
     for sample in planned("clay-object"):
         category, subcategory = sample.labels["category"], sample.labels["subcategory"]
         if category == "vehicle" or subcategory == "street lamp":

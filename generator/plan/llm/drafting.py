@@ -25,8 +25,8 @@ from ..combinations import Plan
 from .asking import Chat
 from .contradictions import draft_exclusions
 from .exclusion_table import exclusions_csv, exclusions_markdown
-from .outline import Notes, Request, draft_outline, draft_values, read_sentence, value_names
-from .phrasing import FRAMES, draft_cores, draft_diversity, draft_frames, spec_prompt_problems
+from .outline import FRAMES, Notes, Request, draft_outline, draft_values, read_sentence, value_names
+from .phrasing import draft_cores, draft_diversity, draft_frames, spec_prompt_problems
 from .wordings import draft_texts
 
 PARTIAL = "partial spec"

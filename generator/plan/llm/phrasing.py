@@ -18,7 +18,7 @@ from .answers import array, strict_object, words
 from .asking import Chat, Question
 from .errors import AnswerError
 from .lexical import distinct, named, names, squeeze
-from .outline import FRAMES, NAME, PLAIN, Notes
+from .outline import NAME, PLAIN, Notes
 
 MOST_CORES = 3
 

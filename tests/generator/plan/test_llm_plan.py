@@ -78,7 +78,7 @@ def test_from_a_sentence_to_a_plan(
     assert outcome.code == 0, outcome
     record = json.loads(outcome.out)
     assert record["entities"]["kitchen-tools"]["combinations"] == 18 - 3
-    assert record["llm"]["cost"]["requests"] == len(server.requests) == 1 + 3 + 4 + 3 + 8
+    assert record["llm"]["cost"]["requests"] == len(server.requests) == 1 + 3 + 6 + (3 + 3) + 8
     assert record["llm"]["notes"]["kitchen-tools"] == ["state: 2 different values, 3 were asked for"]
     quality = record["llm"]["text_quality"]["kitchen-tools"]
     assert set(quality) == set(VALUES)

@@ -284,7 +284,9 @@ def test_diversity_is_independent_of_the_core_and_of_itself(record: Record) -> N
     apart = {
         frozenset(pair)
         for e in spec.exclusions
-        for pair in pairs_of([*e.when, *(n for n, p in parents.items() if p in e.when or n in map(parents.get, e.when))], 2)
+        for pair in pairs_of(
+            [*e.when, *(n for n, p in parents.items() if p in e.when or n in map(parents.get, e.when))], 2
+        )
     }
     for a, b in [*product(core, diversity), *pairs_of(diversity, 2)]:
         if {a, b} in apart:
@@ -293,7 +295,9 @@ def test_diversity_is_independent_of_the_core_and_of_itself(record: Record) -> N
         chance = math.sqrt(freedom / (len(rows) * (min(sizes[a], sizes[b]) - 1)))
         found = cramers_v([(row[a], row[b]) for row in rows])
         barred = any({a, b} & e.when.keys() for e in spec.exclusions)
-        assert found < (1.0 * chance + 0.01 if a in core or barred else 0.03), f"{a}, {b}: {found}, by chance {chance}"
+        assert found < (1.0 * chance + 0.01 if a in core or barred else 0.03), (
+            f"{a}, {b}: {found}, by chance {chance}"
+        )
 
 
 def test_attributes_of_the_same_size_do_not_go_in_step_within_a_combination() -> None:
