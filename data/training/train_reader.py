@@ -4,8 +4,8 @@
     python data/training/train_reader.py --pool checkpoints/pool --work checkpoints/reader
 
 A plain convolutional network with one linear head an attribute, trained on exact drawings, moved, softened and with
-noise. It shares nothing with encoder and judge: no text, no contrastive loss, other random numbers, another architecture. The last
-tenth of the pool is kept back and read at the end: what an exact drawing shows, and so the ceiling of any renderer.
+noise. It shares nothing with encoder and judge: no text, no contrastive loss, other random numbers, another architecture.
+The last tenth of the pool is kept back and read at the end: what an exact drawing shows, and so the ceiling of any renderer.
 Nothing of it is shipped; evaluate_pipeline.py asks it.
 """
 
