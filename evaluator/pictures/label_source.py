@@ -16,7 +16,7 @@ from clay_eval.schemas.fingerprint import fingerprint
 from .label_tables import read_label_tables
 from .labelled import UNIT_IMAGES, Unit
 from .names import entity_name
-from .sources import OwnData
+from .own_data import OwnData
 
 TABLES = (".csv", ".jsonl")
 NOTE = "there are no pictures, only labels and vectors: thumbnails and contact sheets are left out"
