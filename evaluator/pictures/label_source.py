@@ -18,7 +18,7 @@ from .names import entity_name
 from .sources import UNIT_IMAGES, OwnData, Unit
 
 TABLES = (".csv", ".jsonl")
-NOTE = "there are no pictures, only labels and vectors: thumbnails and contact sheets are left out"
+NOTE = "none of the pictures is here, only labels and vectors: thumbnails and contact sheets are left out"
 
 
 class LabelsOnly(OwnData):

@@ -84,7 +84,7 @@ def test_a_table_of_labels_gives_the_whole_report_less_its_thumbnails(
     record = evaluate(cli, vectors, tmp_path / "out")
     assert list(record["entities"]) == ["some-things"]
     assert record["inputs"]["data"]["kind"] == "labels"
-    assert any("there are no pictures" in warning for warning in record["warnings"])
+    assert any("none of the pictures is here" in warning for warning in record["warnings"])
     assert record["thumbnails"] == {}
     assert record["retrievals"]
     assert len(record["maps"]) == 4
@@ -139,7 +139,9 @@ def test_labels_alone_are_refused_where_they_do_not_do(cli: Cli, vectors: Path, 
     cli("evaluate", *words(vectors, tmp_path / "out")).refused(2, "an empty cell", "line 3")
     write_vectors(tmp_path / "more")
     table.write_text((tmp_path / "more" / "labels.csv").read_text() + "other,red,box\n")
-    cli("evaluate", *words(vectors, tmp_path / "out")).refused(2, "1 of 61 pictures have no features", "'other'")
+    cli("evaluate", *words(vectors, tmp_path / "out")).refused(
+        2, "1 of 61 pictures have no features", "'other'"
+    )
 
 
 def test_a_folder_of_some_pictures_is_no_table_of_labels(
@@ -171,7 +173,9 @@ def test_texts_that_name_no_value_of_the_data_do_not_fit(cli: Cli, vectors: Path
     for item in record["conditions"]["shape"]:
         item["value"] = f"other {item['value']}"
     (vectors / "texts.json").write_text(json.dumps(record))
-    cli("evaluate", *words(vectors, tmp_path / "out")).refused(2, "condition texts of an entity", "some-things")
+    cli("evaluate", *words(vectors, tmp_path / "out")).refused(
+        2, "condition texts of an entity", "some-things"
+    )
 
 
 def test_nothing_heavy_is_imported_for_given_vectors(start: Start, vectors: Path, tmp_path: Path) -> None:
@@ -207,7 +211,7 @@ def test_a_closed_output_costs_no_report(start: Start, vectors: Path, tmp_path: 
     process = start("evaluate", *words(vectors, tmp_path / "out", "--method", "raw"), before=unread)
     process.communicate(timeout=120)
     assert process.returncode == 141
-    assert PAGES <= files(tmp_path / "out" / "report")
+    assert files(tmp_path / "out" / "report") >= PAGES
 
 
 def test_without_pages_there_are_the_same_numbers_and_nothing_else(
@@ -235,7 +239,7 @@ def test_pages_stay_with_their_record(cli: Cli, vectors: Path, tmp_path: Path) -
     whole = evaluate(cli, vectors, tmp_path / "out")
     report = tmp_path / "out" / "report"
     assert evaluate(cli, vectors, tmp_path / "out", "--no-pages") == whole
-    assert PAGES <= files(report)
+    assert files(report) >= PAGES
     other = evaluate(cli, vectors, tmp_path / "out", "--no-pages", "--replace", "--seed", "3")
     assert other["results"] != whole["results"]
     assert not (PAGES | {"neighbours.json"}) & files(report)
