@@ -88,8 +88,10 @@ def _fits(schema: Any) -> Callable[[Any], bool] | None:
         return lambda item: type(item) is str and least <= len(item) <= most
     if kind == "array" and each is not None:
         return lambda item: type(item) is list and least <= len(item) <= most and all(map(each, item))
-    kinds = {"integer": (int,), "number": (int, float)}.get(str(kind))
-    return kinds and (lambda item: type(item) in kinds and least <= item <= most)
+    if kind not in ("integer", "number"):
+        return None
+    kinds = (int,) if kind == "integer" else (int, float)
+    return lambda item: type(item) in kinds and bool(least <= item <= most)
 
 
 def _few(keyword: str) -> Any:
