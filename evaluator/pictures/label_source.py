@@ -19,7 +19,7 @@ from .names import entity_name
 from .own_data import OwnData
 
 TABLES = (".csv", ".jsonl")
-NOTE = "there are no pictures, only labels and vectors: thumbnails and contact sheets are left out"
+NOTE = "none of the pictures is here, only labels and vectors: thumbnails and contact sheets are left out"
 
 
 class LabelsOnly(OwnData):
