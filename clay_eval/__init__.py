@@ -18,7 +18,7 @@ _LAZY = {
     "Condition": "clay_eval.evaluator.index.conditions",
     "ConditionalIndex": "clay_eval.evaluator.index.conditional_index",
     "Inference": "clay_eval.evaluator.statistics.scoreboard",
-    "Labelled": "clay_eval.evaluator.retrieval.tasks",
+    "Labelled": "clay_eval.evaluator.pictures.labelled",
     "Settings": "clay_eval.evaluator.retrieval.engine",
     "TextFeatures": "clay_eval.evaluator.retrieval.spaces",
     "average_precision": "clay_eval.evaluator.scoring",
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.methods.clay import CLAY
     from clay_eval.evaluator.methods.support.registry import resolve_method
     from clay_eval.evaluator.methods.support.specs import prepare_methods
+    from clay_eval.evaluator.pictures.labelled import Labelled
     from clay_eval.evaluator.pictures.webdataset_reader import open_shards
     from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
     from clay_eval.evaluator.retrieval.spaces import TextFeatures
-    from clay_eval.evaluator.retrieval.tasks import Labelled
     from clay_eval.evaluator.scoring import average_precision, retrieval_scores
     from clay_eval.evaluator.scoring.measures import parse_measures
     from clay_eval.evaluator.statistics.scoreboard import Inference, results_of

@@ -12,6 +12,7 @@ from clay_eval.schemas.errors import ClayEvalError, StorageError
 from . import (
     ablate,
     check_method,
+    cluster,
     cost,
     datasets,
     embed,
@@ -24,6 +25,7 @@ from . import (
     leak,
     merge,
     methods,
+    paraphrase,
     plan,
     publish,
     rank,
@@ -52,7 +54,7 @@ app = typer.Typer(
 for module in (
     *(run, entities, plan, render, merge, review, publish, embed),
     *(evaluate, explore, search, report, export, score, verify, galleries, methods, check_method),
-    *(ablate, cost, rank, leak, datasets, reproduce),
+    *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):
     module.register(app)

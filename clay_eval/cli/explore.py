@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,8 @@ from clay_eval.stages.exploring import ExploreOptions, open_explorer, place_of
 from .common import Json, emit, note, progress_bars
 from .experiments import MethodOption
 from .options import grouped
-from .plan import ServerOptions
+from .plan import ServerOptions, model_of
 from .scoring import PictureOptions, TextOptions, VectorOptions, inputs_of
-
-if TYPE_CHECKING:
-    from clay_eval.stages.wording import AskedModel
 
 EPILOG = """
 **Examples**
@@ -63,10 +60,6 @@ def explore(
     ] = None,
     data: PictureOptions,
     vectors: VectorOptions,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="A CSV of labels of --features: key, then a column an attribute."),
-    ] = None,
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Take every picture of --data, and read no labels.")
     ] = False,
@@ -83,7 +76,7 @@ def explore(
         pass  # a port in use is said before anything is embedded
     place = place_of(data.data, vectors.features, out)
     inputs = inputs_of(place, data, vectors, texts.texts)
-    options = ExploreOptions(labels, no_labels, method, texts.template)
+    options = ExploreOptions(no_labels=no_labels, methods=method, template=texts.template)
     with progress_bars() as progress:
         explorer = open_explorer(inputs, options, progress, model_of(server, place))
 
@@ -93,14 +86,3 @@ def explore(
 
     serve(explorer, port=page.port, view=page.view, browser=page.browser, ready=ready)
     note("ended")
-
-
-def model_of(server: ServerOptions, place: Path) -> AskedModel | None:
-    """The language model that conditions typed in the page get their texts from, if one is named."""
-    if server.llm is None:
-        return None
-    from clay_eval.stages.drafting import LlmOptions
-    from clay_eval.stages.wording import WORDS, AskedModel
-
-    llm = LlmOptions(server.llm, server.model, server.llm_key_file, server.llm_seed)
-    return AskedModel(place / WORDS, llm, server.limits())

@@ -30,6 +30,8 @@ EPILOG = """
 
     clay-eval export --out runs/first --format trec --method raw --method clay --depth 0
 
+    clay-eval export --out runs/first --format latex --experiment cluster
+
     clay-eval export --out runs/first --entity demo-object --format lancedb --condition color --condition category
 
     clay-eval export --out runs/mine --data photographs --format qdrant --store http://localhost:6333 \\
@@ -77,6 +79,13 @@ class TableOptions:
         ),
     ] = None
     intervals: Annotated[bool, typer.Option("--intervals", help="Tables show intervals, too.")] = False
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            "--experiment",
+            help="Write the tables of this finished experiment (latex, markdown, csv), not the report's.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,10 @@ def export(
     texts: TextFiles = None,
     json: Json = False,
 ) -> None:
-    """Write a finished report, or vectors under conditions, in the formats of other tools."""
+    """Write a finished report, an experiment, or vectors under conditions in the formats of other tools."""
+    if tables.experiment is not None:
+        _experiment(out, tables.experiment, format, to or out / "exports", json)
+        return
     from clay_eval.evaluator.evaluation.evaluate import read_report
 
     folder = to or out / "exports"
@@ -161,6 +173,45 @@ def export(
             files[name] = _tables(name, report, folder, tables)
     record = {"report": report["fingerprint"], "files": {name: str(path) for name, path in files.items()}}
     emit(json, record, *(f"{name}: {path}" for name, path in files.items()))
+
+
+def _experiment(out: Path, name: str, formats: list[Format], folder: Path, json: bool) -> None:
+    from clay_eval.evaluator.exports.experiment_tables import (
+        experiment_csv,
+        experiment_latex,
+        experiment_markdown,
+    )
+    from clay_eval.evaluator.report.experiment_records import read_experiments
+    from clay_eval.schemas.errors import InputError
+    from clay_eval.schemas.files import write_text
+
+    found = {record.name: record for record in read_experiments(out)}
+    if name not in found:
+        raise InputError(
+            "no such experiment in the run",
+            where="--experiment",
+            expected=", ".join(found) or "a finished experiment, and there is none",
+            found=repr(name),
+        )
+    written = {
+        Format.latex: ("tex", experiment_latex),
+        Format.markdown: ("md", experiment_markdown),
+        Format.csv: ("csv", experiment_csv),
+    }
+    if unfit := [one.value for one in formats if one not in written]:
+        raise InputError(
+            "an experiment is not written so",
+            where="--format",
+            expected=", ".join(one.value for one in written),
+            found=unfit[0],
+        )
+    files = {}
+    for one in dict.fromkeys(formats):
+        ending, form = written[one]
+        files[one.value] = folder / f"{name}.{ending}"
+        write_text(files[one.value], form(found[name]))
+    record = {"experiment": found[name].fingerprint, "files": {key: str(path) for key, path in files.items()}}
+    emit(json, record, *(f"{key}: {path}" for key, path in files.items()))
 
 
 def _per_query(name: Format, report: dict[str, Any], place: Path, folder: Path) -> Path:

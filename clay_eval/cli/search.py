@@ -13,9 +13,8 @@ from clay_eval.stages.searching import METHOD, SearchOptions, needed_texts, open
 from clay_eval.stages.searching import search as find
 
 from .common import Json, emit, note, progress_bars
-from .explore import model_of
 from .options import grouped
-from .plan import ServerOptions
+from .plan import ServerOptions, model_of
 from .scoring import Data, PictureOptions, TextOptions, VectorOptions, inputs_of
 
 EPILOG = """
@@ -66,10 +65,6 @@ class SearchedOptions:
     entity: Annotated[
         str | None, typer.Option("--entity", help="One entity of the data, or a name for your own data.")
     ] = None
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="A CSV of labels of --features: key, then a column an attribute."),
-    ] = None
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Take every picture of --data, and read no labels.")
     ] = False
@@ -102,9 +97,7 @@ def search(
         raise InputError("nothing to search for", where="--query", expected="a picture's key, or a file")
     place = place_of(searched.data, vectors.features, out)
     inputs = inputs_of(place, PictureOptions(searched.data, None, searched.entity), vectors, texts.texts)
-    options = SearchOptions(
-        asked.method, searched.labels, searched.no_labels, texts.template, model_of(server, place)
-    )
+    options = SearchOptions(asked.method, None, searched.no_labels, texts.template, model_of(server, place))
     if list_texts is not None:
         from clay_eval.evaluator.embedding.given import write_needed_texts
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
 from clay_eval.evaluator.embedding.store import Engine, FeatureStore, embed_unit, refuse_another
-from clay_eval.evaluator.pictures.sources import ImageSource, Unit
+from clay_eval.evaluator.pictures.labelled import ImageSource, Unit
 from clay_eval.ray.cluster import Resources, over_cluster, require_ray, wait_until_seen
 from clay_eval.ray.work import Work
 

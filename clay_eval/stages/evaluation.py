@@ -11,6 +11,7 @@ from .inputs import Inputs
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.evaluate import Evaluation
+    from clay_eval.evaluator.evaluation.gallery import Showing
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
 
@@ -47,6 +48,7 @@ def evaluate(
     replace: bool = False,
     backend: str = "numpy",
     note: Note = silent,
+    showing: Showing | None = None,
 ) -> dict[str, Any]:
     """Verify and embed the data, evaluate it, write report.json and its pages, and return the report.
 
@@ -72,14 +74,21 @@ def evaluate(
             replace=replace,
             progress=steps(progress, "evaluate", evaluation.results),
             backend=backend,
+            showing=showing or Showing(),
         )
 
 
-def write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path, note: Note = silent) -> int:
+def write_texts(
+    inputs: Inputs,
+    settings: EvaluationSettings,
+    path: Path,
+    note: Note = silent,
+    split: Path | None = None,
+) -> int:
     """Write the texts that an evaluation needs to `path`, to be encoded elsewhere; return how many."""
     from clay_eval.evaluator.embedding.given import write_needed_texts
 
-    evaluation = prepared(inputs, settings)
+    evaluation = prepared(inputs, settings, split)
     announce(evaluation, note)
     texts = evaluation.needed_texts()
     write_needed_texts(path, texts)

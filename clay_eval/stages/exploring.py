@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.explore.conditions import Worded
     from clay_eval.evaluator.explore.explorer import Explorer, Words
     from clay_eval.evaluator.explore.workbench import Workbench
-    from clay_eval.evaluator.pictures.sources import ImageSource, Labels
+    from clay_eval.evaluator.pictures.labelled import ImageSource, Labelled
     from clay_eval.evaluator.retrieval.vectors import FeatureSource
     from clay_eval.schemas.texts import ConditionTexts
 
@@ -33,8 +33,11 @@ _CACHE = "XDG_CACHE_HOME"
 
 @dataclass(frozen=True)
 class ExploreOptions:
-    """What is opened, and how. labels: a table of labels of given vectors; no_labels: labels that lie there are left
-    unread; methods: those that the page offers, None for the usual ones; template: makes texts of values."""
+    """What is opened, and how.
+
+    labels: a table of labels of given vectors, in place of the data. no_labels: labels that lie there are left unread.
+    methods: those that the page offers, None for the usual ones. template: makes texts of values.
+    """
 
     labels: Path | None = None
     no_labels: bool = False
@@ -122,20 +125,18 @@ def opened(inputs: Inputs, options: ExploreOptions, progress: Progress) -> Image
     from clay_eval.evaluator.pictures.vectors_only import VectorsOnly
     from clay_eval.schemas.texts import load_texts
 
+    if options.labels is not None:
+        inputs.data, inputs.pictured = options.labels, False
     data = inputs.data
     ours = (data is None and inputs.features is None) or (
         data is not None and shards_folder(data) is not None
     )
     if inputs.entity is None and len(inputs.texts) == 1 and not ours:
         inputs.entity = load_texts(inputs.texts[0]).entity  # so that the texts are those of the data
-    if inputs.features is not None and (options.labels is not None or data is None):
+    if data is None and inputs.features is not None:
         from clay_eval.evaluator.embedding.given import read_given
 
-        keys = read_given(inputs.features).keys
-        where = inputs.features
-        return said(VectorsOnly(keys, where, options.labels, inputs.entity, inputs.conditions))
-    if options.labels is not None:
-        raise InputError("labels of which vectors?", where="--labels", expected="--features FILE with it")
+        return said(VectorsOnly(read_given(inputs.features).keys, inputs.features, inputs.entity))
     if data is None or ours or not data.is_dir():
         return inputs.source
     labelled = tables_in(data) or tars_in(data) or (inputs.conditions and has_class_folders(data))
@@ -167,7 +168,7 @@ def encoder_of(inputs: Inputs) -> Encoder:
 
 def _workbench(
     inputs: Inputs,
-    labels: Labels,
+    labels: Labelled,
     features: Any,
     encoder: Encoder,
     options: ExploreOptions,
@@ -177,11 +178,10 @@ def _workbench(
     from clay_eval.evaluator.explore.workbench import METHODS, Workbench
     from clay_eval.evaluator.pictures.access import PictureReader
     from clay_eval.evaluator.pictures.sources import ClayShards
-    from clay_eval.evaluator.pictures.vectors_only import VectorsOnly
 
     source, entity = inputs.source, labels.entity
     called = getattr(source, "names", {})
-    reader = None if isinstance(source, VectorsOnly) else PictureReader(source)
+    reader = PictureReader(source) if getattr(source, "pictured", True) else None
     collection = Collection(
         entity,
         labels.keys,
@@ -212,7 +212,7 @@ class _Texts:
         found = texts_by_entity(labelled, inputs.texts, inputs.plan, options.template)
         self._texts = {name: [texts] for name, texts in found.items()}
 
-    def add_to(self, bench: Workbench, labels: Labels, supply: FeatureSource) -> None:
+    def add_to(self, bench: Workbench, labels: Labelled, supply: FeatureSource) -> None:
         """Add the conditions of an entity; one that cannot be used becomes a note."""
         from clay_eval.evaluator.explore.conditions import checked
 

@@ -33,7 +33,7 @@ from clay_eval.schemas.fingerprint import SEAL, fingerprint, is_sealed
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
-from ..pictures.sources import ImageSource, Unit
+from ..pictures.labelled import ImageSource, Unit
 from .encoders import Encoder, Preparing, slug
 from .encoders.rows import UNKNOWN_LOGIT_SCALE
 from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
@@ -56,7 +56,7 @@ class EntityFeatures:
     Of a `FeatureStore` they are float32 unit rows; features made elsewhere have the type and length they were given with.
     """
 
-    keys: tuple[str, ...]
+    keys: Sequence[str]
     matrix: NDArray[np.floating[Any]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText, ConditionTexts, parse_texts, texts_from_values
-from clay_eval.schemas.words import nfc
+from clay_eval.schemas.words import is_condition_name, nfc
 
 MOST_TEXTS = 2000
 """Texts of a condition that the page takes."""
@@ -31,6 +31,7 @@ class Worded:
 
 def of_values(entity: str, name: str, values: Sequence[str], template: str) -> Worded:
     """One text a value, by `template`. Raises InputError as `checked` and for a template without {c}."""
+    name = require_name(name)
     cleaned = list(dict.fromkeys(nfc(value.strip()) for value in values if value.strip()))
     require_values(name, cleaned)
     texts = texts_from_values(entity, {name: [(value, None) for value in cleaned]}, template)
@@ -41,6 +42,7 @@ def of_texts(
     entity: str, name: str, items: Sequence[Mapping[str, Any]], origin: str = "edited here"
 ) -> Worded:
     """Texts as they were written, each {text, value}. Raises InputError as `checked`."""
+    name = require_name(name)
     record = {
         "schema": SCHEMA,
         "entity": entity,
@@ -57,6 +59,19 @@ def checked(texts: ConditionTexts, name: str, origin: str) -> Worded:
     if len(found.texts) > MOST_TEXTS:
         raise _too_many(name, len(found.texts), "texts")
     return found
+
+
+def require_name(name: str) -> str:
+    """`name` as a condition's, composed; raises InputError for what is none."""
+    composed = nfc(name.strip())
+    if not is_condition_name(composed):
+        raise InputError(
+            "not a condition's name",
+            where="condition",
+            expected="a word that begins with a letter: letters of any script, none upper case, digits, _ and -",
+            found=repr(name[:80]),
+        )
+    return composed
 
 
 def require_values(name: str, values: Sequence[str]) -> None:

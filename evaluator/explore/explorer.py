@@ -11,7 +11,7 @@ from clay_eval.schemas.files import write_text
 from clay_eval.schemas.fingerprint import canonical_json
 from clay_eval.schemas.texts import TEMPLATE
 
-from .conditions import Worded, of_texts, of_values, require_values, texts_record
+from .conditions import Worded, of_texts, of_values, require_name, require_values, texts_record
 from .selections import decisions_record, keys_table
 from .thumbnails import Thumbnails
 from .workbench import Workbench
@@ -22,7 +22,7 @@ Words = Callable[[str, str, Sequence[str]], tuple[str, Worded]]
 
 def typed_values(entity: str, name: str, values: Sequence[str]) -> tuple[str, Worded]:
     """One text a value; raises InputError where there are none."""
-    return name, of_values(entity, name, values, TEMPLATE)
+    return require_name(name), of_values(entity, name, values, TEMPLATE)
 
 
 class Explorer:
@@ -85,7 +85,9 @@ class Explorer:
         bench = self.workbench(entity)
         if values:
             require_values(name, list(dict.fromkeys(values)))
-        named, worded = (name, of_texts(entity, name, items)) if items else self.words(entity, name, values)
+        named, worded = (
+            (require_name(name), of_texts(entity, name, items)) if items else self.words(entity, name, values)
+        )
         return bench.add(named, worded)
 
     def texts(self, entity: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -267,13 +267,13 @@ def _text(asked: Mapping[str, Any], name: str) -> str:
 
 def _texts(asked: Mapping[str, Any], name: str, most: int) -> list[str]:
     texts = asked.get(name)
-    if not _all(texts, str) or not isinstance(texts, list) or not 1 <= len(texts) <= most:
+    if not isinstance(texts, list) or not _all(texts, str) or not 1 <= len(texts) <= most:
         raise InputError("not a list of texts", where=name, expected=f"1 to {most}")
     return texts
 
 
 def _all(items: object, kind: type | tuple[type, ...]) -> bool:
-    return isinstance(items, Sequence) and all(
+    return isinstance(items, list) and all(
         isinstance(item, kind) and not isinstance(item, bool) for item in items
     )
 

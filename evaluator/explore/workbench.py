@@ -195,7 +195,7 @@ class Workbench:
 
         Raises InputError for what there is not, and for weights that a method does not take.
         """
-        if isinstance(top, bool) or not 1 <= top <= MOST_NEIGHBOURS:
+        if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= MOST_NEIGHBOURS:
             raise InputError(
                 "not a number of neighbours", where="top", expected=f"1 to {MOST_NEIGHBOURS}", found=top
             )

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..scoring.blocks import thread_count
+from ..scoring.threads import thread_count
 from ..vectors.arrays import FloatArray
 
 BLOCK_ROWS = 2048

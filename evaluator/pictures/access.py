@@ -20,7 +20,7 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.reading import open_regular
 from clay_eval.schemas.shards import picture_places
 
-from .sources import ImageSource, Unit
+from .labelled import ImageSource, Unit
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from clay_eval.schemas.foreign_members import CONVERT, IMAGE_EXTENSIONS, UNREAD_
 from clay_eval.schemas.words import nfc
 
 MAX_FILES = 10_000_000
+VECTORS_ONLY = "vectors of pictures that are not here are scored with --features and --labels"
 
 
 class Folder:
@@ -39,7 +40,10 @@ class Folder:
         path = self.path / relative
         if not _is_file(path):
             raise InputError(
-                "a picture is missing", where=where, found=repr(name[:500]), hint=self._hint(name, relative)
+                "a picture is missing",
+                where=where,
+                found=repr(name[:500]),
+                hint=self._hint(name, relative) or VECTORS_ONLY,
             )
         if not path.resolve().is_relative_to(self._home):
             raise InputError("a link leads out of the folder", where=where, found=repr(name))

@@ -19,6 +19,13 @@ PAINTED = (
     "is a photograph."
 )
 
+PAGES = "pages"
+"""In what a report records: false where it was made without what pages show beside numbers."""
+WITHOUT_PAGES = (
+    "Evaluated with --no-pages: what is found first, maps and pictures are not here; the same command without it adds "
+    "them."
+)
+
 
 def headline(report: Mapping[str, Any]) -> str:
     """The outcome on single conditions in one sentence, or on combinations where there are no single ones."""
@@ -80,12 +87,14 @@ def _against_raw(
 
 
 def notices(report: Mapping[str, Any]) -> list[str]:
-    """What a reader must know before believing a number: demonstration models, drawn pictures."""
+    """What a reader must know before believing a number: demonstration models, drawn pictures; and what is not shown."""
     renderer = str(report["inputs"]["data"].get("renderer") or "")
     said = [DEMONSTRATION] if report["inputs"]["encoder"]["demonstration"] else []
     if renderer.startswith("procedural"):
         said.append(DRAWN)
-    return [*said, PAINTED] if renderer == "diffusion: embedded" else said
+    if renderer == "diffusion: embedded":
+        said.append(PAINTED)
+    return said if report.get("recorded", {}).get(PAGES, True) else [*said, WITHOUT_PAGES]
 
 
 def _pairs(results: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:

@@ -13,9 +13,10 @@ from clay_eval.schemas.errors import InputError
 from ..methods.support.linear import LinearMethod
 from ..methods.support.protocol import FeatureMethod, NotApplicableError, Scalar, describe
 from ..methods.support.specs import Method
+from ..pictures.labelled import Codes
 from ..vectors.arrays import FloatArray, as_floats, require_finite, take_rows, unit_rows
 from ..vectors.fusion import STACK, Combine, combiner, gives_chances, joint_basis, weighted_columns
-from .tasks import Codes, Index, RetrievalGroup, RetrievalTask
+from .tasks import Index, RetrievalGroup, RetrievalTask
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,8 @@ Float64Array = npt.NDArray[np.float64]
 _Float = TypeVar("_Float", bound=np.floating[Any])
 
 _CHUNK_ROWS = 4096
+_FEW_ROWS = 16
+"""Enough to see that rows differ, as nearly all do."""
 _SMALLEST_SQUARE = 1e-200
 """Below it, and above its inverse, squared lengths are too near to the ends of float64."""
 
@@ -171,8 +173,9 @@ def require_distinct(features: FloatArray, name: str) -> None:
         return
     tolerance = 16 * float(np.finfo(features.dtype).eps)
     first = unit_rows(features[:1].astype(np.float64))
-    for start in range(0, len(features), _CHUNK_ROWS):
-        chunk = unit_rows(features[start : start + _CHUNK_ROWS].astype(np.float64))
+    for start in (0, *range(_FEW_ROWS, len(features), _CHUNK_ROWS)):
+        stop = start + _CHUNK_ROWS if start else _FEW_ROWS
+        chunk = unit_rows(features[start:stop].astype(np.float64))
         if np.abs(chunk - first).max() > tolerance:
             return
     raise InputError(

@@ -23,7 +23,7 @@ from clay_eval.evaluator.embedding.lazy import LazyEncoder
 from clay_eval.evaluator.embedding.store import FeatureStore, embed
 from clay_eval.evaluator.methods.images.conditioned import ConditionedEncoder
 from clay_eval.evaluator.methods.images.models import shrunk
-from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.pictures.labelled import Labelled, Unit
 from clay_eval.schemas import decoding as images
 
 SIZES = [(64, 48), (200, 300), (33, 90), (500, 20), (128, 128), (90, 31), (700, 500)]
@@ -43,7 +43,7 @@ class Pictures:
 
     def __init__(self, sizes: Sequence[tuple[int, int]] = SIZES) -> None:
         self.data = {f"p{i}": png(size, i) for i, size in enumerate(sizes)}
-        self.entities: Mapping[str, Labels] = {"e": Labels("e", tuple(self.data), {}, {})}
+        self.entities: Mapping[str, Labelled] = {"e": Labelled(tuple(self.data), {}, {}, "e")}
 
     def units(self) -> tuple[Unit, ...]:
         return (Unit("e-0", "sha", "e", tuple(self.data)),)
