@@ -41,7 +41,7 @@ def swapped(spec: EntitySpec, sample: SampleSpec, name: str, rng: random.Random)
         changed.add(attribute.name)
     words = {a.name: a.phrase(labels[a.name], labels.get(a.parent or "")) for a in spec.attributes}
     words |= {a.name: a.phrase(sample.diversity[a.name]) for a in spec.diversity}
-    return replace(sample, labels=labels, prompt=spec.prompt.format_map(words))
+    return replace(sample, labels=labels, prompt=spec.prompts[0].format_map(words))
 
 
 def share(rows: Sequence[Scores], names: Sequence[str], margin: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -52,7 +52,11 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Combinations that are not drawn: each named attribute takes one of the listed values."""
+    """What contradicts: each named attribute takes one of the listed values.
+
+    Core attributes alone: the combination is not drawn. With diversity attributes: what its core part names is drawn with
+    other diversity values.
+    """
 
     when: Mapping[str, frozenset[str]]
     reason: str
@@ -60,14 +64,17 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """A checked entity spec; `record` is the JSON it was read from, `fingerprint` its identity, `source` its place."""
+    """A checked entity spec; `record` is the JSON it was read from, `fingerprint` its identity, `source` its place.
+
+    `prompts` are the phrasings of the prompt, one at least; each names every core attribute.
+    """
 
     entity: str
     title: str
     attributes: tuple[Attribute, ...]
     diversity: tuple[Attribute, ...]
     exclusions: tuple[Exclusion, ...]
-    prompt: str
+    prompts: tuple[str, ...]
     negative_prompt: str
     images_per_combination: int
     record: Mapping[str, Any]
@@ -77,6 +84,11 @@ class EntitySpec:
     def fingerprint(self) -> str:
         """Hexadecimal sha256 of the spec's canonical JSON."""
         return fingerprint(self.record)
+
+    @property
+    def core_names(self) -> frozenset[str]:
+        """Names of the core attributes."""
+        return frozenset(a.name for a in self.attributes)
 
     @property
     def parents(self) -> dict[str, str]:
@@ -160,7 +172,7 @@ def parse_entity(record: dict[str, Any], where: str | Path) -> EntitySpec:
             Exclusion({name: frozenset(map(nfc, values)) for name, values in e["when"].items()}, e["reason"])
             for e in record.get("exclusions", [])
         ),
-        prompt=record["prompt"],
+        prompts=(record["prompt"],) if isinstance(record["prompt"], str) else tuple(record["prompt"]),
         negative_prompt=record.get("negative_prompt", ""),
         images_per_combination=record["images_per_combination"],
         record=record,
@@ -176,7 +188,7 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
     names = [a.name for a in (*spec.attributes, *spec.diversity)]
     times = Counter(names)
     core = {a.name: a for a in spec.attributes}
-    known = {a.name: frozenset(a.values) for a in spec.attributes}
+    known = {a.name: a.values for a in (*spec.attributes, *spec.diversity)}
     for field_name, attributes in (("attributes", spec.attributes), ("diversity", spec.diversity)):
         for i, attribute in enumerate(attributes):
             at = f"{where} at $.{field_name}[{i}].name"
@@ -243,59 +255,67 @@ def _problems(spec: EntitySpec, where: str | Path) -> Iterator[InputError]:
     for i, exclusion in enumerate(spec.exclusions):
         for name, values in exclusion.when.items():
             at = f"{where} at $.exclusions[{i}].when"
-            if name not in core:
+            if name not in known:
                 yield InputError(
-                    "an exclusion names no core attribute",
+                    "an exclusion names no core attribute and no diversity attribute",
                     where=at,
-                    expected=f"one of {sorted(core)}",
+                    expected=f"some of {names}",
                     found=repr(name),
                 )
-            elif unknown := sorted(values - known[name]):
+            elif unknown := sorted(values.difference(known[name])):
                 yield InputError(
                     f"an exclusion names values that {name!r} does not have",
                     where=f"{at}.{name}",
-                    expected=f"some of {list(core[name].values)}",
+                    expected=f"some of {list(known[name])}",
                     found=unknown,
                 )
     yield from _prompt_problems(spec, names, where)
 
 
 def _prompt_problems(spec: EntitySpec, names: list[str], where: str | Path) -> Iterator[InputError]:
-    said: dict[str, set[str | None]] = {}
-    for template in ("prompt", "negative_prompt"):
-        text: str = getattr(spec, template)
+    single = isinstance(spec.record["prompt"], str)
+    places = ["$.prompt" if single else f"$.prompt[{i}]" for i in range(len(spec.prompts))]
+    templates = [*zip(places, spec.prompts, strict=True), ("$.negative_prompt", spec.negative_prompt)]
+    for place, text in templates:
         try:
             fields = [part for part in string.Formatter().parse(text) if part[1] is not None]
         except ValueError as error:
             yield InputError(
                 "the template has unbalanced braces",
-                where=f"{where} at $.{template}",
+                where=f"{where} at {place}",
                 expected="{attribute}; a brace that is meant is doubled",
                 found=f"{text!r} ({error})",
             )
             return
-        said[template] = {name for _, name, _, _ in fields}
         for _, name, format_spec, conversion in fields:
             if name not in names or format_spec or conversion:
                 yield InputError(
                     "the template names something that is not an attribute",
-                    where=f"{where} at $.{template}",
+                    where=f"{where} at {place}",
                     expected=f"some of {names}",
                     found="{" + str(name) + "}",
                 )
-    clear = {a.name for a in spec.attributes if a.name in said["prompt"]}
+        if place == "$.negative_prompt":
+            continue
+        clear = _told({str(name) for _, name, _, _ in fields}, spec)
+        for attribute in spec.attributes:
+            if attribute.name not in clear:
+                yield InputError(
+                    "the prompt does not say a core attribute, so pictures could not match their labels",
+                    where=f"{where} at {place}",
+                    expected="{" + attribute.name + "}, or a child of it whose phrases tell its values apart",
+                    found=repr(text),
+                )
+
+
+def _told(said: Collection[str], spec: EntitySpec) -> set[str]:
+    """The core attributes whose values a template tells that holds the fields `said`."""
+    clear = {a.name for a in spec.attributes if a.name in said}
     for attribute in reversed(spec.ordered()):
         phrases = [value.phrase for group in attribute.choices.values() for value in group]
         if attribute.parent and attribute.name in clear and len(set(phrases)) == len(phrases):
             clear.add(attribute.parent)
-    for attribute in spec.attributes:
-        if attribute.name not in clear:
-            yield InputError(
-                "the prompt does not say a core attribute, so pictures could not match their labels",
-                where=f"{where} at $.prompt",
-                expected="{" + attribute.name + "}, or a child of it whose phrases tell its values apart",
-                found=repr(spec.prompt),
-            )
+    return clear
 
 
 def shipped_entities() -> list[str]:

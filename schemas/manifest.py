@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,6 +201,23 @@ class Recount:
         }
 
 
+def checked_labels(
+    judge: Mapping[str, Any] | None, facts: Mapping[str, Any], values: Mapping[str, Sized]
+) -> list[str]:
+    """The attributes of an entity whose labels a judge checked; the others are what was asked for, and no more.
+
+    facts: what the manifest says of the entity. values: attribute -> its planned values; of one alone nothing is checked.
+    """
+    if judge is None:
+        return []
+    read = [*facts["attributes"], *(facts["diversity"] if _reads_diversity(judge) else ())]
+    return [name for name in read if len(values.get(name, ())) > 1]
+
+
+def _reads_diversity(judge: Mapping[str, Any]) -> bool:
+    return any(one.get("diversity") is True for one in judge.get("judges", [judge]))
+
+
 def _texts(found: Any) -> list[str]:
     return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
 
@@ -266,7 +283,16 @@ def write_manifest(
             "software": versions("pillow"),
             **body,
             "part": None if provenance.part is None else list(provenance.part),
-            "entities": {name: {"samples": total[name], **facts} for name, facts in entities.items()},
+            "entities": {
+                name: {
+                    "samples": total[name],
+                    **facts,
+                    "checked": checked_labels(
+                        provenance.judge, facts, provenance.planned.counts.get(name, {})
+                    ),
+                }
+                for name, facts in entities.items()
+            },
             "samples": total.total(),
             "filter": found.filter_record(provenance),
             "balance": found.balance(provenance.planned),

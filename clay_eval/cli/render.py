@@ -261,6 +261,14 @@ class FilterOptions:
             rich_help_panel=_FILTER,
         ),
     ] = None
+    judge_diversity: Annotated[
+        bool,
+        typer.Option(
+            "--judge-diversity",
+            help="Judge diversity labels (viewpoint, light, ...), too, and not core labels alone.",
+            rich_help_panel=_FILTER,
+        ),
+    ] = False
 
 
 def render(
@@ -295,6 +303,7 @@ def render(
         alignment.margin,
         alignment.prompt_score,
         alignment.vqa,
+        alignment.judge_diversity,
     )
     run = RunFolder(out)
     which = None if part is None else parse_part(part)

@@ -25,7 +25,7 @@ class Drawing:
 
     renderer: a name in `RENDERERS`. size: width and height in pixels, None for the renderer's own. given: the options of
     learned renderers that were given, by name. judge: an encoder's name, "auto" (the embedded judge for the embedded
-    pipeline, none for others), "none". margin, prompt_score, vqa: see `load_judge`.
+    pipeline, none for others), "none". margin, prompt_score, vqa, judge_diversity: see `load_judge`.
     """
 
     renderer: str = "diffusion"
@@ -38,6 +38,7 @@ class Drawing:
     margin: float = 0.0
     prompt_score: float | None = None
     vqa: str | None = None
+    judge_diversity: bool = False
 
     def __post_init__(self) -> None:
         if self.renderer not in RENDERERS:
@@ -78,6 +79,7 @@ class Drawing:
                 "--margin": self.margin or None,
                 "--prompt-score": self.prompt_score,
                 "--vqa": self.vqa,
+                "--judge-diversity": self.judge_diversity or None,
             }
             for option, value in thresholds.items():
                 if value is not None:
@@ -97,4 +99,5 @@ class Drawing:
             vqa=self.vqa,
             device=self.given.get("device", "auto"),
             texts=plan_texts(plan),
+            **({"diversity": True} if self.judge_diversity else {}),
         )

@@ -90,5 +90,5 @@ def _with_exclusions(specs: list[EntitySpec], table: Path) -> EntitySpec:
             found=len(specs),
         )
     (spec,) = specs
-    exclusions = read_exclusions(table, [a.name for a in spec.attributes])
+    exclusions = read_exclusions(table, [a.name for a in (*spec.attributes, *spec.diversity)])
     return parse_entity({**spec.record, "exclusions": exclusions}, f"{spec.source} with {table}")

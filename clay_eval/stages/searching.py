@@ -60,8 +60,9 @@ class Searchable:
         path = Path(said)
         if not path.is_file():
             self._refuse(said)
-        if str(path) in self.files:
-            return self.index.keys[self.files.index(str(path))]
+        for row, file in enumerate(self.files):
+            if path.suffix != ".tar" and Path(file).name == path.name and path.samefile(file):
+                return self.index.keys[row]
         image = decode_image(read_bytes(path, MAX_BYTES, "picture"), str(path))
         return self.encoder.encode_images([image])[0]
 

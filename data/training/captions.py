@@ -106,15 +106,41 @@ def _person(spec: EntitySpec, chosen: Mapping[str, str], rng: random.Random) -> 
     return " ".join(words)
 
 
+OBJECT_FORMS = (
+    "a photo of {color} {subcategory}, {viewpoint}, {setting}, {light}, {framing}",
+    "a photo of {color} {subcategory} {setting}, {viewpoint}, {framing}, {light}",
+    "{color} {subcategory} {setting} {light}, {viewpoint}, {framing}",
+    "{framing}, {color} {subcategory} {setting}, {viewpoint} {light}",
+    "{color} {subcategory}, {viewpoint} {light}, {setting} and {framing}",
+    "this photo shows {color} {subcategory} {setting} {light}, {viewpoint} and {framing}",
+)
+PERSON_FORMS = (
+    "a photo of {age} {action} {background}, {appearance}, {skin}, {clothing}, {direction}, {light}, {framing}",
+    "a photo of {age} {skin} and {clothing}, {appearance}, {action} {background} {light}, {direction}, {framing}",
+    "{age} {action} {background} {light}, {appearance}, {direction}, {skin} and {clothing}, {framing}",
+    "{framing}, {age} {direction} and {action} {background}, {appearance}, {skin}, {clothing}, {light}",
+    "this photo shows {age} {clothing}, {appearance}, {skin}, {action} {background} {light}, {direction}, {framing}",
+    "{light}, {age} is {action} {background}, {direction}, {appearance}, {skin}, {clothing}, {framing}",
+)
+JOINERS = (", ", ", ", ", ", " ", " and ", "; ")
+
+
 def prompt(
     spec: EntitySpec, labels: Mapping[str, str], diversity: Mapping[str, str], rng: random.Random
 ) -> str:
-    """What someone may ask a renderer for: the entity's own template, or a freer caption with every core label."""
-    names = [a.name for a in spec.attributes]
-    if rng.random() < 0.5:
+    """What someone may ask a renderer for: the entity's own phrasing, another order, or a freer caption.
+
+    Every core label is named; in a fifth of the captions not every diversity value is.
+    """
+    kind = rng.random()
+    if kind < 0.6:
         values = {name: _phrase(spec, name, value) for name, value in {**labels, **diversity}.items()}
-        return spec.prompt.format(**values)
-    core = _object(spec, labels, rng) if "color" in names else _person(spec, labels, rng)
-    chosen = rng.sample(list(diversity), rng.randint(0, len(diversity)))
-    extras = [_phrase(spec, name, diversity[name]) for name in chosen]
-    return ", ".join([f"{rng.choice(PREFIXES)} {core}".strip(), *extras])
+        others = OBJECT_FORMS if "color" in labels else PERSON_FORMS
+        return rng.choice((rng.choice(spec.prompts), rng.choice(others))).format(**values)
+    core = _object(spec, labels, rng) if "color" in labels else _person(spec, labels, rng)
+    count = len(diversity) if kind < 0.8 else rng.randint(0, len(diversity))
+    extras = [_phrase(spec, name, diversity[name]) for name in rng.sample(list(diversity), count)]
+    text = f"{rng.choice(PREFIXES)} {core}".strip()
+    for extra in extras:
+        text += rng.choice(JOINERS) + extra
+    return text

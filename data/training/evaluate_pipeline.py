@@ -2,11 +2,13 @@
 
     python data/training/evaluate_pipeline.py --count 1000
     python data/training/evaluate_pipeline.py --count 200 --pipeline checkpoints/denoiser/pipeline --steps 16 --guidance 4
+    python data/training/evaluate_pipeline.py --count 1000 --readers checkpoints/reader
     python data/training/evaluate_pipeline.py --count 1000 --ceiling
 
 Draws `count` samples of each demonstration entity as `clay-eval plan` deals them. A label is read back if, among the
 values of its attribute, the one whose texts are nearest is the label, for the embedded encoder: it had no part in
 training the pipeline, and the filter asks another model. Prints shares by attribute and of samples with every label right.
+With --readers, classifiers of another make read every label, core and diversity, too (see train_reader.py).
 --ceiling reads exact drawings of the same samples instead, as they are and after the pipeline's autoencoder, which every
 picture of the pipeline comes out of.
 """
@@ -28,6 +30,7 @@ from diffusers import AutoencoderTiny
 from evaluate_encoder import value_vectors
 from pictures import ENTITIES
 from PIL import Image
+from train_reader import attributes_of, load_reader, read
 
 from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
 from clay_eval.generator.alignment.base import Judge
@@ -61,6 +64,20 @@ def read_back(
         read = (features @ vectors.T).argmax(1)
         columns.append([values[i] == s.labels[attribute.name] for i, s in zip(read, samples, strict=True)])
     return np.array(columns).T
+
+
+def read_everything(
+    folder: Path, spec: EntitySpec, samples: Sequence[SampleSpec], images: list[Image.Image]
+) -> dict[str, float]:
+    """Share of pictures in per cent in which the reader in `folder` finds the label, by attribute, core and diversity."""
+    found = read(load_reader(folder, spec), images)
+    shares = {}
+    for column, (name, values) in zip(found.T, attributes_of(spec).items(), strict=True):
+        asked = [{**s.diversity, **s.labels}[name] for s in samples]
+        shares[name] = round(
+            100 * float(np.mean([values[i] == a for i, a in zip(column, asked, strict=True)])), 1
+        )
+    return shares
 
 
 def filtered(
@@ -123,6 +140,7 @@ def main() -> None:
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
+    parser.add_argument("--readers", type=Path, help="a folder that train_reader.py wrote")
     parser.add_argument("--sheet", help="write a contact sheet of the first pictures to this file")
     parser.add_argument("--ceiling", action="store_true", help="read exact drawings; see above")
     options = parser.parse_args()
@@ -131,6 +149,11 @@ def main() -> None:
         for entity in ENTITIES:
             spec = load_entity(entity)
             samples = list(Plan(spec, count=options.count))
+            if options.readers:
+                exact = draw(ProceduralRenderer(64), samples)
+                report[f"{entity}, exact, read by the reader"] = read_everything(
+                    options.readers, spec, samples, exact
+                )
             report[entity] = ceiling(Path(options.pipeline or EMBEDDED), encoder, spec, samples)
         print_report(report)
         return
@@ -150,6 +173,8 @@ def main() -> None:
             "before": shares(spec, read_back(encoder, spec, samples, images)),
             "seconds a picture": seconds,
         }
+        if options.readers:
+            facts["read by the reader"] = read_everything(options.readers, spec, samples, images)
         if options.judge:
             judge = load_judge(options.judge, device="cpu")
             judge.prepare(spec)

@@ -40,7 +40,7 @@ def save_checkpoint(work: Path, model: torch.nn.Module, optimizer: torch.optim.O
 
 
 def options_of(
-    description: str | None, *, steps: int, batch: int, lr: float, seed: int = 0
+    description: str | None, *, steps: int, batch: int, lr: float, seed: int = 0, start: bool = False
 ) -> argparse.Namespace:
     """The command line that all training scripts have."""
     parser = argparse.ArgumentParser(description=description)
@@ -51,6 +51,8 @@ def options_of(
     parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--seed", type=int, default=seed)
     parser.add_argument("--threads", type=int, default=2)
+    if start:
+        parser.add_argument("--start", type=Path, help="a pipeline folder whose weights to begin with")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     return options

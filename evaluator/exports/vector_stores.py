@@ -39,7 +39,7 @@ _POINTS = 256
 class Records:
     """What is written of the pictures of an index: those of `conditions`, all if none are named.
 
-    files: a picture's file each, relative to its folder, none where there are no files.
+    files: the path of each picture, none where there are no files.
     """
 
     index: ConditionalIndex

@@ -137,8 +137,10 @@ def legend(report: Mapping[str, Any], table: Table) -> str:
     settings, said = report["settings"], []
     compared = any(c["entity"] == table.entity and c["metric"] == table.metric for c in report["comparisons"])
     if compared and settings["reference"] is not None:
+        whole = settings["resample"] == "combinations"
+        items = "combinations of labels, each one observation" if whole else "queries"
         said.append(
-            f"▲ significantly better, ▼ significantly worse than {settings['reference']} on the same queries (p below "
+            f"▲ significantly better, ▼ significantly worse than {settings['reference']} on the same {items} (p below "
             f"{settings['alpha']:g} after Holm's correction); no sign: no significant difference."
         )
     if table.seeds:

@@ -120,7 +120,7 @@ def register(family: type[Family]) -> type[Family]:
 @register
 class AveragePrecision(Family):
     name, example, cutoff = "AP", "AP", "never"
-    trec = ("map", None)
+    trec: ClassVar[tuple[str | None, str | None]] = ("map", None)
     description = "average precision: the mean, over relevant items, of precision at their rank"
     synonyms: ClassVar[tuple[str, ...]] = ("ap", "map", "averageprecision", "meanaverageprecision")
     averaged = True

@@ -208,8 +208,8 @@ class _Block:
             values[str(measure)] *= _found_share(measure, relevant.sum(axis=1), total)
         deep = [m for m in measures if not m.graded and m.formula.depth_by_relevant]
         if deep:
-            found = score_rankings(*self.with_missing(relevant, total), deep, ties=ties)
-            values |= {name: np.nan_to_num(value) for name, value in found.items()}
+            whole = score_rankings(*self.with_missing(relevant, total), deep, ties=ties)
+            values |= {name: np.nan_to_num(value) for name, value in whole.items()}
         return values | {str(m): self.graded(m, ties) for m in measures if m.graded}
 
     def relevant(self, level: float) -> tuple[Flags, Counts]:

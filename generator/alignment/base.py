@@ -18,9 +18,9 @@ from clay_eval.schemas.samples import SampleSpec
 class Verdict:
     """Whether a picture shows what it is labelled with.
 
-    scores: a finite number for each core attribute that was judged (its margin), and "prompt" (the whole-prompt score);
+    scores: a finite number for each attribute that was judged (its margin), and "prompt" (the whole-prompt score);
     those of a second judge have a prefix ("vqa."). reasons: plain words, empty exactly if accepted. failed: what the
-    picture failed at, for counting: core attributes, or "prompt".
+    picture failed at, for counting: attributes, or "prompt".
     """
 
     accepted: bool

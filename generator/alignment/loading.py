@@ -32,11 +32,13 @@ def load_judge(
     vqa: str | None = None,
     device: str = "auto",
     texts: Mapping[str, ConditionTexts] | None = None,
+    diversity: bool = False,
 ) -> Judge:
     """A judge by the name of its encoder: any that `load_encoder` takes, or "embedded-judge".
 
     margin, prompt_score: thresholds of `ZeroShotJudge`. vqa: folder or Hub name of a vision-language model that must
     accept too. texts: entity -> condition texts to read values by (a plan's), instead of those that are shipped.
+    diversity: whether diversity labels are judged, too.
     Raises InputError for thresholds out of bounds and models that cannot be found, trusted or loaded; IntegrityError for
     damaged weights, and where the embedded judge is missing.
     """
@@ -45,10 +47,12 @@ def load_judge(
         name = str(_embedded_folder())
         facts = {"name": EMBEDDED_JUDGE, "pretrained": "embedded", "demonstration": True}
     encoder = load_encoder(name, device)
-    first = ZeroShotJudge(encoder, margin=margin, prompt_score=prompt_score, texts=texts, facts=facts)
+    first = ZeroShotJudge(
+        encoder, margin=margin, prompt_score=prompt_score, texts=texts, diversity=diversity, facts=facts
+    )
     if vqa is None:
         return first
-    return CombinedJudge([first, load_vqa(vqa, device=device, texts=texts)])
+    return CombinedJudge([first, load_vqa(vqa, device=device, texts=texts, diversity=diversity)])
 
 
 def _embedded_folder() -> Path:

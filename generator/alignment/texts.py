@@ -18,6 +18,8 @@ from clay_eval.schemas.samples import SampleSpec
 from clay_eval.schemas.texts import ConditionTexts, shipped_texts
 
 TEMPLATES = ("a photo of {}", "a picture of {}", "{}")
+VARIED = "something, {}"
+"""What stands for the thing itself where a diversity value is read, which says nothing of it."""
 PROMPT = "prompt"
 """The name under which the score of the whole prompt stands."""
 _LEADS = ("a photo of ", "a picture of ", "an image of ")
@@ -76,7 +78,7 @@ class ValueTexts:
 
 @dataclass(frozen=True)
 class AttributeTexts:
-    """All values of a core attribute, under all values of its parent (`parent` is the name of that attribute)."""
+    """All values of an attribute, under all values of its parent (`parent` is the name of that attribute)."""
 
     name: str
     parent: str | None
@@ -84,7 +86,7 @@ class AttributeTexts:
 
     def find(self, sample: SampleSpec) -> int:
         """The index of the sample's own value; a label that the spec does not have raises InputError."""
-        value = sample.labels.get(self.name)
+        value = {**sample.diversity, **sample.labels}.get(self.name)
         above = sample.labels.get(self.parent) if self.parent else None
         for i, item in enumerate(self.values):
             if (item.value, item.parent) == (value, above):
@@ -111,15 +113,18 @@ class AttributeTexts:
         ]
 
 
-def spec_texts(spec: EntitySpec, given: ConditionTexts | None = None) -> tuple[AttributeTexts, ...]:
-    """The texts of every core attribute of `spec`.
+def spec_texts(
+    spec: EntitySpec, given: ConditionTexts | None = None, *, diversity: bool = False
+) -> tuple[AttributeTexts, ...]:
+    """The texts of every core attribute of `spec`; with `diversity`, of its diversity attributes, too.
 
     given: condition texts to use instead of the shipped ones. An attribute for some value of which they have no text gets
-    texts made of the spec's phrases, for all its values. Raises InputError for a core attribute called "prompt", the name
-    that the whole prompt's score has.
+    texts made of the spec's phrases, for all its values, as diversity attributes always do. Raises InputError for an
+    attribute called "prompt", the name that the whole prompt's score has.
     """
     known = given or shipped_texts(spec.entity)
-    return tuple(_attribute_texts(spec, attribute, known) for attribute in spec.attributes)
+    core = tuple(_attribute_texts(spec, attribute, known) for attribute in spec.attributes)
+    return core + tuple(_varied_texts(spec, attribute) for attribute in spec.diversity if diversity)
 
 
 def texts_fingerprint(texts: Sequence[AttributeTexts]) -> str:
@@ -129,13 +134,27 @@ def texts_fingerprint(texts: Sequence[AttributeTexts]) -> str:
     )
 
 
-def _attribute_texts(spec: EntitySpec, attribute: Attribute, known: ConditionTexts | None) -> AttributeTexts:
+def _require_another_name(spec: EntitySpec, attribute: Attribute) -> None:
     if attribute.name == PROMPT:
         raise InputError(
             'no judge can keep an attribute apart from the whole prompt if it is called "prompt"',
             where=spec.source or spec.entity,
             hint="give the attribute another name",
         )
+
+
+def _varied_texts(spec: EntitySpec, attribute: Attribute) -> AttributeTexts:
+    """Texts of a diversity attribute: its phrases beside a thing of which nothing is said."""
+    _require_another_name(spec, attribute)
+    values = []
+    for value in attribute.choices[None]:
+        said = VARIED.format(value.phrase)
+        values.append(ValueTexts(value.name, None, tuple(t.format(said) for t in TEMPLATES), said))
+    return AttributeTexts(attribute.name, None, tuple(values))
+
+
+def _attribute_texts(spec: EntitySpec, attribute: Attribute, known: ConditionTexts | None) -> AttributeTexts:
+    _require_another_name(spec, attribute)
     pairs = [(value, parent) for parent, group in attribute.choices.items() for value in group]
     written = [_written(known, attribute.name, value.name, parent) for value, parent in pairs]
     if not all(written):
@@ -182,7 +201,7 @@ def _phrase(spec: EntitySpec, attribute: Attribute, value: Value) -> str:
 def _modifies_a_noun(spec: EntitySpec, attribute: Attribute) -> bool:
     """Whether a noun follows the attribute in the prompt: "{color} {animal}" or "a {color} mug", not "{age} {action}"."""
     others: Mapping[str, Attribute] = {a.name: a for a in (*spec.attributes, *spec.diversity)}
-    parts = [*string.Formatter().parse(spec.prompt), ("", None, None, None)]
+    parts = [*string.Formatter().parse(spec.prompts[0]), ("", None, None, None)]
     for (_, name, _, _), (after, following, _, _) in pairwise(parts):
         if name != attribute.name:
             continue

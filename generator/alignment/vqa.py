@@ -50,6 +50,7 @@ class VQAJudge:
     model: as from `load_model`; the identity takes its facts as they are.
     threshold: the least score of every core attribute, from 0 to 1.
     prompt_threshold: the same for the whole prompt; None records the score and rejects nothing.
+    diversity: whether diversity labels are asked for, too.
     texts: entity -> condition texts whose first wording of a value is asked for, instead of those that are shipped.
 
     Raises InputError for a model whose tokens cannot say yes or no.
@@ -62,6 +63,7 @@ class VQAJudge:
         threshold: float = 0.5,
         prompt_threshold: float | None = 0.5,
         texts: Mapping[str, ConditionTexts] | None = None,
+        diversity: bool = False,
     ) -> None:
         for value in (threshold, prompt_threshold):
             if value is not None and not 0 <= value <= 1:
@@ -72,6 +74,7 @@ class VQAJudge:
         self._threshold = float(threshold)
         self._prompt_threshold = None if prompt_threshold is None else float(prompt_threshold)
         self._given = dict(texts or {})
+        self._diversity = diversity
         self._texts: dict[str, tuple[AttributeTexts, ...]] = {}
         self._question = Template(_instruction())
         self._yes, self._no = answer_tokens(model)
@@ -83,11 +86,12 @@ class VQAJudge:
             "prompt_threshold": self._prompt_threshold,
             "question": fingerprint(self._question.template),
             "texts": {},
+            **({"diversity": True} if diversity else {}),
         }
 
     def prepare(self, spec: EntitySpec) -> None:
         """Find the words for the entity's values and add their fingerprint to the identity."""
-        self._texts[spec.entity] = spec_texts(spec, self._given.get(spec.entity))
+        self._texts[spec.entity] = spec_texts(spec, self._given.get(spec.entity), diversity=self._diversity)
         self.identity["texts"][spec.entity] = texts_fingerprint(self._texts[spec.entity])
 
     def judge(self, samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> list[Verdict]:
@@ -177,9 +181,16 @@ def load_vqa(
     threshold: float = 0.5,
     device: str = "auto",
     texts: Mapping[str, ConditionTexts] | None = None,
+    diversity: bool = False,
 ) -> VQAJudge:
     """A judge on the vision-language model in a folder or on the Hub; errors as from `load_model`."""
-    return VQAJudge(load_model(name, device), threshold=threshold, prompt_threshold=threshold, texts=texts)
+    return VQAJudge(
+        load_model(name, device),
+        threshold=threshold,
+        prompt_threshold=threshold,
+        texts=texts,
+        diversity=diversity,
+    )
 
 
 def yes_share(

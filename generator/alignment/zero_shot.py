@@ -41,7 +41,7 @@ DIGITS = 6
 
 
 class ZeroShotJudge:
-    """Accepts a picture if each of its core labels is what the encoder reads.
+    """Accepts a picture if each of its core labels, and of its diversity labels if asked to, is what the encoder reads.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ class ZeroShotJudge:
     margin: by how much the label's cosine must be ahead of the best other's; an attribute with one value is not judged.
     prompt_score: the least cosine between the picture and its whole prompt; None records it and rejects nothing.
     texts: entity -> condition texts to read its values by, instead of those that are shipped.
+    diversity: whether diversity labels are judged, too.
     facts: goes into the encoder's identity on top (another name, say).
     """
 
@@ -59,6 +60,7 @@ class ZeroShotJudge:
         margin: float = 0.0,
         prompt_score: float | None = None,
         texts: Mapping[str, ConditionTexts] | None = None,
+        diversity: bool = False,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         _check_cosine("--margin", margin, 2.0)
@@ -68,6 +70,7 @@ class ZeroShotJudge:
         self._margin = float(margin)
         self._prompt_score = None if prompt_score is None else float(prompt_score)
         self._given = dict(texts or {})
+        self._diversity = diversity
         self._texts: dict[str, tuple[AttributeTexts, ...]] = {}
         self._classes: dict[str, dict[str, NDArray[np.float64]]] = {}
         self._said = False
@@ -77,6 +80,7 @@ class ZeroShotJudge:
             "margin": self._margin,
             "prompt_score": self._prompt_score,
             "texts": {},
+            **({"diversity": True} if diversity else {}),
         }
 
     def prepare(self, spec: EntitySpec) -> None:
@@ -84,7 +88,7 @@ class ZeroShotJudge:
 
         Raises InputError for an entity that has nothing this judge could tell apart.
         """
-        texts = spec_texts(spec, self._given.get(spec.entity))
+        texts = spec_texts(spec, self._given.get(spec.entity), diversity=self._diversity)
         judged = any(a.rivals(i) for a in texts for i in range(len(a.values)))
         if not judged and self._prompt_score is None:
             raise InputError(

@@ -2,9 +2,7 @@
 
 Order: the combinations are shuffled once (by the plan's seed and the spec's fingerprint) and dealt round after round, so
 that any prefix of the plan is as balanced as it can be, and a larger --count only adds samples to a smaller one.
-Diversity values are dealt evenly, whatever the core values: each attribute gives a combination a starting value from a
-shuffled deck and moves on by one for every further picture of that combination. After each lap through its values an
-attribute is dealt afresh, so that attributes with equally many values do not go in step.
+Diversity values and phrasings are dealt evenly, whatever the core values and each other: dealing.py.
 """
 
 from __future__ import annotations
@@ -21,19 +19,11 @@ from clay_eval.schemas.entity import Attribute, EntitySpec
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.samples import SampleSpec
 
+from .dealing import Deal, permutations
+
 MAX_COMBINATIONS = 20_000_000
 MAX_VALUES = 1 << 16
 MAX_PAIRS = 5_000_000
-
-
-def _permutations(decks: int, size: int, *parts: object) -> NDArray[np.intp]:
-    """(decks, size): shuffled 0..size-1 in every row, decided by `parts`.
-
-    Sorts raw PCG64 output, which NumPy keeps the same across versions; it does not promise that of its shuffles.
-    """
-    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
-    raw = np.random.PCG64(int.from_bytes(digest[:16], "big")).random_raw(decks * size)
-    return np.argsort(raw.reshape(decks, size), axis=1, kind="stable")
 
 
 def _seed(fingerprint: str, seed: int, combination: int, index: int) -> int:
@@ -48,7 +38,8 @@ class Combinations:
 
     codes: (C, A) uint16, the position of each attribute's value in `attributes[a].values`; a row a combination, in the
     order of enumeration (the last attribute fastest, parents before children). kept: (C,) bool, False where excluded.
-    excluded_by: for each exclusion of the spec, how many combinations it matches.
+    excluded_by: for each exclusion of the spec, how many combinations its core part matches; one that names diversity
+    values, too, excludes none of them.
     """
 
     attributes: tuple[Attribute, ...]
@@ -75,10 +66,11 @@ def combinations(spec: EntitySpec) -> Combinations:
     matches = []
     for exclusion in spec.exclusions:
         hit = np.ones(len(codes), bool)
-        for name, values in exclusion.when.items():
-            hit &= np.isin(codes[:, column[name]], [place[name][v] for v in values])
+        for name in exclusion.when.keys() & column.keys():
+            hit &= np.isin(codes[:, column[name]], [place[name][v] for v in exclusion.when[name]])
         matches.append(hit)
-    kept = ~np.any(matches, axis=0) if matches else np.ones(len(codes), bool)
+    whole = [m for m, e in zip(matches, spec.exclusions, strict=True) if e.when.keys() <= column.keys()]
+    kept = ~np.any(whole, axis=0) if whole else np.ones(len(codes), bool)
     if not kept.any():
         raise InputError(
             "the exclusions leave no combination at all",
@@ -152,35 +144,16 @@ class Plan:
         self.combinations = combinations(spec)
         _require_countable_pairs(spec)
         kept = np.flatnonzero(self.combinations.kept)
-        self.numbers = kept[_permutations(1, len(kept), spec.fingerprint, seed, "order")[0]]
+        self.numbers = kept[permutations(1, len(kept), spec.fingerprint, seed, "order")[0]]
         self.count = count or len(kept) * spec.images_per_combination
-        self._decks: dict[int, tuple[int, NDArray[np.intp]]] = {}
+        self._deal = Deal(spec, self.combinations.codes[self.numbers], self._fingerprint, seed)
 
     def __len__(self) -> int:
         return self.count
 
-    def _starts(self, number: int, lap: int) -> NDArray[np.intp]:
-        """(kept combinations,): where a diversity attribute starts a lap, evenly many at every value."""
-        held, starts = self._decks.get(number, (-1, None))
-        if held != lap or starts is None:
-            attribute = self.spec.diversity[number]
-            size, count = len(attribute.values), len(self.numbers)
-            parts = (self._fingerprint, self.seed, "diversity", attribute.name, lap)
-            starts = _permutations(-(-count // size), size, *parts).ravel()[:count]
-            self._decks[number] = (lap, starts)
-        return starts
-
     def diversity_codes(self, start: int, stop: int) -> NDArray[np.int64]:
         """(stop - start, diversity attributes): the position of each diversity value of samples start..stop."""
-        rounds, places = np.divmod(np.arange(start, stop), len(self.numbers))
-        codes = np.zeros((len(rounds), len(self.spec.diversity)), np.int64)
-        for number, attribute in enumerate(self.spec.diversity):
-            size = len(attribute.values)
-            laps = rounds // size
-            for lap in np.unique(laps).tolist():
-                rows = slice(*np.searchsorted(laps, [lap, lap + 1]))
-                codes[rows, number] = (self._starts(number, lap)[places[rows]] + rounds[rows]) % size
-        return codes
+        return self._deal.codes(start, stop)[:, :-1]
 
     def core_codes(self, start: int, stop: int) -> NDArray[np.uint16]:
         """(stop - start, core attributes): the position of each core value of samples start..stop."""
@@ -194,17 +167,17 @@ class Plan:
         for start in range(0, self.count, block):
             stop = min(start + block, self.count)
             core = self.core_codes(start, stop).tolist()
-            diversity = self.diversity_codes(start, stop).tolist()
+            dealt = self._deal.codes(start, stop).tolist()
             for i in range(start, stop):
                 index, place = divmod(i, len(self.numbers))
-                yield self._sample(int(self.numbers[place]), index, core[i - start], diversity[i - start])
+                yield self._sample(int(self.numbers[place]), index, core[i - start], dealt[i - start])
 
-    def _sample(self, combination: int, index: int, core: list[int], diversity: list[int]) -> SampleSpec:
+    def _sample(self, combination: int, index: int, core: list[int], dealt: list[int]) -> SampleSpec:
         spec = self.spec
         labels = {
             a.name: self._names[a.name][c] for a, c in zip(self.combinations.attributes, core, strict=True)
         }
-        chosen = {a.name: self._names[a.name][c] for a, c in zip(spec.diversity, diversity, strict=True)}
+        chosen = {a.name: self._names[a.name][c] for a, c in zip(spec.diversity, dealt[:-1], strict=True)}
         words = {
             a.name: self._phrases[a.name][labels[a.parent] if a.parent else None, labels[a.name]]
             for a in spec.attributes
@@ -217,7 +190,7 @@ class Plan:
             index=index,
             labels={a.name: labels[a.name] for a in spec.attributes},
             diversity=chosen,
-            prompt=spec.prompt.format_map(words),
+            prompt=spec.prompts[dealt[-1]].format_map(words),
             negative_prompt=spec.negative_prompt.format_map(words),
             seed=_seed(self._fingerprint, self.seed, combination, index),
         )

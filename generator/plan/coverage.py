@@ -123,7 +123,9 @@ def coverage_markdown(entity: str, record: dict[str, Any]) -> str:
     ]
     for exclusion in record["exclusions"]:
         when = ", ".join(f"{name}: {' or '.join(values)}" for name, values in exclusion["when"].items())
-        lines.append(f"- excluded {exclusion['combinations']} combinations ({when}): {exclusion['reason']}")
+        whole = exclusion["when"].keys() <= set(record["core"])
+        done = "excluded" if whole else "kept apart in"
+        lines.append(f"- {done} {exclusion['combinations']} combinations ({when}): {exclusion['reason']}")
     lines += ["", "| attribute | values | fewest | most |", "|---|---|---|---|"]
     for name, values in record["values"].items():
         fewest, most = min(values, key=lambda v: values[v]), max(values, key=lambda v: values[v])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clay_eval.schemas.entity import EntitySpec
+from clay_eval.schemas.manifest import checked_labels
 from clay_eval.schemas.release import DATA, SPLIT
 
 from .licences import hub_licence
@@ -62,12 +63,16 @@ def evaluation_task(release: Mapping[str, Any], description: str) -> dict[str, A
 def entity_facts(
     specs: Sequence[EntitySpec], plan: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """A dictionary an entity: title, samples, attributes with their values and parents, what is varied, exclusions."""
+    """A dictionary an entity: title, samples, attributes with their values and parents, what is varied, exclusions.
+
+    `checked` are the attributes whose labels a judge checked, `asked` those that are only what was asked for.
+    """
     facts = []
     for spec in specs:
         counts = manifest["entities"][spec.entity]
         planned = plan["entities"][spec.entity]
         balance = manifest["balance"].get(spec.entity, {})
+        checked = checked_labels(manifest["filter"]["judge"], counts, balance)
         facts.append(
             {
                 "name": spec.entity,
@@ -89,6 +94,8 @@ def entity_facts(
                     }
                     for e in spec.exclusions
                 ],
+                "checked": checked,
+                "asked": [a.name for a in (*spec.attributes, *spec.diversity) if a.name not in checked],
                 "thin": _thin(balance),
             }
         )

@@ -67,6 +67,28 @@ def test_the_judge_is_loaded_as_asked_and_its_work_is_summed_up(
     cli("render", "--out", run, *OPTIONS, *JUDGE, "--attempts", 2).refused(3, "attempts: 3 -> 2")
 
 
+@pytest.mark.parametrize("more", [(), ("--judge-diversity",)])
+def test_the_manifest_says_which_labels_a_judge_checked(
+    cli: Callable[..., Any], run: Path, more: tuple[str, ...]
+) -> None:
+    judge = ["--judge", "embedded-judge", "--margin", -2.0]
+    assert cli("render", "--out", run, *OPTIONS, *judge, *more).code == 0
+    manifest = json.loads((run / "shards" / "manifest.json").read_text())
+    core, varied = ["category", "subcategory", "color"], ["viewpoint", "setting", "light", "framing"]
+    assert manifest["entities"]["demo-object"]["checked"] == [*core, *(varied if more else ())]
+    assert (manifest["filter"]["judge"].get("diversity") is True) == bool(more)
+    assert cli("verify", run).code == 0
+    other = () if more else ("--judge-diversity",)
+    cli("render", "--out", run, *OPTIONS, *judge, *other).refused(3, "judge")
+
+
+def test_without_a_judge_no_label_is_checked(cli: Callable[..., Any], run: Path) -> None:
+    assert cli("render", "--out", run, *OPTIONS).code == 0
+    manifest = json.loads((run / "shards" / "manifest.json").read_text())
+    assert manifest["entities"]["demo-object"]["checked"] == []
+    cli("render", "--out", run, *OPTIONS, "--judge-diversity").refused(2, "--judge-diversity", "no judge")
+
+
 def test_drawing_code_has_no_judge_unless_it_is_given_one(
     cli: Callable[..., Any], run: Path, asked: list[Any]
 ) -> None:

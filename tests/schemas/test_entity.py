@@ -103,10 +103,10 @@ def test_a_spec_is_read_as_it_stands() -> None:
             "'size'",
         ),
         (
-            lambda r: r["exclusions"][0]["when"].update(light=["dim"]),
-            "$.exclusions[0].when",
-            "color",
-            "'light'",
+            lambda r: r["exclusions"][0]["when"].update(light=["dim", "mauve"]),
+            "$.exclusions[0].when.light",
+            "bright",
+            "mauve",
         ),
         (
             lambda r: r["exclusions"][0]["when"].update(color=["red", "mauve"]),

@@ -11,14 +11,19 @@ from clay_eval.schemas.entity import Attribute, EntitySpec
 from .answers import array, strict_object, words
 from .asking import Chat, Question
 from .errors import AnswerError
-from .outline import Notes
+from .outline import FRAMES, Notes
 
 _MOST = 60
 
 
 def pairs(spec: EntitySpec) -> list[tuple[Attribute, Attribute]]:
-    """Every pair of core attributes but those of which one depends on the other: these list what is possible."""
-    return [(a, b) for a, b in combinations(spec.attributes, 2) if a.parent != b.name and b.parent != a.name]
+    """Every pair of core attributes, and each of these with every diversity attribute that is no mere phrasing.
+
+    Left out are pairs of which one depends on the other: these list what is possible.
+    """
+    core = [(a, b) for a, b in combinations(spec.attributes, 2) if a.parent != b.name and b.parent != a.name]
+    frames = {*FRAMES, *(f"{kind}-phrase" for kind in FRAMES)}
+    return [*core, *product(spec.attributes, [d for d in spec.diversity if d.name not in frames])]
 
 
 def draft_exclusions(chat: Chat, spec: EntitySpec, notes: Notes) -> list[dict[str, Any]]:

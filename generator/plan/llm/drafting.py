@@ -21,11 +21,12 @@ from clay_eval.schemas.files import write_text
 from clay_eval.schemas.texts import ConditionTexts, parse_texts
 from clay_eval.schemas.validate import read_text
 
+from ..combinations import Plan
 from .asking import Chat
 from .contradictions import draft_exclusions
 from .exclusion_table import exclusions_csv, exclusions_markdown
-from .outline import Notes, Request, draft_outline, draft_values, read_sentence, value_names
-from .phrasing import FRAMES, draft_core, draft_diversity, draft_frames, spec_prompt_problems
+from .outline import FRAMES, Notes, Request, draft_outline, draft_values, read_sentence, value_names
+from .phrasing import draft_cores, draft_diversity, draft_frames, spec_prompt_problems
 from .wordings import draft_texts
 
 PARTIAL = "partial spec"
@@ -89,8 +90,9 @@ def draft(
     step(1)
     spec = parse_entity(record, f"the draft of {record['entity']}")
     if "exclusions" not in given:
-        record = {**record, "exclusions": draft_exclusions(chat, spec, notes)}
-        spec = parse_entity(record, f"the draft of {record['entity']}")
+        record["exclusions"] = draft_exclusions(chat, spec, notes)
+        spec = _with_exclusions(record, notes)
+        record = dict(spec.record)
     step(1)
     count, examples = spec_prompt_problems(spec)
     if count:
@@ -101,11 +103,27 @@ def draft(
     return Draft(spec, parse_texts(texts, f"the texts of {spec.entity}"), tuple(notes))
 
 
+def _with_exclusions(record: dict[str, Any], notes: Notes) -> EntitySpec:
+    """The spec of `record`; without its exclusions of diversity values, with a note, if they leave a combination none."""
+    where = f"the draft of {record['entity']}"
+    spec = parse_entity(record, where)
+    try:
+        Plan(spec)
+    except InputError as error:
+        core = [e for e in record["exclusions"] if e["when"].keys() <= spec.core_names]
+        if len(core) == len(record["exclusions"]):
+            raise
+        notes.append(f"contradictions of values that only vary the pictures are left out ({error.what})")
+        return parse_entity({**record, "exclusions": core}, where)
+    return spec
+
+
 def write_draft(drafted: Draft, folder: Path) -> dict[str, str]:
     """Write the files of a draft; ConfigChangedError if one is there with other content: it may have been edited."""
     spec = drafted.spec
-    names = [a.name for a in spec.attributes]
     exclusions = spec.record.get("exclusions", [])
+    barred = {name for exclusion in exclusions for name in exclusion["when"]}
+    names = [*(a.name for a in spec.attributes), *(d.name for d in spec.diversity if d.name in barred)]
     notes = "".join(f"- {note}\n" for note in drafted.notes) or "Nothing fell short.\n"
     content = {
         f"{spec.entity}.json": json.dumps(spec.record, indent=2, ensure_ascii=False) + "\n",
@@ -141,7 +159,7 @@ def _prompt(
     """The prompt template, and the diversity attributes that it holds."""
     names = [a["name"] for a in attributes]
     values = list(dict.fromkeys(v for a in attributes for v in value_names(a)))
-    core = draft_core(chat, subject, names, values, notes)
+    cores = draft_cores(chat, subject, names, values, notes)
     if diversity is None:
         diversity = draft_diversity(chat, subject, [*names, *FRAMES], values, notes)
     taken = {*names, *(d["name"] for d in diversity)}
@@ -151,8 +169,12 @@ def _prompt(
         if kind in taken:
             frames[kind]["name"] = f"{kind}-phrase"
     held = ["{" + d["name"] + "}" for d in (*diversity, frames["closing"])]
-    prompt = ", ".join(["{" + frames["opening"]["name"] + "} " + core, *held])
-    return {"diversity": [*diversity, *frames.values()], "prompt": prompt}
+    opening = "{" + frames["opening"]["name"] + "}"
+    prompts = [", ".join([f"{opening} {core}", *held]) for core in cores]
+    return {
+        "diversity": [*diversity, *frames.values()],
+        "prompt": prompts if len(prompts) > 1 else prompts[0],
+    }
 
 
 def _partial(source: Mapping[str, Any]) -> dict[str, Any]:

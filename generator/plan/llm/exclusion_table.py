@@ -1,7 +1,7 @@
-"""Exclusions as a table that a person edits and that is read back: a column a core attribute, then the reason.
+"""Exclusions as a table that a person edits and that is read back: a column an attribute, then the reason.
 
 A cell holds a value, several apart by " | ", or nothing: any value. Delete a line and the combination is drawn; add one
-and it is not.
+and it is not; one with a diversity value, and that value goes to other combinations.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ MOST_ATTRIBUTES = 8
 _FRESH_STARTS = 6
 SPARE = 4
 """Models miscount: so many items more than asked for are no fault."""
+FRAMES = ("opening", "closing")
 PLAIN = {"opening": "a photo of", "closing": "in plain view"}
 """What stands around the core of a prompt if the model has nothing better."""
 Notes = list[str]

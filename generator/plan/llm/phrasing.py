@@ -1,7 +1,7 @@
 """The prompt template and its phrasings.
 
-A template asked once serves every combination: it holds every core attribute as a placeholder. Natural variety comes
-from two diversity attributes, `opening` and `closing`, whose phrases stand before and after the core: n of each give
+Templates, asked for a few times, serve every combination: each holds every core attribute as a placeholder. More variety
+comes from two diversity attributes, `opening` and `closing`, whose phrases stand before and after the core: n of each give
 n * n phrasings, dealt evenly over the combinations like any diversity, and recorded with every sample.
 """
 
@@ -20,7 +20,7 @@ from .errors import AnswerError
 from .lexical import distinct, named, names, squeeze
 from .outline import NAME, PLAIN, Notes
 
-FRAMES = ("opening", "closing")
+MOST_CORES = 3
 
 
 def plain_core(attributes: Sequence[str]) -> str:
@@ -44,14 +44,17 @@ def core_problems(template: str, attributes: Sequence[str], values: Sequence[str
     return problems
 
 
-def draft_core(
+def draft_cores(
     chat: Chat,
     subject: str,
     attributes: Sequence[str],
     values: Sequence[str],
     notes: Notes,
-) -> str:
-    """A noun phrase with every core attribute as a placeholder; the plain one, with a note, if the model fails."""
+) -> list[str]:
+    """Noun phrases with every core attribute as a placeholder; the plain one, with a note, if the model has none.
+
+    The question is put MOST_CORES times; what is answered in the same words twice counts once.
+    """
 
     def check(answer: Mapping[str, Any]) -> list[str]:
         return core_problems(answer["template"], attributes, values)
@@ -62,11 +65,16 @@ def draft_core(
         "example": plain_core(attributes),
     }
     schema = strict_object({"template": {"type": "string", "pattern": "^[A-Za-z0-9 ,'_{}-]{3,200}$"}})
-    try:
-        return squeeze(chat.ask(Question("core", fields, schema, check))["template"])
-    except AnswerError as error:
-        notes.append(f"prompt: fallback to the plain order of attributes ({error.brief})")
-        return plain_core(attributes)
+    found: list[str] = []
+    for afresh in range(MOST_CORES):
+        try:
+            found.append(squeeze(chat.ask(Question("core", fields, schema, check), afresh)["template"]))
+        except AnswerError as error:
+            if not found:
+                notes.append(f"prompt: fallback to the plain order of attributes ({error.brief})")
+                return [plain_core(attributes)]
+            break
+    return list(dict.fromkeys(found))
 
 
 def draft_frames(
@@ -156,7 +164,9 @@ def spec_prompt_problems(spec: EntitySpec, limit: int = 20_000) -> tuple[int, li
         for a in spec.attributes
     }
     parents = spec.parents
-    held = {field for _, field, _, _ in string.Formatter().parse(spec.prompt) if field}
+    held = set.intersection(
+        *({field for _, field, _, _ in string.Formatter().parse(p) if field} for p in spec.prompts)
+    )
     plan = Plan(spec, count=None)
     wrong: list[str] = []
     count = 0

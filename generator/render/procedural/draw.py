@@ -17,7 +17,7 @@ from . import humans, objects
 from .humans import ACTIONS, AGES, BACKGROUNDS, draw_human
 from .objects import COLORS, SUBCATEGORIES, draw_object
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Raised whenever the same sample spec would give other pixels."""
 
 _OBJECT = frozenset({"category", "subcategory", "color"})

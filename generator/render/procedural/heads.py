@@ -43,12 +43,12 @@ def draw_back_hair(figure: Figure, who: Person, frame: HeadFrame, turn: float) -
         for u in (-1.2, 1.2) if turn < 0.5 else (-1.15,):
             figure.blob(frame.at(u, -0.15), (r * 0.36, r * 0.6), who.hair, degrees=-20 if u < 0 else 20)
     elif who.style == 0:
-        figure.shape(frame.arc((back, -0.35), (1.08, 1.35), 0, 360), who.hair)
+        figure.shape(frame.arc((back, -0.60), (1.15, 1.65), 0, 360), who.hair)
     elif who.style == 1:
-        figure.shape(frame.arc((back, -0.15), (1.1, 1.0), 0, 360), who.hair)
+        figure.shape(frame.arc((back, -0.35), (1.25, 1.25), 0, 360), who.hair)
     else:
-        tail = [frame.at(-0.7, 0.45), frame.at(-1.5, 0.1), frame.at(-1.65, -1.0)]
-        figure.limb(tail, [r * 0.5, r * 0.7, r * 0.25], who.hair)
+        tail = [frame.at(-0.7, 0.45), frame.at(-1.6, 0.1), frame.at(-1.75, -1.3)]
+        figure.limb(tail, [r * 0.7, r * 0.95, r * 0.5], who.hair)
 
 
 def draw_head(figure: Figure, who: Person, neck: Point, frame: HeadFrame, turn: float) -> None:

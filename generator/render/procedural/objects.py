@@ -112,8 +112,8 @@ def draw_object(
     # One stream a concern: changing one value leaves everything else in the picture as it was.
     place, scene, shades, details = (random.Random(rng.getrandbits(64)) for _ in range(4))
     mirrored = place.random() < 0.5
-    tilt = place.choice((-1, 1)) * place.uniform(12, 18)
-    lean = vary(place, 2.5)
+    tilt = place.choice((-1, 1)) * place.uniform(15, 21)
+    lean = vary(place, 2.0)
     scale *= 1 + vary(place, 0.05)
     room = max(0.015, (1 - scale) * 0.4)
     x, ground = 0.5 + vary(place, room), ground + vary(place, 0.02)

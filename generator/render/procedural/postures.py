@@ -33,8 +33,13 @@ def _upper_body(
     arms: Callable[[Point, Point, bool], None],
     *,
     skirt: bool = True,
+    look: float | None = None,
 ) -> None:
-    """Torso and head around `arms`, called with (near shoulder, far shoulder, is_far), far arm first."""
+    """Torso and head around `arms`, called with (near shoulder, far shoulder, is_far), far arm first.
+
+    `turn` is the body's, 0 seen from the front, 1 from the side; `look` the head's, if it turns further.
+    """
+    gaze = turn if look is None else look
     side = turn > 0.5
     scratch = Figure()
     chest, neck, neck_lean = draw_torso(scratch, who, hip, lean, side=side)
@@ -46,13 +51,13 @@ def _upper_body(
     near, far = (chest[0] - reach_out, chest[1] - drop), (chest[0] + reach_out, chest[1] - drop)
     if side:
         arms(near, far, True)
-    draw_back_hair(figure, who, frame, turn)
+    draw_back_hair(figure, who, frame, gaze)
     if not side:
         arms(near, far, True)
     if skirt and who.woman:
         draw_skirt(figure, who, hip, lean)
     figure.parts.extend(scratch.parts)
-    draw_head(figure, who, neck, frame, turn)
+    draw_head(figure, who, neck, frame, gaze)
     arms(near, far, False)
 
 
@@ -69,7 +74,7 @@ def running(figure: Figure, who: Person, rng: random.Random) -> None:
         else:
             draw_arm(figure, who, near, -62 + swing, 32 - swing)
 
-    _upper_body(figure, who, hip, 16 + swing / 3, 6, 1.0, arms, skirt=False)
+    _upper_body(figure, who, hip, 16 + swing / 3, 6, 1.0, arms)
     _stand_on(figure, 0.03)
     left = figure.bounds()[0]
     for height, length in ((0.30, 0.16), (0.48, 0.22), (0.66, 0.16)):
@@ -78,11 +83,11 @@ def running(figure: Figure, who: Person, rng: random.Random) -> None:
 
 
 def jumping(figure: Figure, who: Person, rng: random.Random) -> None:
-    """In the air: arms in a V, knees bent outwards, a shadow far below."""
+    """In the air, looking ahead: arms in a V, knees bent outwards, marks that trail behind, a shadow far below."""
     swing = rng.uniform(-7, 7)
     width = who.body.hips * 0.3
-    draw_leg(figure, who, (width, 0), 58 + swing, -38, toe=40)
-    draw_leg(figure, who, (-width, 0), -58 + swing, 38, toe=50)
+    draw_leg(figure, who, (width, 0), 66 + swing, -30, toe=66)
+    draw_leg(figure, who, (-width, 0), -46 + swing, -14, toe=76)
 
     def arms(near: Point, far: Point, is_far: bool) -> None:
         if not is_far:
@@ -90,14 +95,14 @@ def jumping(figure: Figure, who: Person, rng: random.Random) -> None:
             draw_arm(figure, who, near, -upper + swing, -fore, spread=True)
             draw_arm(figure, who, far, upper + swing, fore, spread=True)
 
-    _upper_body(figure, who, (0, 0), 5, 4 + swing / 2, 0.28, arms)
+    _upper_body(figure, who, (0, 0), 9, 4 + swing / 2, 0.28, arms, look=1.0)
     _stand_on(figure, 0.24 + rng.uniform(0, 0.04))
     for x in (-0.14, 0.0, 0.14):
-        _mark(figure, [(x, 0.17 + 0.04 * (x == 0)), (x, 0.09)], 0.016)
+        _mark(figure, [(x, 0.17 + 0.04 * (x == 0)), (x - 0.09, 0.08)], 0.016)
 
 
 def waving(figure: Figure, who: Person, rng: random.Random) -> None:
-    """Standing, one open hand high and moving, the other down."""
+    """Standing, one open hand high and moving, the other down; looking where the hand is."""
     swing = rng.uniform(-8, 8)
     width = who.body.hips * 0.27
     draw_leg(figure, who, (width, 0), 5, 3, toe=70)
@@ -111,7 +116,7 @@ def waving(figure: Figure, who: Person, rng: random.Random) -> None:
             upper, fore = (108, 146) if who.age == "child" else (128, 166)
             hands.append(draw_arm(figure, who, far, upper + swing / 2, fore + swing, spread=True))
 
-    _upper_body(figure, who, (0, 0), 0, swing / 3, 0.22, arms)
+    _upper_body(figure, who, (0, 0), 0, swing / 3, 0.22, arms, look=1.0)
     lift = -figure.bounds()[1]
     _stand_on(figure, 0.0)
     x, y = hands[0][0], hands[0][1] + lift
@@ -123,11 +128,11 @@ def waving(figure: Figure, who: Person, rng: random.Random) -> None:
 
 
 def lifting(figure: Figure, who: Person, rng: random.Random) -> None:
-    """A barbell with big discs held overhead on straight arms."""
+    """A barbell with big discs held overhead on straight arms, in a split: one foot and the gaze ahead."""
     swing = rng.uniform(-3, 3)
     width = who.body.hips * 0.3
-    draw_leg(figure, who, (width, 0), 26, 8, toe=78)
-    draw_leg(figure, who, (-width, 0), -22, -8, toe=70)
+    draw_leg(figure, who, (width, 0), 52, -12, toe=88)
+    draw_leg(figure, who, (-width, 0), -22, -42, toe=44)
     hands: list[Point] = []
 
     def arms(near: Point, far: Point, is_far: bool) -> None:
@@ -135,7 +140,7 @@ def lifting(figure: Figure, who: Person, rng: random.Random) -> None:
             hands.append(draw_arm(figure, who, near, -152 + swing, -176))
             hands.append(draw_arm(figure, who, far, 152 + swing, 176))
 
-    _upper_body(figure, who, (0, 0), 0, 0, 0.28, arms)
+    _upper_body(figure, who, (0, 0), 0, 0, 0.28, arms, look=1.0)
     (x0, y0), (x1, y1) = hands
     mid, slope = ((x0 + x1) / 2, (y0 + y1) / 2), (y1 - y0) / (x1 - x0)
     disc = rng.choice(((46, 48, 58), (196, 44, 50), (40, 84, 160)))

@@ -141,25 +141,25 @@ def draw_handbag(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
 def draw_suitcase(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
     """A ribbed cabin case with a pull-out handle and wheels."""
     top, handle = 0.30 + vary(rng, 0.02), 0.06 + vary(rng, 0.02)
-    canvas.line([(0.36, top), (0.36, handle), (0.60, handle), (0.60, top)], STEEL, 0.026)
-    canvas.line([(0.35, handle), (0.61, handle)], RUBBER, 0.044)
-    for x in (0.27, 0.66, 0.79):
+    canvas.line([(0.32, top), (0.32, handle), (0.56, handle), (0.56, top)], STEEL, 0.026)
+    canvas.line([(0.31, handle), (0.57, handle)], RUBBER, 0.044)
+    for x in (0.24, 0.58, 0.81):
         canvas.ellipse((x, 0.825), 0.042, RUBBER, (28, 28, 30), 0.008)
         canvas.ellipse((x, 0.825), 0.016, SILVER)
     canvas.polygon(
-        [(0.68, top), (0.80, top + 0.03), (0.83, top + 0.07), (0.83, 0.76), (0.80, 0.80), (0.68, 0.81)],
-        paint.dark,
+        [(0.60, top), (0.82, top + 0.03), (0.86, top + 0.07), (0.86, 0.76), (0.83, 0.80), (0.60, 0.81)],
+        shade(paint.dark, -0.25),
         paint.edge,
         EDGE,
     )
-    canvas.box(0.19, top - 0.01, 0.74, 0.81, paint.base, paint.edge, EDGE, radius=0.07)
+    canvas.box(0.15, top - 0.01, 0.66, 0.81, paint.base, paint.edge, EDGE, radius=0.07)
     ribs = rng.choice((4, 5))
     for i in range(ribs):
-        x = 0.265 + i * 0.40 / (ribs - 1)
+        x = 0.22 + i * 0.37 / (ribs - 1)
         canvas.line([(x, top + 0.06), (x, 0.74)], paint.dark, 0.030)
         canvas.line([(x - 0.012, top + 0.06), (x - 0.012, 0.74)], paint.light, 0.010)
-    canvas.box(0.40, top - 0.045, 0.56, top - 0.005, None, RUBBER, 0.020, radius=0.02)
-    canvas.box(0.705, 0.50, 0.76, 0.58, SILVER, STEEL, 0.008, radius=0.01)
+    canvas.box(0.34, top - 0.045, 0.50, top - 0.005, None, RUBBER, 0.020, radius=0.02)
+    canvas.box(0.63, 0.50, 0.685, 0.58, SILVER, STEEL, 0.008, radius=0.01)
     if rng.random() < 0.5:
-        canvas.box(0.30, 0.42, 0.46, 0.53, CREAM, shade(CREAM, -0.3), 0.008, radius=0.01)
-    canvas.line([(0.225, top + 0.06), (0.225, top + 0.2)], paint.glint, 0.016)
+        canvas.box(0.27, 0.42, 0.43, 0.53, CREAM, shade(CREAM, -0.3), 0.008, radius=0.01)
+    canvas.line([(0.185, top + 0.06), (0.185, top + 0.2)], paint.glint, 0.016)

@@ -9,7 +9,7 @@ from .things_paint import EDGE, RUBBER, SILVER, STEEL, WOOD, Paint, smooth, vary
 
 
 def draw_stool(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
-    """A round seat on four legs with rungs."""
+    """A round seat on four legs with rungs, the side turned away in shade."""
     seat, thick, splay = 0.26 + vary(rng, 0.03), 0.085 + vary(rng, 0.015), 0.05 + vary(rng, 0.015)
     for x, color in ((0.40, paint.dark), (0.66, paint.dark)):
         out = splay * (x - 0.5) * 4
@@ -23,21 +23,21 @@ def draw_stool(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
     canvas.line([(0.27, rung), (0.76, rung)], paint.edge, 0.048)
     canvas.line([(0.27, rung), (0.76, rung)], paint.dark, 0.026)
     canvas.line([(0.27, rung + 0.09), (0.40, rung + 0.03)], paint.edge, 0.03)
-    for x in (0.30, 0.73):
+    for x, color in ((0.30, paint.light), (0.73, paint.dark)):
         out = splay * (x - 0.5) * 4
         canvas.polygon(
             [(x - 0.04, seat), (x + 0.04, seat), (x + 0.032 + out, 0.86), (x - 0.032 + out, 0.86)],
-            paint.base,
+            color,
             paint.edge,
             EDGE,
         )
-        canvas.line([(x - 0.018, seat + 0.2), (x - 0.014 + out, 0.80)], paint.light, 0.014)
     canvas.ellipse((0.515, seat + thick), (0.33, 0.105), paint.dark, paint.edge, EDGE)
     canvas.box(0.185, seat, 0.845, seat + thick, paint.dark)
+    canvas.box(0.56, seat, 0.845, seat + thick + 0.02, shade(paint.dark, -0.35))
     canvas.line([(0.185, seat), (0.185, seat + thick)], paint.edge, EDGE)
     canvas.line([(0.845, seat), (0.845, seat + thick)], paint.edge, EDGE)
     canvas.ellipse((0.515, seat), (0.33, 0.105), paint.base, paint.edge, EDGE)
-    canvas.ellipse((0.48, seat - 0.01), (0.24, 0.065), paint.light)
+    canvas.ellipse((0.41, seat - 0.01), (0.19, 0.065), paint.glint)
 
 
 def draw_armchair(canvas: Canvas, paint: Paint, rng: random.Random) -> None:

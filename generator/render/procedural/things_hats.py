@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from .canvas import Canvas, Color, arc_points
+from .canvas import Canvas, Color, arc_points, shade
 from .things_paint import BRASS, CREAM, EDGE, Paint, smooth, vary
 
 
@@ -184,11 +184,11 @@ def draw_top_hat(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
 def draw_beanie(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
     """A knitted hat with a ribbed fold and a bobble."""
     top, ball = 0.30 + vary(rng, 0.03), 0.095 + vary(rng, 0.02)
-    canvas.ellipse((0.55, top - 0.05), ball, paint.light, paint.edge, EDGE)
+    canvas.ellipse((0.62, top - 0.05), ball, paint.light, paint.edge, EDGE)
     for i in range(9):
-        angle = arc_points((0.55, top - 0.05), ball * 0.72, i * 40 + vary(rng, 12), 360 + i * 40)[0]
+        angle = arc_points((0.62, top - 0.05), ball * 0.72, i * 40 + vary(rng, 12), 360 + i * 40)[0]
         canvas.line(
-            [angle, (angle[0] * 0.6 + 0.55 * 0.4, angle[1] * 0.6 + (top - 0.05) * 0.4)],
+            [angle, (angle[0] * 0.6 + 0.62 * 0.4, angle[1] * 0.6 + (top - 0.05) * 0.4)],
             paint.glint if i % 2 else paint.dark,
             0.014,
         )
@@ -211,10 +211,10 @@ def draw_beanie(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
                 (0.85, 0.66),
                 (0.83, 0.48),
                 (0.71, top + 0.08),
-                (0.58, top + 0.01),
-                (0.68, 0.46),
-                (0.70, 0.66),
-                (0.70, 0.66),
+                (0.55, top + 0.01),
+                (0.60, 0.46),
+                (0.61, 0.66),
+                (0.61, 0.66),
             ]
         ),
         paint.dark,
@@ -231,7 +231,8 @@ def draw_beanie(canvas: Canvas, paint: Paint, rng: random.Random) -> None:
         )
     low = 0.62 + vary(rng, 0.015)
     canvas.box(0.10, low, 0.90, 0.85, paint.light, paint.edge, EDGE, radius=0.06)
-    canvas.box(0.72, low + 0.012, 0.886, 0.838, paint.base, radius=0.05)
+    canvas.box(0.60, low + 0.012, 0.886, 0.838, paint.dark, radius=0.05)
+    canvas.box(0.17, low + 0.06, 0.29, low + 0.16, CREAM, shade(CREAM, -0.3), 0.008, radius=0.01)
     for i in range(12):
         x = 0.145 + i * 0.0645
         canvas.line([(x, low + 0.03), (x, 0.82)], paint.line, 0.013)

@@ -89,6 +89,39 @@ def test_scores_and_verdicts_are_those_of_the_formula() -> None:
     assert kinds == {"model", "kind", "make", "color", "prompt"}
 
 
+def test_diversity_labels_are_judged_when_asked_to() -> None:
+    spec = load_entity(NESTED)
+    samples = list(Plan(spec, count=30, seed=1))
+    core, both = ZeroShotJudge(Hashed()), ZeroShotJudge(Hashed(), diversity=True)
+    core.prepare(spec)
+    both.prepare(spec)
+    assert "diversity" not in core.identity
+    assert both.identity["diversity"] is True
+    assert core.identity["texts"] != both.identity["texts"]
+    x = [Hashed().encode_images([image])[0].astype(float) for image in pictures(30)]
+    failed = set()
+    for sample, row, few, all_ in zip(
+        samples, x, core.judge(samples, pictures(30)), both.judge(samples, pictures(30)), strict=True
+    ):
+        assert {n: all_.scores[n] for n in few.scores} == few.scores
+        for attribute in spec.diversity:
+            cosines = {}
+            for value in attribute.choices[None]:
+                said = f"something, {value.phrase}"
+                mean = (
+                    Hashed()
+                    .encode_texts([f"a photo of {said}", f"a picture of {said}", said])
+                    .astype(float)
+                    .mean(0)
+                )
+                cosines[value.name] = float(mean @ row / np.linalg.norm(mean))
+            own = cosines.pop(sample.diversity[attribute.name])
+            assert all_.scores[attribute.name] == pytest.approx(own - max(cosines.values()), abs=2e-6)
+            assert (attribute.name in all_.failed) == (all_.scores[attribute.name] < 0)
+        failed.update(all_.failed)
+    assert {a.name for a in spec.diversity} <= failed
+
+
 def test_a_threshold_counts_as_reached_by_what_equals_it() -> None:
     spec = load_entity(NESTED)
     (sample,) = Plan(spec, count=1)

@@ -78,7 +78,7 @@ def test_from_a_sentence_to_a_plan(
     assert outcome.code == 0, outcome
     record = json.loads(outcome.out)
     assert record["entities"]["kitchen-tools"]["combinations"] == 18 - 3
-    assert record["llm"]["cost"]["requests"] == len(server.requests) == 1 + 3 + 4 + 3 + 8
+    assert record["llm"]["cost"]["requests"] == len(server.requests) == 1 + 3 + 6 + (3 + 3) + 8
     assert record["llm"]["notes"]["kitchen-tools"] == ["state: 2 different values, 3 were asked for"]
     quality = record["llm"]["text_quality"]["kitchen-tools"]
     assert set(quality) == set(VALUES)
@@ -106,7 +106,7 @@ def test_from_a_sentence_to_a_plan(
     again = draft(cli, server.url, tmp_path)
     assert again.code == 0
     assert f"0 requests, 0 prompt and 0 completion tokens, {len(server.requests)} answers" in again.out
-    assert len(server.requests) == 19
+    assert len(server.requests) == 24
 
 
 def test_the_table_of_contradictions_is_edited_and_read_back(cli: Cli, server: Any, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_partial_spec_is_completed(cli: Cli, server: Any, tmp_path: Path) -> N
         "material": VALUES["material"],
     }
     # The scripted model speaks of {state}, which this spec has not: the plain order stands in, and is reported.
-    assert spec.prompt.startswith("{opening} {material} {type}")
+    assert spec.prompts[0].startswith("{opening} {material} {type}")
     assert "fallback to the plain order" in outcome.out
 
 
@@ -177,7 +177,7 @@ def test_a_spent_budget_resumes_where_it_stopped(cli: Cli, server: Any, tmp_path
     assert draft(cli, server.url, tmp_path, "--llm-budget-tokens", 30).code == 7
     assert len(server.requests) <= 7 + 2 + 4
     assert draft(cli, server.url, tmp_path).code == 0
-    assert len(server.requests) == 19
+    assert len(server.requests) == 24
 
 
 FAULTS: dict[str, Any] = {
