@@ -88,10 +88,10 @@ def open_explorer(
             notes = [*notes_of(source), *notes_of(supply)]
             benches[name] = _workbench(inputs, labels, features[name].matrix, encoder, options, notes)
             texts.add_to(benches[name], labels, supply)
-    data = inputs.data or inputs.features or inputs.folder.root
+    data = (inputs.data or inputs.features or inputs.folder.root).resolve()
     return Explorer(
         benches,
-        data.resolve().name,
+        data.name if inputs.pictured else data.parent.name,
         _called(supply.identity),
         _words(options.template, model),
         inputs.folder.root / FOLDER,
