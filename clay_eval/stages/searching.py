@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import TEMPLATE, ConditionTexts
+from clay_eval.schemas.words import TEMPLATE
 
 from .exploring import ExploreOptions, encoder_of, opened
 from .folders import Progress, silent
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.index.conditional_index import ConditionalIndex
     from clay_eval.evaluator.pictures.sources import ImageSource
     from clay_eval.evaluator.retrieval.vectors import FeatureSource
+    from clay_eval.schemas.texts import ConditionTexts
 
 METHOD = "clay(fusion=sum)"
 
