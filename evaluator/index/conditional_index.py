@@ -47,6 +47,8 @@ from .weighing import Weighted, Weights, parse_weights, require_known
 
 DEFAULT_METHOD = "clay(fusion=sum)"
 _KEPT_SPACES = 8
+_MOST_VALUES = 2000
+"""Values of a posterior: it is fitted on as many numbers for each of thousands of pictures."""
 
 
 class ConditionalIndex:
@@ -127,9 +129,11 @@ class ConditionalIndex:
         """Fit the method for `condition` and keep every picture's vector under it: one pass over the pictures.
 
         A condition of the same name is replaced. Raises InputError as `Condition.checked` and the method's `fit`, where the
-        vectors would take more than 4 GiB, and IntegrityError where the pictures' vectors have changed meanwhile.
+        vectors would take more than 2 GiB or a posterior be over more than 2000 values, and IntegrityError where the
+        pictures' vectors have changed meanwhile.
         """
         texts = condition.checked(self._pictures.width)
+        self._require_few_values(condition.name, texts)
         with self._pictures.lock:
             self._pictures.require_unchanged()
             space = map_pictures(self._pictures, self._fit({condition.name: texts}))
@@ -323,6 +327,17 @@ class ConditionalIndex:
         chances = all(gives_chances(space.fitted) for space in spaces)
         combine = combiner(self._method.fusion, weights, chances=chances)
         return np.asarray(combine([space.scores(query)[None] for space in spaces])[0], np.float32)
+
+    def _require_few_values(self, name: str, texts: TextFeatures) -> None:
+        values = len(set(texts.values or ()))
+        if values > _MOST_VALUES and gives_chances(self._method.factory()):
+            raise InputError(
+                f"{self.method} keeps a chance a value, and these are too many",
+                where=f"condition {name!r}",
+                expected=f"at most {_MOST_VALUES} values",
+                found=values,
+                hint="clay and other methods that project keep 50 numbers, however many values there are",
+            )
 
     def _require_weights_taken(self, weights: Weights) -> None:
         if len({weight for _, weight in weights.counted}) < 2:
