@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import numpy as np
@@ -234,7 +235,7 @@ class ConditionalIndex:
         vector = self._query_vector(query)
         parsed = parse_weights(weights or {}, self._conditions)
         self._require_weights_taken(parsed)
-        with self._pictures.lock:
+        with self._pictures.lock, _threads(1 if parsed.removed else None):
             self._pictures.require_unchanged()
             if not parsed.counted:
                 return self._cosines(vector, parsed.removed)
@@ -273,10 +274,8 @@ class ConditionalIndex:
         return checked
 
     def _fit(self, texts: Mapping[str, TextFeatures], weights: Weighted = ()) -> FeatureMethod:
-        from threadpoolctl import threadpool_limits
-
         extras = Extras(self._extras.name, self._extras.generic, self._extras.logit_scale, dict(weights))
-        with threadpool_limits(limits=1, user_api="blas"):  # texts are few: threads would wait for each other
+        with _threads(1):
             return fit_texts(self._method, self._pictures.surveyed, texts, extras)
 
     def _cosines(self, query: FloatArray, removed: Weighted) -> FloatArray:
@@ -381,6 +380,13 @@ class ConditionalIndex:
         if name not in self._clay:
             self._clay[name] = CLAY().fit(self._pictures.surveyed, self._texts[name].features)
         return self._clay[name]
+
+
+def _threads(count: int | None) -> AbstractContextManager[object]:
+    """BLAS with so many threads: those of small products wait for each other, on the cores that large ones need."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=count, user_api="blas")
 
 
 def _checked_method(spec: str) -> Method:
