@@ -386,7 +386,8 @@ def _threads(count: int | None) -> AbstractContextManager[object]:
     """BLAS with so many threads: those of small products wait for each other, on the cores that large ones need."""
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(limits=count, user_api="blas")
+    limited: AbstractContextManager[object] = threadpool_limits(limits=count, user_api="blas")
+    return limited
 
 
 def _checked_method(spec: str) -> Method:
