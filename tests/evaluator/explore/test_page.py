@@ -357,6 +357,7 @@ def test_nothing_is_wider_than_the_screen_and_words_can_be_read(
         expect(tab.locator("#why-values .reason")).to_have_count(2)
         press(tab, "s")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        expect(tab.get_by_role("button", name="Keys (CSV)")).to_be_in_viewport()
         assert tab.evaluate(CONTRASTS) == []
         for name in ("#list-0", "#list-1"):
             box = tab.locator(name).bounding_box()
