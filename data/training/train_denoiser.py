@@ -150,15 +150,15 @@ def text_of(spec: EntitySpec, record: Any, rng: random.Random) -> str:
     return prompt(spec, record["labels"], record["diversity"], rng)
 
 
-def loss_of(error: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-    """The loss of errors (B, C, H, W) of twins, 2i and 2i + 1: the mean square, with their difference weighed more.
+def loss_of(error: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(loss, own part) of errors (B, C, H, W) of twins, 2i and 2i + 1: the mean square, their difference weighed more.
 
     told: (B / 2,) bool, whether the prompts of two twins differ, so that the model can know the difference.
     """
     pairs = error.unflatten(0, (-1, 2))
     shared = (pairs[:, 0] + pairs[:, 1]).square().mean((1, 2, 3)) / 4
     own = (pairs[:, 0] - pairs[:, 1]).square().mean((1, 2, 3)) / 4
-    return (shared + torch.where(told, TWIN_WEIGHT, 1.0) * own).mean()
+    return (shared + torch.where(told, TWIN_WEIGHT, 1.0) * own).mean(), own[told].mean()
 
 
 def times_of(count: int, generator: torch.Generator) -> torch.Tensor:
@@ -257,16 +257,17 @@ def train(options: Any) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             predicted = forward(noisy, times, tokens_of(tokenizer, texts))
         told = torch.tensor([texts[i] != texts[i + 1] for i in range(0, len(texts), 2)])
-        loss = loss_of(predicted.float() - (noise - clean), told)
+        loss, own = loss_of(predicted.float() - (noise - clean), told)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(model)
-        recent.append(loss.item())
+        recent.append((loss.item(), own.item()))
         if (step + 1) % 50 == 0:
             seconds = (time.perf_counter() - began) / (step + 1 - first)
-            log.info("step %d loss %.4f, %.3f s a step", step + 1, sum(recent) / len(recent), seconds)
+            whole, part = np.mean(recent, axis=0)
+            log.info("step %d loss %.4f, of twins %.5f, %.3f s a step", step + 1, whole, part, seconds)
             recent = []
         if (step + 1) % 250 == 0 or step + 1 == options.steps:
             save_checkpoint(options.work, both, optimizer, step + 1)
