@@ -22,8 +22,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from clay_eval.evaluator.scoring import retrieval_scores
-from clay_eval.evaluator.scoring.blocks import thread_count
 from clay_eval.evaluator.scoring.measures import parse_measures
+from clay_eval.evaluator.scoring.threads import thread_count
 
 SLICE = 8192
 ROWS = 64

@@ -15,8 +15,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "CLAY": "clay_eval.evaluator.methods.clay",
     "ClayEvalError": "clay_eval.schemas.errors",
+    "Condition": "clay_eval.evaluator.index.conditions",
+    "ConditionalIndex": "clay_eval.evaluator.index.conditional_index",
     "Inference": "clay_eval.evaluator.statistics.scoreboard",
-    "Labelled": "clay_eval.evaluator.retrieval.tasks",
+    "Labelled": "clay_eval.evaluator.pictures.labelled",
     "Settings": "clay_eval.evaluator.retrieval.engine",
     "TextFeatures": "clay_eval.evaluator.retrieval.spaces",
     "average_precision": "clay_eval.evaluator.scoring",
@@ -33,6 +35,8 @@ _LAZY = {
 __all__ = [
     "CLAY",
     "ClayEvalError",
+    "Condition",
+    "ConditionalIndex",
     "Inference",
     "Labelled",
     "Settings",
@@ -51,13 +55,15 @@ __all__ = [
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.embedding.encoders import load_encoder
+    from clay_eval.evaluator.index.conditional_index import ConditionalIndex
+    from clay_eval.evaluator.index.conditions import Condition
     from clay_eval.evaluator.methods.clay import CLAY
     from clay_eval.evaluator.methods.support.registry import resolve_method
     from clay_eval.evaluator.methods.support.specs import prepare_methods
+    from clay_eval.evaluator.pictures.labelled import Labelled
     from clay_eval.evaluator.pictures.webdataset_reader import open_shards
     from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
     from clay_eval.evaluator.retrieval.spaces import TextFeatures
-    from clay_eval.evaluator.retrieval.tasks import Labelled
     from clay_eval.evaluator.scoring import average_precision, retrieval_scores
     from clay_eval.evaluator.scoring.measures import parse_measures
     from clay_eval.evaluator.statistics.scoreboard import Inference, results_of

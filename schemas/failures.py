@@ -48,6 +48,13 @@ def read_failures(path: Path) -> dict[str, str]:
     return failures
 
 
+def way_out(error: str) -> str:
+    """The way out that an error's text names; empty for none."""
+    return next(
+        (line.partition("try:")[2].strip() for line in error.splitlines() if line.startswith("  try:")), ""
+    )
+
+
 def brief(error: str) -> str:
     """An error as it is listed, in one line: what is wrong, and what was found."""
     what, *details = error.splitlines() or [""]

@@ -48,10 +48,11 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """A binary stream whose bytes appear at `path` only if the block ends without an exception.
 
-    Written beside the target, flushed to disk (fsync), then moved with os.replace. Raises StorageError on a full disk.
+    Written beside the target, flushed to disk (fsync), then moved with os.replace. durable: without it the disk is not
+    waited for, for small files that are many and can be made again. Raises StorageError on a full disk.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,13 +62,15 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             with os.fdopen(handle, "wb") as stream:
                 yield stream
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -42,11 +42,15 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sealed_text(record: dict[str, Any]) -> str:
-    """The one JSON text of `record` with its own fingerprint under "seal", so that any changed byte shows."""
+def sealed(record: dict[str, Any]) -> dict[str, Any]:
+    """`record` with its own fingerprint under "seal"."""
     body = {key: value for key, value in record.items() if key != SEAL}
-    sealed = {**body, SEAL: fingerprint(body)}
-    return json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return {**body, SEAL: fingerprint(body)}
+
+
+def sealed_text(record: dict[str, Any]) -> str:
+    """The one JSON text of a `sealed` record, so that any changed byte shows."""
+    return json.dumps(sealed(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def is_sealed(text: str, record: dict[str, Any]) -> bool:

@@ -7,10 +7,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from importlib import resources
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from .escaping import visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PICTURES_BESIDE = "img-src 'self' file:"
 """The rule of a page that shows pictures which lie beside it."""
@@ -28,6 +30,8 @@ def script_of(package: str, names: Iterable[str]) -> str:
 
 def environment(package: str, finalize: Callable[[object], object] = visible) -> Environment:
     """Jinja with `package`'s templates: every value passes `finalize` and is escaped for HTML, a missing one is an error."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
     return Environment(
         loader=FunctionLoader(lambda name: template(package, name)),
         autoescape=True,

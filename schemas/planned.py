@@ -48,8 +48,7 @@ class AgainstPlan:
         self._plan = plan
         self._manifest = manifest
         self._shard_size = shard_size
-        # Without a judge nothing is rejected, so nothing is drawn again.
-        self._attempts = 1 if manifest["filter"]["judge"] is None else manifest["filter"]["attempts"]
+        self._judged = manifest["filter"]["judge"] is not None
         self._planned = Tally()
         self._lines = self._placed()
         self._ended = self._unreadable = False
@@ -121,7 +120,11 @@ class AgainstPlan:
     def _compare(self, shard: Path, record: Mapping[str, Any], spec: SampleSpec, tar: str | None) -> None:
         attempt = record.get("attempt")
         wrong = [name for name in _SAME if not _equal(record.get(name), getattr(spec, name))]
-        if type(attempt) is not int or not 1 <= attempt <= self._attempts:
+        # Without a judge a picture is drawn again only where nothing was to be seen, and then its record says so.
+        again = self._judged or bool(record.get("rejected"))
+        if type(attempt) is not int or not 1 <= attempt <= (
+            self._manifest["filter"]["attempts"] if again else 1
+        ):
             wrong.append("attempt")
         elif not _equal(record.get("seed"), attempt_seed(spec.seed, attempt)):
             wrong.append("seed")

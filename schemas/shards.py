@@ -151,6 +151,22 @@ def read_shard(
         yield _finish(path, pending, seen, limits, strict)
 
 
+def picture_places(path: Path, *, strict: bool = True) -> list[tuple[int, int]]:
+    """(offset, bytes) of the picture of every sample in a shard, in the order of `read_shard`; only headers are read.
+
+    Raises as `read_shard` and `foreign_members`.
+    """
+    members = None if strict else foreign_members(path)
+    places: list[tuple[int, int]] = []
+    for place, (_, _, member) in enumerate(_headers(path, strict)):
+        if members is not None and member.isdir():
+            continue
+        named = _own_name(path, member) if members is None else members.taken[place]
+        if named is not None and named[1] != "json":
+            places.append((member.offset_data, member.size))
+    return places
+
+
 def foreign_members(path: Path) -> Members:
     """The members of a tar that another program wrote, sorted out by `choose_members`; only headers are read.
 

@@ -97,6 +97,20 @@ def shipped_texts(entity: str) -> ConditionTexts | None:
     return parse_texts(parse_json(file.read_text("utf-8"), f"{entity}.json"), f"{entity}.json")
 
 
+def shipped_condition(name: str, entity: str = "") -> ConditionTexts | None:
+    """The texts that come with the package for a condition of this `name`, of `entity` if it has one; None if none has.
+
+    Of several entities that have it, the one with the most values, then the first by name.
+    """
+    having: list[tuple[bool, int, ConditionTexts]] = []
+    for file in sorted(resources.files("clay_eval.prompts.conditions").iterdir(), key=lambda one: one.name):
+        texts = shipped_texts(file.name.removesuffix(".json")) if file.name.endswith(".json") else None
+        if texts is not None and name in texts.conditions:
+            values = {text.value for text in texts.conditions[name]}
+            having.append((texts.entity == entity, len(values), texts))
+    return max(having, key=lambda one: one[:2])[2] if having else None
+
+
 def texts_from_values(
     entity: str, values: Mapping[str, Sequence[tuple[str, str | None]]], template: str = TEMPLATE
 ) -> ConditionTexts:

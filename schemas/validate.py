@@ -17,6 +17,7 @@ import jsonschema
 
 from .errors import InputError, IntegrityError
 from .fingerprint import is_sealed
+from .quick import Fits, quick, whole
 from .reading import read_bytes, refuse_wide_text
 
 MAX_JSON_BYTES = 256 << 20
@@ -40,8 +41,7 @@ def _whole_pattern(
     _: Any, pattern: str, instance: Any, schema: dict[str, Any]
 ) -> Iterator[jsonschema.ValidationError]:
     """The keyword "pattern" as JSON Schema means it: "$" is the very end, never before a last newline."""
-    whole = re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
-    if isinstance(instance, str) and not re.search(whole, instance):
+    if isinstance(instance, str) and not re.search(whole(pattern), instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
@@ -96,6 +96,11 @@ def _validator(name: str) -> Any:
     return _Validator(schema(name))
 
 
+@cache
+def _quick(name: str) -> Fits:
+    return quick(schema(name))
+
+
 def schema_errors(record: Any, schema: dict[str, Any], most: int) -> list[jsonschema.ValidationError]:
     """The first `most` errors of `record` against a JSON Schema that is none of the shipped ones."""
     return list(islice(_Validator(schema).iter_errors(record), most))
@@ -108,6 +113,8 @@ def _short(value: object, limit: int = 120) -> str:
 
 def check(record: Any, name: str, where: str | Path) -> None:
     """Raise InputError for the first place where `record` breaks the schema `name`."""
+    if _quick(name)(record):
+        return
     error = jsonschema.exceptions.best_match(_validator(name).iter_errors(record))
     if error is not None:
         raise InputError(

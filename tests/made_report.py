@@ -13,12 +13,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from clay_eval.evaluator.evaluation import gallery, inputs, settings
-from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.pictures.labelled import Labelled, Unit
 from clay_eval.evaluator.report import build
 from clay_eval.evaluator.retrieval import engine, splits
 from clay_eval.evaluator.retrieval.results import Failure
 from clay_eval.evaluator.retrieval.spaces import TextFeatures
-from clay_eval.evaluator.retrieval.tasks import Labelled
 from clay_eval.evaluator.statistics import scoreboard
 
 COLORS = {"red": "#d33", "orange": "#f80", "green": "#2a4", "blue": "#26d", "black": "#222"}
@@ -94,7 +93,7 @@ def coverage(labels: dict[str, list[str]]) -> dict[str, Any]:
 class Pictures:
     """A source of drawn pictures in memory, one unit an entity."""
 
-    def __init__(self, entities: dict[str, Labels]) -> None:
+    def __init__(self, entities: dict[str, Labelled]) -> None:
         self.entities = entities
         self.fingerprint = SHA
 
@@ -136,8 +135,8 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
     parents = {name: {k: v for k, v in PARENTS.items() if k in labels} for name, labels in labelled.items()}
     source = Pictures(
         {
-            name: Labels(
-                name, tuple(f"{name[5]}{i:05d}" for i in range(len(next(iter(labels.values()))))), labels, {}
+            name: Labelled(
+                tuple(f"{name[5]}{i:05d}" for i in range(len(next(iter(labels.values()))))), labels, {}, name
             )
             for name, labels in labelled.items()
         }
@@ -196,7 +195,7 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
         methods=inputs.methods_record(methods, outcomes),
         per_query={"file": "per_query.csv", "sha256": SHA, "rows": 1234, "measures": list(chosen.measures)},
         retrievals=[item for one in galleries.values() for item in one.retrievals],
-        maps=[item for one in galleries.values() for item in one.maps],
+        maps=gallery.drawn_maps(galleries.values(), folder),
         warnings=["the texts of 'action' spend 41 % of their variance between values"],
         thumbnails=gallery.write_pictures(source, galleries, folder),
         neighbours=gallery.write_queries(source, galleries, folder, chosen.measures[0]),

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clay_eval.evaluator.experiments.study import Study
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.spaces import Extras
-from clay_eval.evaluator.retrieval.tasks import Labelled
 from clay_eval.evaluator.vectors.arrays import Float64Array, unit_rows
 from clay_eval.schemas.texts import ConditionText
 

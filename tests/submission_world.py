@@ -12,7 +12,7 @@ from clay_eval.evaluator.embedding.store import EntityFeatures
 from clay_eval.evaluator.evaluation.evaluate import Evaluation, prepare
 from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 from clay_eval.evaluator.methods.support.specs import Method
-from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.pictures.labelled import Labelled, Unit
 from clay_eval.evaluator.vectors.arrays import FloatArray, unit_rows
 
 KINDS = {"shoes": ("boot", "sandal"), "bags": ("tote", "clutch")}
@@ -35,14 +35,14 @@ class Pictures:
         ]
         names = ("category", "subcategory", "color")
         self.fingerprint = fingerprint
-        self.entities: Mapping[str, Labels] = {
-            entity: Labels(
-                entity,
+        self.entities: Mapping[str, Labelled] = {
+            entity: Labelled(
                 tuple(
                     f'{entity} "{i:03d}"\\é\n' if i == 5 else f"{entity}-{i:03d}" for i in range(len(rows))
                 ),
                 {name: tuple(row[n] for row in rows) for n, name in enumerate(names)},
                 {"subcategory": "category"},
+                entity,
             )
             for entity in entities
         }

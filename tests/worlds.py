@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.engine import evaluate_features
 from clay_eval.evaluator.retrieval.results import Failure, Outcome
 from clay_eval.evaluator.retrieval.spaces import Extras, TextFeatures
 from clay_eval.evaluator.retrieval.splits import combination_codes
-from clay_eval.evaluator.retrieval.tasks import Labelled
 from clay_eval.evaluator.statistics.scoreboard import Inference, results_of
 
 KINDS = {"shoes": ("boot", "sandal"), "bags": ("tote", "clutch")}

@@ -12,17 +12,20 @@ from clay_eval.schemas.errors import ClayEvalError, StorageError
 from . import (
     ablate,
     check_method,
+    cluster,
     cost,
     datasets,
     embed,
     entities,
     evaluate,
+    explore,
     export,
     galleries,
     leaderboard,
     leak,
     merge,
     methods,
+    paraphrase,
     plan,
     publish,
     rank,
@@ -32,6 +35,7 @@ from . import (
     review,
     run,
     score,
+    search,
     submit,
     verify,
 )
@@ -49,8 +53,8 @@ app = typer.Typer(
 )
 for module in (
     *(run, entities, plan, render, merge, review, publish, embed),
-    *(evaluate, report, export, score, verify, galleries, methods, check_method),
-    *(ablate, cost, rank, leak, datasets, reproduce),
+    *(evaluate, explore, search, report, export, score, verify, galleries, methods, check_method),
+    *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):
     module.register(app)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
+from .experiments import Replace, SeedsOption, conduct, only_texts, seeds_of, show
 from .options import grouped
-from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.ablation import AblationSettings
@@ -21,6 +21,8 @@ EPILOG = """
     clay-eval ablate --out runs/first
 
     clay-eval ablate --out runs/first --axis composition --axis k --seed 0 --seed 1
+
+    clay-eval ablate --out runs/first --axis k --method raw --method clay --method text-pca
 
     clay-eval ablate --data my_pictures --out runs/mine --encoder ViT-B-32:laion2b_s34b_b79k --axis texts
 
@@ -41,7 +43,14 @@ class AblateOptions:
     axis: Annotated[
         list[str] | None, typer.Option("--axis", help="What to vary; may be repeated. Default: all axes.")
     ] = None
-    method: MethodOption = None
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            help="As in clay-eval evaluate; may be repeated. An axis takes those that have what it varies. "
+            "Default: the axis's own.",
+        ),
+    ] = None
     measure: Annotated[str, typer.Option("--measure", help="AP, P@10, nDCG@100, ...")] = "AP"
     split: SplitOption = "image"
     seed: SeedsOption = None
@@ -57,7 +66,7 @@ class AblateOptions:
         default = AblationSettings()
         return AblationSettings(
             axes=tuple(self.axis or default.axes),
-            methods=tuple(self.method or default.methods),
+            methods=tuple(self.method) if self.method else None,
             seeds=seeds_of(self.seed, default.seeds, self.split),
             draws=self.draws,
             measure=self.measure,
@@ -73,6 +82,7 @@ def ablate(
     vectors: VectorOptions,
     texts: TextOptions,
     options: AblateOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
@@ -82,11 +92,15 @@ def ablate(
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
+    needs = settings.needs()
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     record = conduct(
         inputs,
         "ablate",
         settings.record(),
         lambda found, advance: ablation_findings(found, settings, sweep(found, settings, advance)),
+        needs=needs,
         template=texts.template,
         replace=replace,
     )

@@ -31,6 +31,12 @@ def emit(as_json: bool, record: Mapping[str, Any], *lines: str) -> None:
     sys.stdout.flush()
 
 
+def emit_texts(as_json: bool, count: int, path: Path) -> None:
+    """Say how many texts were written to `path`, to be encoded elsewhere."""
+    line = f"{count} texts, one a line: {path}" if count else f"no text is needed: {path} is empty"
+    emit(as_json, {"texts": count, "file": str(path)}, line)
+
+
 def note(line: str) -> None:
     """Say something on standard error, where results of a pipe are not."""
     sys.stderr.write(f"{line}\n")
@@ -40,6 +46,10 @@ def note(line: str) -> None:
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """Bars on standard error, one for whatever begins; where that is no terminal, a line each."""
+    if not sys.stderr.isatty():
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)-8s %(message)s", force=True)
+        yield _lines
+        return
     from rich.console import Console
     from rich.logging import RichHandler
     from rich.progress import (
@@ -68,7 +78,9 @@ def progress_bars() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    bars, tasks = Bars(*columns, console=console), dict[str, Any]()
+    # Results that are printed meanwhile go above the bars, but into a pipe where there is one.
+    bars = Bars(*columns, console=console, redirect_stdout=sys.stdout.isatty())
+    tasks = dict[str, Any]()
 
     def show(name: str, done: int, total: int | None) -> None:
         if done == 0:

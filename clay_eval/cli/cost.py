@@ -12,12 +12,12 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.stages.inputs import Inputs
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, conduct, show
+from .experiments import MethodOption, Replace, conduct, only_texts, show
 from .options import grouped
-from .scoring import DataOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.cost import CostSettings, Encode
+    from clay_eval.evaluator.experiments.cost import CostSettings, Encode, EncodeEach
     from clay_eval.evaluator.experiments.study import Study
 
 MOST_PIXELS = 1_000_000_000
@@ -77,23 +77,31 @@ def cost(
     vectors: VectorOptions,
     texts: TextOptions,
     options: CostOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Time conditional similarity against the number of conditions, beside encoding again for each."""
+    from clay_eval.evaluator.embedding.encoders.devices import choose_device
     from clay_eval.evaluator.experiments.cost import find_costs, machine
     from clay_eval.evaluator.experiments.cost_findings import cost_findings
     from clay_eval.evaluator.report.findings import Findings
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
-    here = {**machine(), "device": inputs.recorded()["device"], "batch_size": inputs.batch_size}
+    needs = settings.needs()
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
+    here = {**machine(), "device": choose_device(inputs.device), "batch_size": inputs.batch_size}
 
     def find(found: Sequence[Study], advance: Callable[[int], None]) -> Findings:
-        costs, notes = find_costs(found[0], settings, *_encoders(inputs, found[0], settings, advance))
+        encode, again, together = _encoders(inputs, found[0], settings)
+        costs, notes = find_costs(found[0], settings, encode, advance, again, together)
         return cost_findings(costs, here, notes)
 
-    record = conduct(inputs, "cost", settings.record(here), find, template=texts.template, replace=replace)
+    record = conduct(
+        inputs, "cost", settings.record(here), find, needs=needs, template=texts.template, replace=replace
+    )
     show(json, inputs, record, "marginal")
 
 
@@ -109,13 +117,13 @@ def _check_pixels(decoded: int) -> None:
 
 
 def _encoders(
-    inputs: Inputs, study: Study, settings: CostSettings, advance: Callable[[int], None]
-) -> tuple[Encode | None, Callable[[int], None], dict[str, Encode]]:
-    """What encodes the study's pictures, decoded beforehand: the encoder, None where vectors come from files, and the
-    image methods by their names."""
+    inputs: Inputs, study: Study, settings: CostSettings
+) -> tuple[Encode | None, dict[str, Encode], dict[str, EncodeEach]]:
+    """What encodes the study's pictures, decoded beforehand: the encoder, None where vectors come from files, the image
+    methods by their names, and those of them that encode for several conditions at once."""
     from clay_eval.evaluator.embedding.encoders import load_encoder
     from clay_eval.evaluator.methods.images.registry import load_image_method
-    from clay_eval.evaluator.pictures.sources import pictures
+    from clay_eval.evaluator.pictures.labelled import pictures
     from clay_eval.schemas.decoding import decode_image
 
     kept: dict[int, Any] = {}
@@ -132,11 +140,20 @@ def _encoders(
     def again(method: Any) -> Encode:
         return lambda rows, condition: method.encode(images(rows), [condition])
 
-    anew = {
-        str(spec): again(load_image_method(spec.name, runtime=inputs.runtime, **spec.parameters))
+    def at_once(method: Any) -> EncodeEach:
+        return lambda rows, conditions: method.encode_each(images(rows), [[name] for name in conditions])
+
+    methods = {
+        str(spec): load_image_method(spec.name, runtime=inputs.runtime, **spec.parameters)
         for spec in settings.image_methods()
     }
+    anew = {name: again(method) for name, method in methods.items()}
+    together = {
+        name: at_once(method)
+        for name, method in methods.items()
+        if callable(getattr(method, "encode_each", None))
+    }
     if inputs.features is not None:
-        return None, advance, anew
+        return None, anew, together
     encoder = load_encoder(inputs.encoder, inputs.device, inputs.precision, inputs.batch_size)
-    return lambda rows, _: encoder.encode_images(images(rows)), advance, anew
+    return lambda rows, _: encoder.encode_images(images(rows)), anew, together

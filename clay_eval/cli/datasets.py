@@ -10,7 +10,7 @@ import typer
 from .common import Json, emit, progress_bar
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
 
 EPILOG = """
 **Example**
@@ -74,11 +74,8 @@ def datasets(
     lines = check_lines(record)
     if galleries is not None:
         record["galleries"] = _write_galleries(source, galleries)
-        lines.append(
-            "{queries} queries, {left_out} with another gallery length left out: {file}".format(
-                **record["galleries"]
-            )
-        )
+        conditions = len(record["galleries"]["conditions"])
+        lines.append("{queries} queries, {n} conditions: {file}".format(**record["galleries"], n=conditions))
     emit(json, record, *lines)
     if record["broken"]:
         raise typer.Exit(_SOME_BROKEN)
@@ -95,6 +92,5 @@ def _write_galleries(source: ImageSource, path: Path) -> dict[str, object]:
     return {
         "file": str(path),
         "queries": len(source.queries),
-        "left_out": source.left_out,
         "conditions": sorted({query.condition for query in source.queries}),
     }

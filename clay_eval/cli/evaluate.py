@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clay_eval.schemas.errors import StorageError
 from clay_eval.stages.evaluation import evaluate as run_evaluation
 from clay_eval.stages.evaluation import write_texts as write_needed
 
-from .common import Json, Out, emit, note, progress_bars
+from .common import Json, Out, emit, emit_texts, note, progress_bars
 from .options import grouped
-from .scoring import Backend, DataOptions, SettingsOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import Backend, DataOptions, SettingsOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
+
+if TYPE_CHECKING:
+    from clay_eval.evaluator.retrieval.results import Result
 
 EPILOG = """
 **Examples**
@@ -68,15 +72,16 @@ def evaluate(
     texts: TextOptions,
     options: ComparedOptions,
     backend: Backend = "numpy",
-    write_texts: Annotated[
-        Path | None,
-        typer.Option(
-            "--write-texts",
-            help="Only write the texts that are needed to this file, to encode them elsewhere.",
-        ),
-    ] = None,
+    write_texts: WriteTexts = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a report that other settings made.")
+    ] = False,
+    no_pages: Annotated[
+        bool,
+        typer.Option(
+            "--no-pages",
+            help="Only report.json and per_query.csv: no pages, nor the maps, retrievals and pictures on them.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -84,9 +89,11 @@ def evaluate(
     settings = options.settings(method, texts.template, options.reference)
     inputs = inputs_of(out, data, vectors, texts.texts)
     if write_texts is not None:
-        count = write_needed(inputs, settings, write_texts, note)
-        emit(json, {"texts": count, "file": str(write_texts)}, f"{count} texts, one a line: {write_texts}")
+        emit_texts(json, write_needed(inputs, settings, write_texts, note, options.split_file), write_texts)
         return
+    from clay_eval.evaluator.evaluation.gallery import Showing
+
+    numbers = Numbers(json)
     with progress_bars() as progress:
         report = run_evaluation(
             inputs,
@@ -96,27 +103,64 @@ def evaluate(
             replace=replace,
             backend=backend,
             note=note,
+            showing=Showing(numbers.tell, pages=not no_pages),
         )
-    emit(json, report, *summary(report), f"report: {inputs.folder.report / 'report.html'}")
+    page = inputs.folder.report / ("report.json" if no_pages else "report.html")
+    numbers.end(report, f"report: {page}")
     if report["failures"]:
         raise typer.Exit(_SOME_FAILED)
+
+
+class Numbers:
+    """Results on standard output, a line each: as soon as they are there, or as JSON in the end.
+
+    Output that nobody takes ends nothing before the report is written; what it raised is raised then.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._told: set[str] = set()
+        self._fault: Exception | None = None
+
+    def tell(self, result: Result) -> None:
+        """Print a result of the first measure."""
+        self.say(_line(result.row()))
+
+    def say(self, *lines: str) -> None:
+        """Print lines now."""
+        if self._as_json or self._fault is not None:
+            return
+        self._told.update(lines)
+        try:
+            emit(False, {}, *lines)
+        except (typer.Exit, StorageError) as fault:
+            self._fault = fault
+
+    def end(self, report: dict[str, Any], *lines: str) -> None:
+        """Print what was not told of a report, then `lines`."""
+        if self._fault is not None:
+            raise self._fault
+        emit(self._as_json, report, *(line for line in summary(report) if line not in self._told), *lines)
 
 
 def summary(report: dict[str, Any]) -> list[str]:
     """The results as lines of text: a line a method and set of conditions, then what failed."""
     first = report["settings"]["measures"][0]
-    title = "mAP" if first == "AP" else first
-    lines = [
-        f"{r['entity']:<14} {' + '.join(r['conditions']):<32} {r['method']:<18} "
-        f"{title} {_percent(r['value'])} [{_percent(r['ci_low'])}, {_percent(r['ci_high'])}]  chance {_percent(r['chance'])}"
-        for r in report["results"]
-        if r["metric"] == first
-    ]
+    lines = [_line(result) for result in report["results"] if result["metric"] == first]
     failed = [
         f"FAILED {f['method']} on {f['entity']}, {' + '.join(f['conditions'])}: {f['error']}"
         for f in report["failures"]
     ]
     return lines + failed
+
+
+def _line(result: Mapping[str, Any]) -> str:
+    title = "mAP" if result["metric"] == "AP" else result["metric"]
+    return (
+        f"{result['entity']:<14} {' + '.join(result['conditions']):<32} {result['method']:<18} "
+        f"{title} {_percent(result['value'])} [{_percent(result['ci_low'])}, {_percent(result['ci_high'])}]  "
+        f"chance {_percent(result['chance'])}"
+    )
 
 
 def _percent(value: float | None) -> str:

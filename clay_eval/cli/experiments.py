@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clay_eval.evaluator.retrieval.split_kinds import SPLITS
-from clay_eval.stages.experiments import experiment
+from clay_eval.stages.experiments import experiment, write_texts
 from clay_eval.stages.inputs import Inputs
 
-from .common import emit, progress_bars
+from .common import emit, emit_texts, progress_bars
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.study import Study
+    from clay_eval.evaluator.experiments.study import Needs, Study
     from clay_eval.evaluator.report.findings import Findings
 
 Replace = Annotated[bool, typer.Option("--replace", help="Replace results that other settings made.")]
@@ -39,12 +40,22 @@ def conduct(
     settings: Mapping[str, Any],
     find: Callable[[Sequence[Study], Callable[[int], None]], Findings],
     *,
+    needs: Needs,
     template: str,
     replace: bool,
 ) -> dict[str, Any]:
     """The record of the experiment `name`, as `stages.experiment` makes it, with bars."""
     with progress_bars() as progress:
-        return experiment(inputs, name, settings, find, progress, template=template, replace=replace)
+        return experiment(
+            inputs, name, settings, find, progress, needs=needs, template=template, replace=replace
+        )
+
+
+def only_texts(json: bool, inputs: Inputs, needs: Needs, template: str, path: Path | None) -> bool:
+    """Whether the texts that an experiment needs were asked for, to `path`; then they were written."""
+    if path is not None:
+        emit_texts(json, write_texts(inputs, needs, path, template), path)
+    return path is not None
 
 
 def show(json: bool, inputs: Inputs, record: Mapping[str, Any], table: str) -> None:

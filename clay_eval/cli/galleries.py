@@ -9,10 +9,10 @@ import typer
 
 from clay_eval.stages.folders import steps
 
-from .common import Json, Out, emit, progress_bars
+from .common import Json, Out, emit, emit_texts, progress_bars
 from .experiments import MethodOption, Replace
 from .options import grouped
-from .scoring import PictureOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import PictureOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 EPILOG = """
 **Example**
@@ -45,16 +45,22 @@ def galleries(
         typer.Option("--measure", help="May be repeated. Default: Hit@1, Hit@2, Hit@3 (GeneCIS's recalls)."),
     ] = None,
     texts: TextOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Rank small galleries, one for each query, as GeneCIS does."""
+    from clay_eval.evaluator.embedding.given import write_needed_texts
     from clay_eval.evaluator.experiments.galleries import gallery_findings, gallery_settings
     from clay_eval.evaluator.experiments.record import run_experiment
 
     inputs = inputs_of(out, data, vectors, texts.texts)
     asked = gallery_settings(file, method, measure, texts.template)
     prepared = asked.prepare(inputs.source, inputs.texts, inputs.plan)
+    if write_texts is not None:
+        needed = prepared.needed_texts()
+        write_needed_texts(write_texts, needed)
+        return emit_texts(json, len(needed), write_texts)
     with progress_bars() as progress, inputs.supply(progress) as supply:
         steps(progress, "galleries", None)
         record = run_experiment(
@@ -63,7 +69,7 @@ def galleries(
             prepared.inputs(supply.identity),
             asked.record(),
             lambda: gallery_findings(prepared, supply),
-            recorded=inputs.recorded(),
+            recorded=inputs.recorded,
             replace=replace,
         )
     place = inputs.folder.root / "experiments" / "galleries"

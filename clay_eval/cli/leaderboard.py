@@ -13,7 +13,7 @@ from .options import grouped
 from .scoring import DataOptions
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
 
 EPILOG = """
 **Examples**

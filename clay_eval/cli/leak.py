@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, SeedsOption, conduct, show
+from .experiments import MethodOption, Replace, SeedsOption, conduct, only_texts, show
 from .options import grouped
-from .scoring import DataOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.leak import LeakSettings
@@ -70,6 +70,7 @@ def leak(
     vectors: VectorOptions,
     texts: TextOptions,
     options: LeakOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
@@ -79,11 +80,15 @@ def leak(
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
+    needs = settings.needs()
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     record = conduct(
         inputs,
         "leak",
         settings.record(),
         lambda found, advance: leak_findings(*find_leaks(found, settings, advance)),
+        needs=needs,
         template=texts.template,
         replace=replace,
     )

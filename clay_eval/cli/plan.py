@@ -19,6 +19,7 @@ from .options import grouped
 if TYPE_CHECKING:
     from clay_eval.generator.plan.llm.drafting import DraftOptions
     from clay_eval.generator.plan.llm.meter import Limits
+    from clay_eval.stages.wording import AskedModel
 
 EPILOG = """
 **Example**
@@ -114,6 +115,17 @@ class ServerOptions:
         at_a_time = 1 if self.llm == "local" else self.concurrency
         budget = (self.llm_budget_requests, self.llm_budget_tokens)
         return Limits(*budget, self.rpm, at_a_time, self.llm_timeout, self.llm_retries)
+
+
+def model_of(server: ServerOptions, place: Path) -> AskedModel | None:
+    """The language model that conditions typed in the page get their texts from, if one is named."""
+    if server.llm is None:
+        return None
+    from clay_eval.stages.drafting import LlmOptions
+    from clay_eval.stages.wording import WORDS, AskedModel
+
+    llm = LlmOptions(server.llm, server.model, server.llm_key_file, server.llm_seed)
+    return AskedModel(place / WORDS, llm, server.limits())
 
 
 @dataclass(frozen=True)

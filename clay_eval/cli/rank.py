@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, SeedsOption, conduct, seeds_of, show
+from .experiments import MethodOption, Replace, SeedsOption, conduct, only_texts, seeds_of, show
 from .options import grouped
-from .scoring import DataOptions, Draws, QueryShare, SplitOption, TextOptions, VectorOptions, inputs_of
+from .scoring import (
+    DataOptions,
+    Draws,
+    QueryShare,
+    SplitOption,
+    TextOptions,
+    VectorOptions,
+    WriteTexts,
+    inputs_of,
+)
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.ranking import RankSettings
@@ -77,6 +86,7 @@ def rank(
     vectors: VectorOptions,
     texts: TextOptions,
     options: RankOptions,
+    write_texts: WriteTexts = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
@@ -86,12 +96,18 @@ def rank(
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)
-    require_orders({name: labels.labels for name, labels in inputs.source.entities.items()}, settings.orders)
+    orders = require_orders(
+        {name: labels.labels for name, labels in inputs.source.entities.items()}, settings.orders
+    )
+    needs = settings.needs(orders)
+    if only_texts(json, inputs, needs, texts.template, write_texts):
+        return
     record = conduct(
         inputs,
         "rank",
         settings.record(),
         lambda found, advance: ranking_findings(*find_orderings(found, settings, advance)),
+        needs=needs,
         template=texts.template,
         replace=replace,
     )

@@ -14,7 +14,8 @@ EPILOG = """
 
     clay-eval report runs/first
 
-Makes report.html, queries.html and report.md again from report.json and what lies beside it.
+Makes report.html, queries.html and report.md from report.json and what lies beside it: again, or for the first time after
+clay-eval evaluate --no-pages, of which only the numbers are there.
 """
 
 
@@ -24,13 +25,21 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder, or the folder that holds report.json.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="A run folder, or the folder that holds report.json.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The same, as other commands take it.")] = None,
     json: Json = False,
 ) -> None:
     """Write the pages of a finished evaluation."""
     from clay_eval.evaluator.evaluation.evaluate import read_report
     from clay_eval.evaluator.report.pages import write_pages
+    from clay_eval.schemas.errors import InputError
 
+    folders = [each for each in (folder, out) if each is not None]
+    if len(folders) != 1:
+        raise InputError("which report?", where="FOLDER", expected="one run folder", found=len(folders))
+    folder = folders[0]
     place = folder / "report" if (folder / "report" / "report.json").is_file() else folder
     record = read_report(place)
     write_pages(record, place)

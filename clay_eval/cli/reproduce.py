@@ -116,7 +116,7 @@ def reproduce(
         inputs,
         {**settings_record(settings), "rows": dict(given), "template": texts.template},
         lambda: findings(lines(found, given), _notes(found, places)),
-        recorded={"device": encoders.device, "batch_size": encoders.batch_size},
+        recorded=lambda: {"device": encoders.device, "batch_size": encoders.batch_size},
         replace=True,
     )
     place = folder.root / FOLDER / NAME

@@ -13,8 +13,8 @@ from clay_eval.stages.planning import PlanOptions, plan
 from clay_eval.stages.rendering import render
 
 from .choices import renderer_option
-from .common import Json, Out, Seed, emit, note, progress_bars
-from .evaluate import summary
+from .common import Json, Out, Seed, note, progress_bars
+from .evaluate import Numbers
 from .filtering import filter_lines
 from .options import grouped
 from .scoring import EncoderOptions
@@ -58,6 +58,7 @@ def run(
 ) -> None:
     """Do it all: plan, render, embed, evaluate, report."""
     from clay_eval.evaluator.embedding.encoders.names import request
+    from clay_eval.evaluator.evaluation.gallery import Showing
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.schemas.errors import InputError
 
@@ -71,8 +72,11 @@ def run(
     inputs = encoder.inputs(out)
     request(inputs.encoder, inputs.precision)  # one that is not there is named before anything is drawn
     folder = inputs.folder
+    numbers = Numbers(json)
     with progress_bars() as progress:
         plan(folder, PlanOptions(entity or ["demo-object", "demo-human"], count, seed), progress)
         manifest = render(folder, Drawing(renderer), progress)
-        report = evaluate(inputs, EvaluationSettings(seeds=(seed,)), progress, note=note)
-    emit(json, report, *filter_lines(manifest), *summary(report), f"report: {folder.report / 'report.html'}")
+        numbers.say(*filter_lines(manifest))
+        settings, showing = EvaluationSettings(seeds=(seed,)), Showing(numbers.tell)
+        report = evaluate(inputs, settings, progress, note=note, showing=showing)
+    numbers.end(report, f"report: {folder.report / 'report.html'}")

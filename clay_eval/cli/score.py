@@ -15,7 +15,7 @@ from .options import grouped
 from .scoring import DataOptions, Draws
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.evaluator.trec.scores import RunScores
 
 EPILOG = """
@@ -27,15 +27,23 @@ EPILOG = """
 
     clay-eval score submissions/mine --out runs/first
 
-A run has lines of `query Q0 document rank score tag`, qrels of `query iteration document grade`; a name that ends in .gz
-is unpacked. The score decides the order, not the rank column. Documents that a run leaves out are not found; queries that it
-leaves out score 0. Further runs are compared with the first, query by query.
+A run has lines of `query Q0 document rank score tag`, qrels of `query iteration document grade`; what follows the tag, and
+lines that begin with #, are ignored; a name that ends in .gz is unpacked. The score decides the order, not the rank column.
+Documents that a run leaves out are not found; queries that it leaves out score 0. Further runs are compared with the first,
+query by query.
 
 A folder is a submission (see `clay-eval submit`): all is computed anew from the data of the run and the submitted embeddings
 or runs, and kept in its score.json. What is for other data, incomplete or does not come out as claimed is refused.
 """
 
 DEFAULT_MEASURES = ("AP", "Rprec", "P@10")
+
+
+class Nothing(StrEnum):
+    """What becomes of queries with nothing relevant."""
+
+    left_out = "left-out"
+    zero = "zero"
 
 
 class Ties(StrEnum):
@@ -59,6 +67,7 @@ class RunOptions:
         typer.Option(
             "--measure",
             help="Of runs: AP, AP(trapezoid), AP@R, Rprec, P@k, R@k, Hit@k, nDCG@k, nDCG(graded)@k; may be repeated. "
+            "nDCG(graded) is trec_eval's ndcg, its gains the grades; for nDCG every relevant document counts alike. "
             f"Default: {', '.join(DEFAULT_MEASURES)}.",
         ),
     ] = None
@@ -66,6 +75,13 @@ class RunOptions:
     level: Annotated[
         int, typer.Option("--level", min=1, help="The grade from which on a document is relevant.")
     ] = 1
+    nothing_relevant: Annotated[
+        Nothing,
+        typer.Option(
+            "--nothing-relevant",
+            help="What becomes of a query of the qrels with nothing relevant: left out, or 0 as in trec_eval -c.",
+        ),
+    ] = Nothing.left_out
     draws: Draws = 1000
     seed: Seed = 0
     per_query: Annotated[
@@ -149,7 +165,7 @@ def score_runs(runs: Sequence[Path], qrels: Path, options: RunOptions, json: boo
     from clay_eval.evaluator.exports.per_query import runs_csv
     from clay_eval.evaluator.scoring.measures import parse_measures
     from clay_eval.evaluator.trec.files import Documents, read_qrels, read_run
-    from clay_eval.evaluator.trec.scores import score_run, summarise
+    from clay_eval.evaluator.trec.scores import highest_grade, score_run, summarise
     from clay_eval.schemas.files import write_text
 
     measures = parse_measures(options.measure or DEFAULT_MEASURES)
@@ -157,7 +173,12 @@ def score_runs(runs: Sequence[Path], qrels: Path, options: RunOptions, json: boo
     judged = read_qrels(qrels, documents)
     scored = {
         name: score_run(
-            read_run(path, documents), judged, measures, ties=options.ties.value, level=options.level
+            read_run(path, documents),
+            judged,
+            measures,
+            ties=options.ties.value,
+            level=options.level,
+            nothing_relevant=options.nothing_relevant.value,
         )
         for name, path in _named(runs).items()
     }
@@ -168,10 +189,15 @@ def score_runs(runs: Sequence[Path], qrels: Path, options: RunOptions, json: boo
         "qrels": str(qrels),
         "ties": options.ties.value,
         "level": options.level,
+        "nothing_relevant": options.nothing_relevant.value,
+        "trec_eval": {str(measure): measure.trec_name for measure in measures},
         "queries": len(next(iter(scored.values())).queries),
         "queries_without_relevant": len(next(iter(scored.values())).without_relevant),
         "runs": {name: _run_record(scores) for name, scores in scored.items()},
-        "warnings": [warning for name, scores in scored.items() for warning in _warnings(name, scores)],
+        "warnings": [
+            *_level_warnings(highest_grade(judged), options.level),
+            *(warning for name, scores in scored.items() for warning in _warnings(name, scores)),
+        ],
         **found,
     }
     emit(json, record, *_lines(record))
@@ -196,6 +222,14 @@ def _run_record(scores: RunScores) -> dict[str, Any]:
         "missing_queries": list(scores.missing),
         "unjudged_queries": list(scores.unjudged),
     }
+
+
+def _level_warnings(highest: int, level: int) -> list[str]:
+    if highest >= level:
+        return []
+    return [
+        f"no document of the qrels has the grade {level} or a higher one, but {highest} at most: nothing is relevant"
+    ]
 
 
 def _warnings(name: str, scores: RunScores) -> list[str]:
@@ -228,11 +262,21 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
         f"{100 * c['better']:.0f} % of the queries better, {100 * c['worse']:.0f} % worse"
         for c in record["comparisons"]
     ]
-    left_out = record["queries_without_relevant"]
-    lines.append(
-        f"{record['queries']} queries" + (f", {left_out} with nothing relevant left out" if left_out else "")
-    )
+    lines += _trec_names(record["trec_eval"])
+    nothing = record["queries_without_relevant"]
+    zero = record["nothing_relevant"] == Nothing.zero.value
+    said = "of them with nothing relevant, which score 0" if zero else "with nothing relevant left out"
+    lines.append(f"{record['queries']} queries" + (f", {nothing} {said}" if nothing else ""))
     return lines + [f"warning: {warning}" for warning in record["warnings"]]
+
+
+def _trec_names(names: Mapping[str, str | None]) -> list[str]:
+    """What trec_eval calls the measures whose names differ there."""
+    named = [f"{ours} is {theirs}" for ours, theirs in names.items() if theirs not in (None, ours)]
+    lines = [f"in trec_eval: {', '.join(named)}"] if named else []
+    if any(name.partition("@")[0] == "nDCG" for name in names):
+        lines.append("nDCG: every relevant document has a gain of 1; trec_eval's ndcg is nDCG(graded)")
+    return lines
 
 
 def _effect(value: float | None) -> str:

@@ -16,7 +16,7 @@ from clay_eval.stages.inputs import Inputs, open_data
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
 
 
 class Precision(StrEnum):
@@ -35,6 +35,8 @@ class Ties(StrEnum):
 
 
 def _split_name(name: str) -> str:
+    if name in SPLITS.registered and not SPLITS[name].from_file:
+        return name
     if name in drawable_splits():
         return name
     known = ", ".join(map(repr, drawable_splits()))
@@ -70,6 +72,13 @@ QueryShare = Annotated[
 TiesOption = Annotated[Ties, typer.Option("--ties", help="What equal scores count.")]
 Draws = Annotated[
     int, typer.Option("--draws", min=1, help="Bootstrap draws, of reports whose intervals are percentiles.")
+]
+WriteTexts = Annotated[
+    Path | None,
+    typer.Option(
+        "--write-texts",
+        help="Only write the texts that are needed to this file, to encode them elsewhere.",
+    ),
 ]
 TextFiles = Annotated[
     list[Path] | None,
@@ -159,6 +168,25 @@ class VectorOptions(EncoderOptions):
         Path | None,
         typer.Option("--text-features", help="Vectors of the texts in the same space, keyed by the text."),
     ] = None
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            help="With --features, in place of --data: a table of labels (CSV, or JSON lines) whose pictures are not here.",
+        ),
+    ] = None
+
+    def place(self, data: Path | None) -> Path | None:
+        """Where the labels lie: `data`, or the table; raises InputError for both, and where there is no table."""
+        from clay_eval.schemas.errors import InputError
+
+        if self.labels is None:
+            return data
+        if data is not None:
+            raise InputError("labels twice", where="--labels", expected="--data or --labels", found="both")
+        if not self.labels.is_file() or self.labels.suffix not in (".csv", ".jsonl"):
+            raise InputError("no such table of labels", where=self.labels, expected="a .csv or .jsonl file")
+        return self.labels
 
 
 @dataclass(frozen=True)
@@ -252,13 +280,14 @@ def inputs_of(
 ) -> Inputs:
     """Data and vectors as the options name them."""
     return replace(
-        vectors.inputs(out, data.data),
+        vectors.inputs(out, vectors.place(data.data)),
         entity=data.entity,
         conditions=data.condition,
         parents=data.parents,
         texts=texts or (),
         features=vectors.features,
         text_features=vectors.text_features,
+        pictured=vectors.labels is None,
     )
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clay_eval.stages.evaluation import announce, prepared
+from clay_eval.stages.evaluation import write_texts as write_needed
 from clay_eval.stages.folders import steps
 
-from .common import Json, Out, emit, note, progress_bars
+from .common import Json, Out, emit, emit_texts, note, progress_bars
 from .options import grouped
-from .scoring import DataOptions, SettingsOptions, TextOptions, VectorOptions, inputs_of
+from .scoring import DataOptions, SettingsOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.submissions.pack import About, Form
@@ -118,6 +119,7 @@ def submit(
     vectors: VectorOptions,
     texts: TextOptions,
     options: OneMethodOptions,
+    write_texts: WriteTexts = None,
     json: Json = False,
 ) -> None:
     """Pack a method's result on the run's data as a submission that others can check."""
@@ -126,6 +128,10 @@ def submit(
 
     settings = options.settings([method], texts.template)
     inputs = inputs_of(out, data, vectors, texts.texts)
+    if write_texts is not None:
+        return emit_texts(
+            json, write_needed(inputs, settings, write_texts, note, options.split_file), write_texts
+        )
     about, form = method_facts.about(), packing.form()
     evaluation = prepared(inputs, settings, options.split_file)
     require_writable(evaluation, about, form)

@@ -21,8 +21,10 @@ from .inputs import Inputs
 from .planning import PlanOptions, plan, plan_drafts
 from .publishing import publish
 from .rendering import render
+from .wording import AskedModel, condition_in_words
 
 __all__ = [
+    "AskedModel",
     "Drawing",
     "Inputs",
     "LlmOptions",
@@ -30,6 +32,7 @@ __all__ = [
     "PlanOptions",
     "Progress",
     "RunFolder",
+    "condition_in_words",
     "draft_plans",
     "embed",
     "evaluate",

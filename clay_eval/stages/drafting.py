@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .folders import Progress, RunFolder, silent, steps
 
 if TYPE_CHECKING:
+    from clay_eval.generator.plan.llm.asking import Chat
     from clay_eval.generator.plan.llm.client import Server
     from clay_eval.generator.plan.llm.drafting import Draft, DraftOptions
     from clay_eval.generator.plan.llm.meter import Limits
@@ -44,39 +45,46 @@ def draft_plans(
 
     Returns the drafts and a record of what was written, what it cost and what fell short.
     """
-    from clay_eval.generator.plan.llm.asking import Chat
-    from clay_eval.generator.plan.llm.client import ChatClient
     from clay_eval.generator.plan.llm.drafting import draft, write_draft
-    from clay_eval.generator.plan.llm.local import MAX_TOKENS
-    from clay_eval.generator.plan.llm.store import CallStore
-    from clay_eval.schemas.files import locked, remove_leftovers
 
     place = folder.plan / "llm"
     read = [_source(text) for text in sources]
-    tokens = MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS
-    parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
     drafts, files = [], {}
-    with _server(llm) as server, locked(place):
-        for part in (place, place / "calls"):
-            remove_leftovers(part)
-        client = ChatClient(server, limits)
-        try:
-            chat = Chat(client, CallStore(place / "calls"), parameters)
-            advance = steps(progress, "draft", STEPS * len(read))
-            for source in read:
-                drafts.append(draft(chat, source, options, advance))
-                files[drafts[-1].spec.entity] = write_draft(drafts[-1], place)
-        finally:
-            client.close()
-    usage = client.meter.usage
+    with chatting(place, llm, limits) as chat:
+        advance = steps(progress, "draft", STEPS * len(read))
+        for source in read:
+            drafts.append(draft(chat, source, options, advance))
+            files[drafts[-1].spec.entity] = write_draft(drafts[-1], place)
+    usage = chat.client.meter.usage
     record = {
-        "model": server.model,
+        "model": chat.client.server.model,
         "format": chat.rung,
         "cost": {**vars(usage), "text": str(usage)},
         "files": files,
         "notes": {d.spec.entity: list(d.notes) for d in drafts},
     }
     return drafts, record
+
+
+@contextmanager
+def chatting(place: Path, llm: LlmOptions, limits: Limits) -> Iterator[Chat]:
+    """Questions to the model that `llm` names, every reply kept in `place`/calls; `place` is locked meanwhile."""
+    from clay_eval.generator.plan.llm.asking import Chat
+    from clay_eval.generator.plan.llm.client import ChatClient
+    from clay_eval.generator.plan.llm.local import MAX_TOKENS
+    from clay_eval.generator.plan.llm.store import CallStore
+    from clay_eval.schemas.files import locked, remove_leftovers
+
+    tokens = MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS
+    parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
+    with _server(llm) as server, locked(place):
+        for part in (place, place / "calls"):
+            remove_leftovers(part)
+        client = ChatClient(server, limits)
+        try:
+            yield Chat(client, CallStore(place / "calls"), parameters)
+        finally:
+            client.close()
 
 
 def quality_of(drafts: list[Draft], encoder: str) -> dict[str, dict[str, dict[str, float]]]:

@@ -11,6 +11,7 @@ from .inputs import Inputs
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.evaluate import Evaluation
+    from clay_eval.evaluator.evaluation.gallery import Showing
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
 
@@ -47,14 +48,16 @@ def evaluate(
     replace: bool = False,
     backend: str = "numpy",
     note: Note = silent,
+    showing: Showing | None = None,
 ) -> dict[str, Any]:
     """Verify and embed the data, evaluate it, write report.json and its pages, and return the report.
 
     All that can be refused is refused before anything is computed or written. split: a file that says what is a query;
     replace: whether a report of other settings may go; backend: what ranks, as `retrieval_scores` takes it; note: is told
-    what was left out and how much there is to do.
+    what was left out and how much there is to do; showing: whether pages are made, and what is told each result as it comes.
     """
     from clay_eval.evaluator.evaluation.evaluate import REPORT, evaluate_source
+    from clay_eval.evaluator.evaluation.gallery import Showing
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
     folder = inputs.folder.report
@@ -72,14 +75,21 @@ def evaluate(
             replace=replace,
             progress=steps(progress, "evaluate", evaluation.results),
             backend=backend,
+            showing=showing or Showing(),
         )
 
 
-def write_texts(inputs: Inputs, settings: EvaluationSettings, path: Path, note: Note = silent) -> int:
+def write_texts(
+    inputs: Inputs,
+    settings: EvaluationSettings,
+    path: Path,
+    note: Note = silent,
+    split: Path | None = None,
+) -> int:
     """Write the texts that an evaluation needs to `path`, to be encoded elsewhere; return how many."""
     from clay_eval.evaluator.embedding.given import write_needed_texts
 
-    evaluation = prepared(inputs, settings)
+    evaluation = prepared(inputs, settings, split)
     announce(evaluation, note)
     texts = evaluation.needed_texts()
     write_needed_texts(path, texts)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .folders import Progress, silent, steps
 from .inputs import Inputs
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.study import Study
+    from clay_eval.evaluator.experiments.study import Needs, Study
     from clay_eval.evaluator.report.findings import Findings
 
 
@@ -20,13 +21,15 @@ def experiment(
     find: Callable[[Sequence[Study], Callable[[int], None]], Findings],
     progress: Progress = silent,
     *,
+    needs: Needs | None = None,
     template: str = "a photo of {c}",
     replace: bool = False,
 ) -> dict[str, Any]:
     """Return the record of the experiment `name` in the run folder, made by `find` unless it is there.
 
-    find: gets the studies, an entity each, and a function to be called when a step is done. template: makes texts of label
-    values where there are none; replace: whether a record of other settings may go.
+    find: gets the studies, an entity each, and a function to be called when a step is done. needs: what texts are encoded
+    for, None for all; template: makes texts of label values where there are none; replace: whether a record of other
+    settings may go.
     """
     from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
     from clay_eval.evaluator.evaluation.inputs import inputs_record
@@ -47,7 +50,18 @@ def experiment(
             name,
             inputs_record(source, supply.identity, texts),
             settings,
-            lambda: find(studies(source, texts, supply, {}), advance),
-            recorded=inputs.recorded(),
+            lambda: find(studies(source, texts, supply, {}, needs), advance),
+            recorded=inputs.recorded,
             replace=replace,
         )
+
+
+def write_texts(inputs: Inputs, needs: Needs, path: Path, template: str = "a photo of {c}") -> int:
+    """Write the texts that an experiment needs to `path`, to be encoded elsewhere; return how many."""
+    from clay_eval.evaluator.embedding.given import write_needed_texts
+    from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
+
+    source = inputs.source
+    texts = needs.texts(source, texts_by_entity(source.entities, inputs.texts, inputs.plan, template))
+    write_needed_texts(path, texts)
+    return len(texts)

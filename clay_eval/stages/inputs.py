@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.embedding.store import EmbedCounts
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
     from clay_eval.evaluator.methods.support.specs import Method
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.evaluator.retrieval.vectors import FeatureSource, StoredFeatures
     from clay_eval.ray.cluster import Resources
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 class Inputs:
     """Data and vectors of a run; opened when first needed.
 
-    data: labelled pictures as `open_source` takes them, None for the run's shards. encoder, device, precision: as
-    `load_encoder` takes them; batch_size: pictures a forward pass. entity, conditions: these of the data only; parents:
-    condition -> the one within whose values it is evaluated. texts: files of condition texts. features, text_features:
-    files of vectors that stand in for an encoder.
+    data: labelled pictures as `open_source` takes them, or with `features` a table of labels; None for the run's shards.
+    encoder, device, precision: as `load_encoder` takes them; batch_size: pictures a forward pass. entity, conditions: these
+    of the data only; parents: condition -> the one within whose values it is evaluated. texts: files of condition texts.
+    features, text_features: files of vectors that stand in for an encoder. pictured: False where `data` is but a table of
+    labels.
     """
 
     folder: RunFolder
@@ -43,6 +45,7 @@ class Inputs:
     texts: Sequence[Path] = ()
     features: Path | None = None
     text_features: Path | None = None
+    pictured: bool = True
 
     @cached_property
     def source(self) -> ImageSource:
@@ -53,6 +56,7 @@ class Inputs:
             entity=self.entity,
             parents=self.parents,
             conditions=self.conditions,
+            vectors=self.features is not None or not self.pictured,
         )
 
     @property
@@ -71,7 +75,7 @@ class Inputs:
         from clay_eval.evaluator.embedding.encoders.names import request
         from clay_eval.evaluator.embedding.store import FeatureStore
 
-        if self.features is not None:
+        if self._are_given():
             return self._given().identity
         known = FeatureStore(self.folder.features).known(request(self.encoder, self.precision))
         return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
@@ -84,7 +88,7 @@ class Inputs:
         from clay_eval.evaluator.retrieval.vectors import StoredFeatures
         from clay_eval.schemas.files import locked
 
-        if self.features is not None:
+        if self._are_given():
             with locked(self.folder.features):
                 yield self._given()
             return
@@ -127,6 +131,18 @@ class Inputs:
         )
         return compute(source, model, store, batch_size, report, engine), model
 
+    def _are_given(self) -> bool:
+        """Whether vectors are; raises InputError where they are not, and there are no pictures to make them of."""
+        from clay_eval.schemas.errors import InputError
+
+        if self.features is None and not self.pictured:
+            raise InputError(
+                "labels without pictures and without vectors",
+                where=self.data,
+                hint="give vectors of the pictures with --features, or their folder with --data",
+            )
+        return self.features is not None
+
     def _given(self) -> StoredFeatures:
         from clay_eval.evaluator.embedding.given import GivenEncoder, GivenStore, read_given
         from clay_eval.evaluator.retrieval.vectors import StoredFeatures
@@ -144,9 +160,15 @@ class Inputs:
         return settings.prepared(image_methods(self.source, FeatureStore(self.folder.features), self.runtime))
 
     def recorded(self) -> dict[str, Any]:
-        """What can move a number by rounding, and is no part of a report's identity."""
-        import torch
+        """What can move a number by rounding, and is no part of a report's identity; to be asked when all is computed.
 
+        device: where torch ran, if anything needed it; threads: of torch, else of BLAS.
+        """
+        if (torch := sys.modules.get("torch")) is None:
+            from threadpoolctl import threadpool_info
+
+            counts = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+            return {"batch_size": self.batch_size, "threads": max(counts, default=1)}
         from clay_eval.evaluator.embedding.encoders.devices import choose_device
 
         return {

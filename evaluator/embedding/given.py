@@ -35,7 +35,7 @@ from .store import EntityFeatures
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..pictures.sources import ImageSource
+    from ..pictures.labelled import ImageSource
     from .encoders import Encoder
 
 log = logging.getLogger(__name__)
@@ -227,15 +227,20 @@ class GivenStore:
 
 
 def given_rows(source: ImageSource, given: GivenFeatures) -> dict[str, list[int]]:
-    """Entity -> the row of each of its pictures; raises InputError where some have none, naming them."""
+    """Entity -> the row of each of its pictures; raises InputError where some have none, naming them.
+
+    A source's `written`, key -> other names, are looked for where a key is not there.
+    """
     count = Counter(key for labels in source.entities.values() for key in labels.keys)
+    written: Mapping[str, Sequence[str]] = getattr(source, "written", {})
     rows: dict[str, list[int]] = {}
     missing: list[str] = []
     for name, labels in source.entities.items():
         rows[name] = []
         for key in labels.keys:
             full = f"{name}/{key}"
-            row = given.rows.get(full, given.rows.get(key) if count[key] == 1 else None)
+            names = [full, *([key, *written.get(key, ())] if count[key] == 1 else [])]
+            row = next((given.rows[name] for name in names if name in given.rows), None)
             if row is None:
                 missing.append(full if count[key] > 1 else key)
             else:

@@ -11,7 +11,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionTexts, load_texts, shipped_texts, texts_from_values
 
-from ..pictures.sources import Labels
+from ..pictures.labelled import Labelled
 from ..retrieval.spaces import TextFeatures, group_texts
 from ..retrieval.tasks import RetrievalTask
 
@@ -19,14 +19,17 @@ log = logging.getLogger(__name__)
 
 
 def texts_by_entity(
-    entities: Mapping[str, Labels], files: Sequence[Path], plan: Path | None, template: str
+    entities: Mapping[str, Labelled], files: Sequence[Path], plan: Path | None, template: str
 ) -> dict[str, ConditionTexts]:
     """Texts for every entity, by the first of these that there is: a file of `files`, the plan's, the shipped, `template`.
 
+    One entity and one file go together, whatever the entity is called, where the texts know its conditions and values.
     plan: the plan folder of a run, or None. Raises InputError for files of entities that the data does not have, and for
     texts that lack one of the conditions.
     """
     given = texts_from_files(files)
+    if len(entities) == len(given) == 1 and given.keys() != entities.keys():
+        given = _fitted(next(iter(entities.values())), next(iter(given.values())))
     if unknown := sorted(set(given) - set(entities)):
         raise InputError(
             "condition texts of an entity that the data does not have",
@@ -48,6 +51,13 @@ def texts_by_entity(
     return chosen
 
 
+def _fitted(labels: Labelled, texts: ConditionTexts) -> dict[str, ConditionTexts]:
+    """The texts under the name of the one entity there is, if they name some value of each of its conditions."""
+    named = {name: {text.value for text in found} for name, found in texts.conditions.items()}
+    fits = all(named.get(name, set()).intersection(column) for name, column in labels.labels.items())
+    return {labels.entity if fits else texts.entity: texts}
+
+
 def texts_from_files(files: Sequence[Path]) -> dict[str, ConditionTexts]:
     """Entity -> the texts in one of `files`; two files for one entity raise InputError."""
     given: dict[str, ConditionTexts] = {}
@@ -64,7 +74,7 @@ def texts_from_files(files: Sequence[Path]) -> dict[str, ConditionTexts]:
     return given
 
 
-def require_several_texts(texts: ConditionTexts, labels: Labels, tasks: Sequence[RetrievalTask]) -> None:
+def require_several_texts(texts: ConditionTexts, labels: Labelled, tasks: Sequence[RetrievalTask]) -> None:
     """Raise InputError where a task would get fewer than two different texts: they span no subspace."""
     encoded = {}
     for name in labels.labels:
@@ -97,7 +107,7 @@ def _planned(plan: Path | None, entity: str) -> ConditionTexts | None:
     return load_texts(file) if file is not None and file.is_file() else None
 
 
-def _shipped(labels: Labels) -> ConditionTexts | None:
+def _shipped(labels: Labelled) -> ConditionTexts | None:
     """The texts shipped under the entity's name, if they know every condition and value of the data."""
     texts = shipped_texts(labels.entity)
     if texts is None:
@@ -109,7 +119,7 @@ def _shipped(labels: Labels) -> ConditionTexts | None:
     return texts
 
 
-def _values(labels: Labels) -> dict[str, list[tuple[str, str | None]]]:
+def _values(labels: Labelled) -> dict[str, list[tuple[str, str | None]]]:
     """Condition -> its values with the value of the parent, each pair once, sorted."""
     values: dict[str, list[tuple[str, str | None]]] = {}
     for name, column in labels.labels.items():

@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from clay_eval.schemas.errors import InputError, IntegrityError
-from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed
-from clay_eval.schemas.fingerprint import file_sha256
+from clay_eval.schemas.files import locked, refuse_changes, remove_file, remove_leftovers, write_sealed
+from clay_eval.schemas.fingerprint import file_sha256, sealed
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import read_sealed
 
-from ..methods.support.generic import generic_texts
 from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.names import count
 from ..pictures.notes import notes_of
-from ..pictures.sources import ClayShards, ImageSource, Labels
-from ..report.beside import THUMBNAILS
+from ..pictures.sources import ClayShards
+from ..report.beside import NEIGHBOURS, SHEETS, THUMBNAILS
 from ..report.build import build_report, check_writable, clipped
-from ..report.pages import write_pages
+from ..report.pages import remove_pages, write_pages
+from ..report.summary import PAGES
 from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
 from ..retrieval.engine import plan_tasks, score_methods, seeded_splits
 from ..retrieval.per_query import PER_QUERY, write_per_query
@@ -35,11 +36,19 @@ from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.spaces import TextFeatures
 from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
-from ..retrieval.tasks import Labelled
-from ..retrieval.vectors import FeatureSource, condition_features, condition_name, extras
+from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..statistics.scoreboard import comparisons_of, results_of
 from .condition_texts import require_several_texts, texts_by_entity
-from .gallery import PICTURED_SETS, Gallery, show_entity, write_pictures, write_queries
+from .gallery import (
+    PICTURED_SETS,
+    Gallery,
+    Showing,
+    counted_entity,
+    drawn_maps,
+    show_entity,
+    write_pictures,
+    write_queries,
+)
 from .inputs import described_entity, inputs_record, methods_record
 from .judged import judged_by_itself
 from .settings import EvaluationSettings
@@ -68,7 +77,7 @@ class Evaluation:
     notes: Sequence[str] = ()
 
     @property
-    def entities(self) -> dict[str, Labels]:
+    def entities(self) -> dict[str, Labelled]:
         """Labels of the entities that are scored."""
         return {name: labels for name, labels in self.source.entities.items() if name in self.sets}
 
@@ -92,19 +101,9 @@ class Evaluation:
         }
 
     def needed_texts(self) -> list[str]:
-        """All texts that methods may ask for: of conditions, the conditions' names, generic ones; each once."""
-        asked = {name for method in self.methods for name in method.asks}
-        found = [
-            item.text
-            for name, labels in self.entities.items()
-            for condition in labels.labels
-            for item in self.texts[name].condition(condition)
-        ]
-        if "condition_features" in asked:
-            found += [
-                condition_name(condition) for labels in self.entities.values() for condition in labels.labels
-            ]
-        return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
+        """All texts that methods may ask for, as `vectors.needed_texts`."""
+        conditions = {name: labels.labels for name, labels in self.entities.items()}
+        return needed_texts(self.texts, conditions, self.methods)
 
     def finished(self, folder: Path, encoder: Mapping[str, Any]) -> dict[str, Any] | None:
         """The record in `folder`, if it is of the same inputs and settings; None if there is none, or methods failed in it.
@@ -151,13 +150,11 @@ def prepare(
         raise InputError(
             "a weight of an unknown condition", where="--weight", expected=sorted(known), found=unknown
         )
-    given = (
-        {} if split is None else {_only(source): read_split(split, _labelled(source.entities[_only(source)]))}
-    )
+    given = {} if split is None else {_only(source): read_split(split, source.entities[_only(source)])}
     if split is not None:
         settings = replace(settings, split=GIVEN, split_sha256=file_sha256(split))
     engine = settings.engine()
-    labelled = {name: _labelled(labels) for name, labels in source.entities.items()}
+    labelled = source.entities
 
     def splits(name: str) -> dict[int, Split]:
         return seeded_splits(labelled[name], engine, given.get(name))
@@ -191,24 +188,30 @@ def evaluate_source(
     replace: bool = False,
     progress: Callable[[int], None] = lambda _: None,
     backend: str = "numpy",
+    showing: Showing = Showing(),
 ) -> dict[str, Any]:
     """Score what `prepare` found on the vectors of `feature_source`, write the report to `folder` and return its record.
 
     recorded: makes what the report keeps without its being part of the report's identity. A report of the same inputs and
     settings is kept and its pages are written again; one of others raises ConfigChangedError unless `replace`.
-    `progress` is called with 1 for every outcome or failure. backend: as `retrieval_scores` takes it.
+    `progress` is called with 1 for every outcome or failure. backend: as `retrieval_scores` takes it. Without pages
+    there is report.json and the per-query file only; a report that has none is scored again where pages are wanted.
     """
     with locked(folder):
         for place in (folder, folder / THUMBNAILS):
             remove_leftovers(place)
         before = None if replace else evaluation.finished(folder, feature_source.identity)
-        if before is not None:
+        if before is not None and not showing.pages:
+            return before
+        if before is not None and before["recorded"].get(PAGES, True):
             write_pages(before, folder)
             return before
-        report = _score(evaluation, feature_source, folder, recorded, progress, backend)
+        report = sealed(_score(evaluation, feature_source, folder, recorded, progress, backend, showing))
         write_sealed(folder / REPORT, report)
-        report = read_report(folder)
-        write_pages(report, folder)
+        if showing.pages:
+            write_pages(report, folder)
+        else:
+            remove_pages(folder)
         _remove_strays(folder, report)
         return report
 
@@ -233,6 +236,7 @@ def _score(
     recorded: Callable[[], Mapping[str, Any]],
     progress: Callable[[int], None],
     backend: str,
+    showing: Showing,
 ) -> dict[str, Any]:
     """The report's record; of the folder, thumbnails and the per-query file are written."""
     source = evaluation.source
@@ -242,7 +246,14 @@ def _score(
         try:
             with entity_named(name):
                 _score_entity(
-                    evaluation, feature_source, labels, features[name].matrix, found, progress, backend
+                    evaluation,
+                    feature_source,
+                    labels,
+                    features[name].matrix,
+                    found,
+                    progress,
+                    backend,
+                    showing,
                 )
         except InputError as error:
             found.faults.append(error)
@@ -268,7 +279,7 @@ def _score(
         methods=methods_record(evaluation.methods, found.outcomes),
         per_query=write_per_query(folder / PER_QUERY, found.outcomes, keys, evaluation.settings.measures),
         retrievals=[item for gallery in found.galleries.values() for item in gallery.retrievals],
-        maps=[item for gallery in found.galleries.values() for item in gallery.maps],
+        maps=drawn_maps(found.galleries.values(), folder) if showing.pages else [],
         warnings=[
             *notes_of(source),
             *notes_of(feature_source),
@@ -276,15 +287,17 @@ def _score(
             *(
                 f"{name}: retrievals are shown of the first {PICTURED_SETS} of {len(sets)} sets of conditions"
                 for name, sets in evaluation.sets.items()
-                if len(sets) > PICTURED_SETS
+                if len(sets) > PICTURED_SETS and showing.pages
             ),
             *judged_by_itself(judge, feature_source.identity),
             *report_warnings(_facts(evaluation, found)),
             *(warning for outcome in found.outcomes for warning in outcome.warnings),
         ],
         thumbnails=write_pictures(source, found.galleries, folder),
-        neighbours=write_queries(source, found.galleries, folder, evaluation.settings.measures[0]),
-        recorded={**recorded(), "backend": backend},
+        neighbours=write_queries(source, found.galleries, folder, evaluation.settings.measures[0])
+        if showing.pages
+        else None,
+        recorded={**recorded(), "backend": backend, **({} if showing.pages else {PAGES: False})},
     )
 
 
@@ -311,24 +324,34 @@ def _facts(evaluation: Evaluation, found: _Gathered) -> Facts:
 def _score_entity(
     evaluation: Evaluation,
     feature_source: FeatureSource,
-    labels: Labels,
+    labels: Labelled,
     matrix: Any,
     found: _Gathered,
     progress: Callable[[int], None],
     backend: str,
+    showing: Showing,
 ) -> None:
-    settings, name, labelled = evaluation.settings, labels.entity, _labelled(labels)
+    settings, name = evaluation.settings, labels.entity
     engine = settings.engine(backend)
     given = evaluation.given.get(name)
-    splits = seeded_splits(labelled, engine, given)
+    splits = seeded_splits(labels, engine, given)
     seed, first = next(iter(splits.items()))
     found.entities[name] = described_entity(labels, splits, evaluation.plan)
     texts = encoded_texts(evaluation, labels, feature_source)
     asked = extras(feature_source, settings.weights)
     methods = [method.of_entity(name) for method in evaluation.methods]
+    clusters, inference = combination_codes(labels), settings.inference()
+    measure, reference = settings.measures[0], settings.compared_with(methods)
+
+    def done(outcome: Outcome | Failure) -> None:
+        progress(1)
+        if isinstance(outcome, Outcome):
+            for result in results_of([outcome], [measure], inference, clusters):
+                showing.told(result)
+
     outcomes, failures, faults = score_methods(
         matrix,
-        labelled,
+        labels,
         texts,
         methods,
         entity=name,
@@ -337,44 +360,40 @@ def _score_entity(
         conditions=evaluation.sets[name],
         split=given,
         extras=asked,
-        on_outcome=lambda _: progress(1),
+        on_outcome=done,
     )
-    clusters, inference = combination_codes(labelled), settings.inference()
-    reference = settings.compared_with(methods)
-    gallery = show_entity(
-        name,
-        labelled,
-        first,
-        seed,
-        matrix,
-        texts,
-        methods,
-        outcomes,
-        settings.measures[0],
-        asked,
-        reference=reference,
-        fit_images=settings.fit_images,
-    )
-    found.galleries[name] = gallery
     found.results += results_of(outcomes, settings.measures, inference, clusters)
     if reference is not None:
-        found.comparisons += comparisons_of(outcomes, reference, settings.measures[0], inference, clusters)
+        found.comparisons += comparisons_of(outcomes, reference, measure, inference, clusters)
+    if showing.pages:
+        found.galleries[name] = show_entity(
+            name,
+            labels,
+            first,
+            seed,
+            matrix,
+            texts,
+            methods,
+            outcomes,
+            measure,
+            asked,
+            reference=reference,
+            fit_images=settings.fit_images,
+        )
+    else:
+        found.galleries[name] = counted_entity(labels, first, texts, outcomes)
     found.outcomes += outcomes
     found.failures += failures
     found.faults += faults
 
 
 def encoded_texts(
-    evaluation: Evaluation, labels: Labels, feature_source: FeatureSource
+    evaluation: Evaluation, labels: Labelled, feature_source: FeatureSource
 ) -> dict[str, TextFeatures]:
     """Condition -> the encoded texts of an entity, as far as methods use any."""
     if not uses_texts(evaluation.methods):
         return {}
-    return condition_features(evaluation.texts[labels.entity], labels, feature_source)
-
-
-def _labelled(labels: Labels) -> Labelled:
-    return Labelled(labels.keys, labels.labels, labels.parents)
+    return condition_features(evaluation.texts[labels.entity], labels.labels, labels.parents, feature_source)
 
 
 def _only(source: ImageSource) -> str:
@@ -390,7 +409,10 @@ def _only(source: ImageSource) -> str:
 
 
 def _remove_strays(folder: Path, report: Mapping[str, Any]) -> None:
-    """Delete thumbnails of a report that was replaced."""
+    """Delete thumbnails of a report that was replaced, and all neighbours where there are none now."""
+    if "neighbours" not in report:
+        for stray in (folder / NEIGHBOURS, *(folder / SHEETS).glob("*.jpg")):
+            remove_file(stray)
     wanted = {folder / path for path in report["thumbnails"].values()}
     for path in (folder / THUMBNAILS).glob("*.jpg"):
         if path not in wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,17 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import RIVAL
 from ..methods.support.specs import Method
-from ..pictures.sources import ImageSource, pictures
+from ..pictures.labelled import ImageSource, Labelled, has_pictures, pictures
 from ..report.beside import pictured
 from ..report.roles import CLAY, RAW
 from ..retrieval.engine import rows_to_fit
-from ..retrieval.results import Outcome
+from ..retrieval.results import Outcome, Result
 from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask, make_task
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
-from .maps import condition_maps
+from .maps import Scene, condition_maps, draw_maps, read_maps, write_maps
 from .neighbours import (
     QuerySet,
     Ranked,
@@ -50,16 +50,29 @@ PICTURED_SETS = 64
 """Retrievals are shown of so many sets of conditions of an entity, the smallest first: a page is looked at by people."""
 
 
+@dataclass(frozen=True)
+class Showing:
+    """What is shown of an evaluation.
+
+    told: is called with the result of each outcome by the first measure, as soon as it is there; pages: whether pages are
+    made, with the retrievals, neighbours, maps and pictures that they show.
+    """
+
+    told: Callable[[Result], None] = lambda _: None
+    pages: bool = True
+
+
 @dataclass
 class Gallery:
-    """The report's `retrievals` and `maps` of one entity, its queries with their neighbours, and the counts behind warnings.
+    """The report's `retrievals` of one entity, what its maps are drawn of, its queries with their neighbours, and the counts
+    behind warnings.
 
     relevant: set of conditions -> how many database images are relevant to each query, (Q,); text_shares,
     text_directions: as `text_shares` and `direction_shares`.
     """
 
     retrievals: list[dict[str, Any]] = field(default_factory=list)
-    maps: list[dict[str, Any]] = field(default_factory=list)
+    scenes: list[Scene] = field(default_factory=list)
     sets: list[QuerySet] = field(default_factory=list)
     labelled: Labelled | None = None
     relevant: dict[tuple[str, ...], npt.NDArray[np.int64]] = field(default_factory=dict)
@@ -103,7 +116,7 @@ def show_entity(
     for number, (conditions, found) in enumerate(sets.items()):
         present = [m for m in methods if m.name in found and m.name in (*shown, *browsed)]
         task = make_task(labelled, conditions, split.is_query, split.is_database)
-        gallery.relevant[conditions] = np.concatenate([task.relevant_counts(group) for group in task.groups])
+        gallery.relevant[conditions] = _relevant(task)
         if not present:
             continue
         spaces = [
@@ -120,10 +133,25 @@ def show_entity(
         if number < PICTURED_SETS:
             gallery.retrievals += _retrievals(entity, conditions, labelled, task.groups, spaces, some)
         if len(conditions) == 1:
-            gallery.maps += _maps(entity, conditions[0], labelled, task.groups, spaces, list(some), seed)
+            gallery.scenes += _scenes(entity, conditions[0], labelled, task.groups, spaces, list(some), seed)
         if asked := {name: values[name] for name in browsed if name in values}:
             gallery.sets.append(_queries(task, labelled, spaces, asked, reference, limit))
     return gallery
+
+
+def counted_entity(
+    labelled: Labelled, split: Split, texts: Mapping[str, TextFeatures], outcomes: Sequence[Outcome]
+) -> Gallery:
+    """Only the counts behind warnings, for the sets of conditions of `outcomes`."""
+    gallery = Gallery(text_shares=text_shares(texts), text_directions=direction_shares(texts))
+    for conditions in dict.fromkeys(outcome.conditions for outcome in outcomes):
+        task = make_task(labelled, conditions, split.is_query, split.is_database)
+        gallery.relevant[conditions] = _relevant(task)
+    return gallery
+
+
+def _relevant(task: RetrievalTask) -> npt.NDArray[np.int64]:
+    return np.concatenate([task.relevant_counts(group) for group in task.groups])
 
 
 def browsed_methods(
@@ -152,9 +180,21 @@ def browsed_methods(
     return [m.name for m in methods if m.name in chosen]
 
 
+def drawn_maps(galleries: Iterable[Gallery], folder: Path) -> list[dict[str, Any]]:
+    """The report's `maps`; those that `folder` keeps from an earlier evaluation are not drawn again."""
+    scenes = [scene for gallery in galleries for scene in gallery.scenes]
+    before = read_maps(folder)
+    points = draw_maps(scenes, before)
+    write_maps(folder, points, before)
+    return [scene.record(points[scene.sha256]) for scene in scenes]
+
+
 def write_pictures(source: ImageSource, galleries: Mapping[str, Gallery], folder: Path) -> dict[str, str]:
-    """Write the thumbnails that the galleries' retrievals need; return key -> path relative to `folder`."""
+    """Write the thumbnails that the galleries' retrievals need; return key -> path relative to `folder`, none without
+    pictures."""
     paths: dict[str, str] = {}
+    if not has_pictures(source):
+        return paths
     for entity, gallery in galleries.items():
         encoded = pictures(source, entity, pictured(gallery.retrievals))
         images = ((key, decode_image(data, key)) for key, data in sorted(encoded.items()))
@@ -172,6 +212,9 @@ def write_queries(
         for name, gallery in galleries.items():
             labelled = gallery.labelled
             if labelled is None:
+                continue
+            if not has_pictures(source):
+                images[name] = occurring(gallery.sets)
                 continue
             row = {labelled.keys[i]: i for i in occurring(gallery.sets)}
             for key, picture in small_pictures(source, name, row):
@@ -261,7 +304,7 @@ def _retrievals(
     )
 
 
-def _maps(
+def _scenes(
     entity: str,
     condition: str,
     labelled: Labelled,
@@ -269,7 +312,7 @@ def _maps(
     spaces: Sequence[Mapping[str, Space]],
     methods: Sequence[str],
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[Scene]:
     number = max(range(len(groups)), key=lambda i: len(groups[i].database))
     group = groups[number]
     further = group.own < 0

@@ -11,7 +11,8 @@ from clay_eval.schemas.validate import parse_json, read_text
 
 from ..methods.support.protocol import describe
 from ..methods.support.specs import Method
-from ..pictures.sources import ClayShards, ImageFolder, ImageSource, Labels
+from ..pictures.labelled import ImageSource, Labelled, has_pictures
+from ..pictures.sources import ClayShards, ImageFolder
 from ..report.build import LONGEST_TITLE, entity_record
 from ..retrieval.results import Outcome
 from ..retrieval.splits import Split
@@ -23,7 +24,8 @@ def inputs_record(
 ) -> dict[str, Any]:
     """The report's `inputs`: identities of the data, the plan, the texts and the encoder."""
     ours = source if isinstance(source, ClayShards) else None
-    kind = "shards" if ours else "folder" if isinstance(source, ImageFolder) else "webdataset"
+    own = "folder" if isinstance(source, ImageFolder) else "webdataset"
+    kind = "shards" if ours else own if has_pictures(source) else "labels"
     benchmark = getattr(source, "benchmark", None)
     return {
         "data": {
@@ -94,7 +96,7 @@ def _sees(method: Method) -> list[str]:
     return ["images", *(["texts"] if method.uses_texts else []), *method.asks]
 
 
-def described_entity(labels: Labels, splits: Mapping[int, Split], plan: Path | None) -> dict[str, Any]:
+def described_entity(labels: Labelled, splits: Mapping[int, Split], plan: Path | None) -> dict[str, Any]:
     """What the report says of an entity before anything is scored. splits: seed -> split."""
     return entity_record(
         title(plan, labels.entity),

@@ -18,9 +18,10 @@ from clay_eval.schemas.files import write_text
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.validate import check
 
+from ..pictures.labelled import Labelled
 from ..report.beside import NEIGHBOURS, SCHEMA
 from ..retrieval.spaces import Space
-from ..retrieval.tasks import Labelled, RetrievalGroup
+from ..retrieval.tasks import RetrievalGroup
 from ..vectors.arrays import Float64Array
 from .retrievals import top
 

@@ -1,7 +1,7 @@
 """The numbers of a report made again from the scores of every query and the labels: whether one follows from the other.
 
 Splits, groups and chance follow from labels and settings, means and intervals from the scores with them. What follows from
-features alone (the scores themselves, retrievals, maps, thumbnails) cannot be made again here.
+features alone (the scores themselves, hard negatives, retrievals, maps, thumbnails) cannot be made again here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,13 +18,15 @@ import numpy as np
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.reading import open_regular
 
+from ..pictures.labelled import Codes, Labelled
 from ..report.build import entity_record
 from ..retrieval.engine import plan_tasks
+from ..retrieval.hard_negatives import hard_chance
 from ..retrieval.per_query import COLUMNS
 from ..retrieval.results import GroupScores, Outcome
 from ..retrieval.split_kinds import GIVEN, draw_split
 from ..retrieval.splits import Split, combination_codes
-from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
 from ..scoring.measures import Measure, parse_measures
 from ..statistics.scoreboard import PERCENTILE, Inference, comparisons_of, results_of
@@ -34,9 +37,10 @@ _LINE = 1 << 16
 _ROUNDING = 1e-9
 """What another machine's order of additions may change."""
 _MOST_DRAWS = 100_000
+_HARD_CHANCE = "hard_negatives_chance"
 _OF_DRAWS = ("ci_low", "ci_high", "p", "p_adjusted")
 
-Parts = list[tuple[int, RetrievalGroup, Mapping[str, Float64Array]]]
+Parts = list[tuple[int, RetrievalGroup, Mapping[str, Float64Array], Float64Array | None]]
 
 
 def recount(report: Mapping[str, Any], scores: Path, labelled: Mapping[str, Labelled]) -> list[str]:
@@ -121,7 +125,10 @@ def _recount_entity(
         interval=settings.get("interval", PERCENTILE),
     )
     clusters = combination_codes(labelled)
-    near = dict.fromkeys(() if drawn else _OF_DRAWS, math.inf) | ({} if known else {"chance": math.inf})
+    near = dict.fromkeys(() if drawn else _OF_DRAWS, math.inf)
+    near |= {} if known else dict.fromkeys(("chance", _HARD_CHANCE), math.inf)
+    if not any(_HARD_CHANCE in row for row in rows):  # earlier reports do not count hard negatives
+        near[_HARD_CHANCE] = math.inf
     if "interval" not in settings:  # earlier reports know no icc
         near["icc"] = math.inf
     again = [one.row() for one in results_of(outcomes, settings["measures"], inference, clusters)]
@@ -175,13 +182,18 @@ def _parts(
     sets: Sequence[tuple[str, ...]],
     measures: Sequence[Measure],
 ) -> dict[tuple[str, ...], Parts]:
-    """Conditions -> (seed, group, what chance gives its queries) in the order of the per-query file."""
+    """Conditions -> (seed, group, what chance gives its queries, and in hard negatives), as the per-query file has them."""
     if not sets:
         return {}
     planned = {seed: plan_tasks(labelled, split, sets) for seed, split in splits.items()}
     return {
         conditions: [
-            (seed, group, _chance(tasks[number], group, measures))
+            (
+                seed,
+                group,
+                _chance(tasks[number], group, measures),
+                hard_chance(tasks[number], group),
+            )
             for seed, tasks in planned.items()
             for group in tasks[number].groups
         ]
@@ -224,8 +236,11 @@ class _Lines:
         """The scores of one outcome, its groups as `parts` has them."""
         what = [entity, method, encoder, "+".join(conditions)]
         return tuple(
-            self._group([*what, str(seed), group.name or ""], keys, seed, group, chances)
-            for seed, group, chances in parts
+            replace(
+                self._group([*what, str(seed), group.name or ""], keys, seed, group, chances),
+                hard_chance=hard,
+            )
+            for seed, group, chances, hard in parts
         )
 
     def end(self, rows: int) -> None:

@@ -12,7 +12,7 @@ from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.files import atomic_file
 from clay_eval.schemas.thumbnails import fitted, jpeg
 
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..report.beside import SHEETS, sheet_path
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def write_sheets(pictures: Iterable[Image], folder: Path) -> int:
         for place, picture in enumerate(batch):
             left, top = place % COLUMNS * SIDE, place // COLUMNS * SIDE
             sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
-        with atomic_file(folder / sheet_path(number)) as file:
+        with atomic_file(folder / sheet_path(number), durable=False) as file:
             file.write(jpeg(sheet, 80, optimize=True))
         number += 1
     for path in (folder / SHEETS).glob("*.jpg"):

@@ -31,6 +31,6 @@ def write_thumbnails(images: Iterable[tuple[str, Image]], folder: Path, side: in
     paths = {}
     for key, image in images:
         paths[key] = thumbnail_path(key)
-        with atomic_file(folder / paths[key]) as stream:
+        with atomic_file(folder / paths[key], durable=False) as stream:
             stream.write(jpeg(fitted(image.convert("RGB"), side), 82, optimize=True))
     return paths

@@ -40,6 +40,7 @@ def ablation_findings(studies: Sequence[Study], settings: AblationSettings, foun
     wordy: list[str] = []
     if "composition" in settings.axes:
         tables.insert(0, _study_table(found.points, settings))
+    if "composition" in settings.axes and any(study.has_texts for study in studies):
         tables.append(_quality(studies, found.points))
         wordy = _wordy(tables[-1])
     return Findings(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..methods.support.specs import parse_spec
 from ..report.findings import Drawing
-from .ablation import SWITCHES, Point
+from .ablation import Point
+from .axis_methods import SWITCHES, without
 from .compositions import COMPOSITIONS
 from .plots import MARKERS, percent_axis, short, styles
 from .study import spread
@@ -43,6 +45,8 @@ def drawings(points: Sequence[Point], axes: Sequence[str], measure: str) -> list
         )
     for axis in (axis for axis in axes if axis in _LINES):
         chosen = [point for point in points if point.axis == axis]
+        if not chosen:
+            continue
         label, title = _LINES[axis]
         found.append(
             Drawing(
@@ -53,13 +57,13 @@ def drawings(points: Sequence[Point], axes: Sequence[str], measure: str) -> list
                 (8.5, 0.8 + 2.7 * len(entities)),
             )
         )
-    if switches := [axis for axis in axes if axis in SWITCHES]:
-        chosen = [point for point in points if point.axis in switches]
+    if chosen := [point for point in points if point.axis in SWITCHES]:
+        plain = ", ".join(dict.fromkeys(_plain(point) for point in chosen))
         found.append(
             Drawing(
                 "switches",
                 "One step of CLAY changed at a time",
-                f"Difference in {measure} from clay as published, a row a change, a dot a condition, a diamond their mean.",
+                f"Difference in {measure} from {plain} as it stands, a row a change, a dot a condition, a diamond the mean.",
                 partial(_switches, points=chosen, entities=entities, measure=measure),
                 (8.0, 1.0 + 1.6 * len(entities)),
             )
@@ -181,7 +185,8 @@ def _ticks(values: set[float]) -> tuple[list[float], list[str]]:
 
 def _switches(figure: Figure, points: Sequence[Point], entities: Sequence[str], measure: str) -> None:
     texts = list(dict.fromkeys(point.texts for point in points))
-    changes = [m for m in dict.fromkeys(point.method for point in points) if m != "clay"]
+    changes = list(dict.fromkeys(point.method for point in points if point.method != _plain(point)))
+    several = len({_plain(point) for point in points}) > 1
     conditions = list(dict.fromkeys((point.entity, point.condition) for point in points))
     looks = styles([condition for _, condition in conditions])
     panels = figure.subplots(len(entities), len(texts), squeeze=False, sharex=True, sharey=True)
@@ -215,16 +220,24 @@ def _switches(figure: Figure, points: Sequence[Point], entities: Sequence[str], 
                     fillstyle="none",
                 )
             axes.axvline(0, color="black", linewidth=0.8)
-            axes.set_yticks(range(len(changes)), [method.removeprefix("clay") for method in changes])
+            axes.set_yticks(
+                range(len(changes)), [m if several else m.partition("(")[2].rstrip(")") for m in changes]
+            )
             axes.set_ylim(len(changes) - 0.5, -0.5)
             axes.set_title(f"{entity}, texts: {kind}", loc="left", fontsize=9)
             if row == len(entities) - 1:
-                axes.set_xlabel(f"{measure} less clay's, in points")
+                axes.set_xlabel(f"{measure} less the plain method's, in points")
             if column == len(texts) - 1:
                 axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
 
 
+def _plain(point: Point) -> str:
+    """The method of a switch's point with the switch at its default."""
+    return str(without(parse_spec(point.method), point.axis))
+
+
 def _difference(points: Sequence[Point], method: str) -> float:
-    """The mean over splits and draws of the score less clay's own under the same split and draw and axis."""
-    base = {(p.axis, p.draw, p.seed): p.value for p in points if p.method == "clay"}
-    return spread([p.value - base[p.axis, p.draw, p.seed] for p in points if p.method == method])[0]
+    """The mean over splits and draws of the score less that of the plain method under the same split, draw and axis."""
+    base = {(p.axis, p.draw, p.seed, p.method): p.value for p in points if p.method == _plain(p)}
+    own = [p for p in points if p.method == method]
+    return spread([p.value - base[p.axis, p.draw, p.seed, _plain(p)] for p in own])[0]

@@ -1,7 +1,7 @@
 """What one more condition costs: seconds against the number of conditions, for a database of 100 images.
 
     feature methods     the images are encoded once; each condition adds a fit on its cached texts, a transform, similarities
-    image methods       the images are encoded again for each condition
+    image methods       the images are encoded again for each condition; what a method shares among conditions counts once
     re-encoding         this encoder, run again for each condition, stands in for the larger models that image methods run: a
                         lower bound for any of them
 
@@ -27,7 +27,7 @@ from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods, reencodes
 from ..retrieval.spaces import make_space
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Study, whole_task
+from .study import Needs, Study, whole_task
 
 RE_ENCODING = "re-encoding with this encoder"
 
@@ -36,7 +36,8 @@ RE_ENCODING = "re-encoding with this encoder"
 class CostSettings:
     """counts: numbers of conditions; images: of the database; repeats after a warm-up; budget: seconds of re-encoding.
 
-    Where re-encoding for a count would take longer than the budget, its time is in proportion to the most that was measured.
+    Where re-encoding for a count would take longer than the budget, its time is in proportion to the most that was measured;
+    that of a method which shares work grows by what its conditions after the first took, two of which are always measured.
     """
 
     methods: tuple[str, ...] = ("raw", "ip-composer", "clay", "clay-values", "text-discriminant")
@@ -67,6 +68,10 @@ class CostSettings:
         """The specs of methods that encode the images anew."""
         return [spec for spec in map(parse_spec, self.methods) if reencodes(spec.name)]
 
+    def needs(self) -> Needs:
+        """What texts are needed for."""
+        return Needs(self.feature_methods())
+
     def record(self, machine: Mapping[str, Any]) -> dict[str, Any]:
         """As it stands in a record: times of another machine are other results."""
         names = list(dict.fromkeys(str(parse_spec(spec)) for spec in self.methods))
@@ -96,6 +101,8 @@ class Cost:
 
 Encode = Callable[[Sequence[int], str], object]
 """Encodes the images of these rows, for this condition; an encoder that knows no conditions does the same for each."""
+EncodeEach = Callable[[Sequence[int], Sequence[str]], object]
+"""Encodes the images of these rows for each of these conditions, at once."""
 
 
 def find_costs(
@@ -104,8 +111,11 @@ def find_costs(
     encode: Encode | None,
     progress: Callable[[int], None] = lambda _: None,
     image_methods: Mapping[str, Encode] | None = None,
+    together: Mapping[str, EncodeEach] | None = None,
 ) -> tuple[list[Cost], list[str]]:
     """Measure one entity's methods; encode: the encoder's, None where there is none; image_methods: by their names.
+
+    together: those of the image methods that share work among conditions.
 
     Without an encoder, encoding is left out of all totals, a warning says so, and re-encoding is not measured.
     Raises InputError where an entity has fewer than two images, and what a method raises.
@@ -132,8 +142,12 @@ def find_costs(
                 found.append(_cost(study.entity, method.name, count, len(rows), parts, passes))
                 progress(1)
     for name, run in (image_methods or {}).items():
+        shared = (together or {}).get(name)
         once = _passes(run, rows, study.conditions, 1, settings.repeats)
-        found += _re_encoding(study, rows, settings, name, run, once)
+        if shared is None:
+            found += _re_encoding(study, rows, settings, name, run, once)
+        else:
+            found += _sharing(study, rows, settings, name, shared, once)
         progress(1)
     if encode is not None:
         found += _re_encoding(study, rows, settings, RE_ENCODING, encode, passes)
@@ -265,13 +279,46 @@ def _re_encoding(
         if measured and count > 1:
             measured_totals = _passes(encode, rows, study.conditions, count, settings.repeats, warm=False)
             most = count
-        totals = measured_totals * (count / most)
-        low, middle, high = (float(value) for value in np.quantile(totals, (0.25, 0.5, 0.75)))
-        parts = {"encoding": middle, "fit": 0.0, "transform": 0.0, "similarity": 0.0}
-        found.append(
-            Cost(study.entity, name, count, len(rows), middle, low, high, **parts, measured=measured)
-        )
+        found.append(_encoding_alone(study, name, count, rows, measured_totals * (count / most), measured))
     return found
+
+
+def _sharing(
+    study: Study,
+    rows: Sequence[int],
+    settings: CostSettings,
+    name: str,
+    encode: EncodeEach,
+    once: Float64Array,
+) -> list[Cost]:
+    """The images encoded for all conditions at once. once: passes for one condition (repeats,)."""
+
+    def passes(count: int) -> Float64Array:
+        names = [study.conditions[number % len(study.conditions)] for number in range(count)]
+        return np.array([_timed(lambda: encode(rows, names)) for _ in range(settings.repeats)])
+
+    found = []
+    totals = {1: once}
+    if max(settings.counts) > 1:
+        encode(rows, [study.conditions[number % len(study.conditions)] for number in range(2)])
+        totals[2] = passes(2)
+    for count in sorted(settings.counts):
+        most = max(totals)
+        one_more = float(np.median(totals[most]) - np.median(once)) / max(most - 1, 1)
+        expected = float(np.median(totals[most])) + one_more * (count - most)
+        if count not in totals and settings.repeats * expected <= settings.budget:
+            totals[count] = passes(count)
+        taken = totals.get(count, totals[most] + one_more * (count - most))
+        found.append(_encoding_alone(study, name, count, rows, taken, count in totals))
+    return found
+
+
+def _encoding_alone(
+    study: Study, name: str, count: int, rows: Sequence[int], totals: Float64Array, measured: bool
+) -> Cost:
+    low, middle, high = (float(value) for value in np.quantile(totals, (0.25, 0.5, 0.75)))
+    parts = {"encoding": middle, "fit": 0.0, "transform": 0.0, "similarity": 0.0}
+    return Cost(study.entity, name, count, len(rows), middle, low, high, **parts, measured=measured)
 
 
 def _passes(

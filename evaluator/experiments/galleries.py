@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ from clay_eval.schemas.texts import ConditionTexts
 
 from ..evaluation.condition_texts import texts_by_entity
 from ..evaluation.inputs import inputs_record
-from ..methods.support.specs import Method, prepare_methods
+from ..methods.support.specs import Method, prepare_methods, uses_texts
 from ..pictures.gallery_queries import GalleryQuery, read_galleries
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource, Labelled
+from ..pictures.notes import notes_of
 from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
-from ..retrieval.vectors import FeatureSource, condition_features, extras
+from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..scoring.measures import parse_measures
 from ..statistics.intervals import SHARES, mean_interval
 from ..vectors.arrays import Float64Array
@@ -94,6 +95,21 @@ class PreparedGalleries:
     texts: Mapping[str, ConditionTexts]
     methods: Sequence[Method]
 
+    @property
+    def labels(self) -> Labelled:
+        """The pictures and what labels they have."""
+        (labels,) = self.source.entities.values()
+        return labels
+
+    @property
+    def asked(self) -> list[str]:
+        """The conditions that are asked for, labelled or not."""
+        return list(dict.fromkeys(query.condition for query in self.queries))
+
+    def needed_texts(self) -> list[str]:
+        """All texts that methods may ask for."""
+        return needed_texts(self.texts, {self.labels.entity: self.asked}, self.methods)
+
     def inputs(self, encoder: Mapping[str, Any]) -> dict[str, Any]:
         """The identities of data, texts and encoder."""
         return inputs_record(self.source, encoder, self.texts)
@@ -110,13 +126,17 @@ def gallery_settings(
 
 def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource) -> Findings:
     """Score the galleries on the vectors of `feature_source`."""
-    ((entity, labels),) = prepared.source.entities.items()
-    asked = {query.condition: labels.labels.get(query.condition, ()) for query in prepared.queries}
+    labels = prepared.labels
+    encoded = (
+        condition_features(prepared.texts[labels.entity], prepared.asked, labels.parents, feature_source)
+        if uses_texts(prepared.methods)
+        else {}
+    )
     scores = score_galleries(
-        feature_source.images(prepared.source)[entity].matrix,
+        feature_source.images(prepared.source)[labels.entity].matrix,
         labels.keys,
         prepared.queries,
-        condition_features(prepared.texts[entity], replace(labels, labels=asked), feature_source),
+        encoded,
         prepared.methods,
         parse_measures(prepared.settings.measures),
         extras(feature_source, {}),
@@ -137,6 +157,7 @@ def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource)
         numbers=numbers,
         tables=[Table("galleries", "Over all queries", _COLUMNS, shown)],
         drawings=[drawing],
+        warnings=notes_of(prepared.source),
     )
 
 

@@ -26,15 +26,16 @@ from clay_eval.schemas.errors import InputError
 
 from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import Method, prepare_methods
+from ..pictures.labelled import Codes
 from ..retrieval.engine import Settings, score_group
 from ..retrieval.spaces import make_space
 from ..retrieval.split_kinds import draw_split
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Codes, relevance_codes
+from ..retrieval.tasks import relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Study, telling, whole_task
+from .study import Needs, Study, telling, whole_task
 
 LEAK_SPLITS = ("combination", "image")
 
@@ -59,6 +60,10 @@ class LeakSettings:
         prepare_methods(self.methods)
         if not 0 < self.held_out < 1:
             raise InputError("the share must lie between 0 and 1", where="--held-out", found=self.held_out)
+
+    def needs(self) -> Needs:
+        """What texts are needed for."""
+        return Needs(prepare_methods(self.methods))
 
     def record(self) -> dict[str, Any]:
         """As it stands in a record."""

@@ -11,7 +11,7 @@ For a query, images of its own value should come first, then those one step away
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ from .orders import (
     rank_sums,
     spearman,
 )
-from .study import Study, spread
+from .study import Needs, Study, spread
 
 SHUFFLES = 5
 
@@ -72,6 +72,10 @@ class RankSettings:
             bootstrap_draws=self.draws,
             resample=self.resample,
         )
+
+    def needs(self, orders: Mapping[str, Collection[str]]) -> Needs:
+        """What texts are needed for; orders: entity -> the attributes that have one."""
+        return Needs(prepare_methods(self.methods), orders)
 
     def record(self) -> dict[str, Any]:
         """As it stands in a record."""

@@ -33,20 +33,21 @@ def run_experiment(
     settings: Mapping[str, Any],
     find: Callable[[], Findings],
     *,
-    recorded: Mapping[str, Any] | None = None,
+    recorded: Callable[[], Mapping[str, Any]] = dict,
     replace: bool = False,
 ) -> dict[str, Any]:
     """Return the record of the experiment `name` in `run_folder`; `find` is called if there is none yet.
 
     A record of the same inputs and settings is kept, and its CSV, Markdown and missing plots are not needed again. One of
-    others raises ConfigChangedError, with what differs, unless `replace`. recorded: what does not belong to its identity.
+    others raises ConfigChangedError, with what differs, unless `replace`. recorded: makes what does not belong to its
+    identity.
     """
     folder = run_folder / FOLDER / name
     with locked(folder):
         remove_leftovers(folder)
         if not replace and (before := finished(folder, inputs, settings)) is not None:
             return before
-        record = _record(folder, name, find(), inputs, settings, recorded or {})
+        record = _record(folder, name, find(), inputs, settings, recorded())
         write_sealed(folder / RECORD, record)
         _remove_strays(folder, record)
         return read_record(folder)

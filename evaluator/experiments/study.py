@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from clay_eval.schemas.texts import ConditionText, ConditionTexts
 
 from ..methods.support.inputs import checked_database
-from ..methods.support.specs import Method
-from ..pictures.sources import ImageSource
+from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import Codes, ImageSource, Labelled
 from ..retrieval.condition_sets import askable
-from ..retrieval.engine import Settings, evaluate_features
+from ..retrieval.engine import Settings, check_texts, evaluate_features
 from ..retrieval.results import GroupScores
 from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Codes, Labelled, RetrievalGroup, RetrievalTask, relevance_codes
-from ..retrieval.vectors import FeatureSource, condition_features, extras
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask, relevance_codes
+from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
 
@@ -28,7 +29,7 @@ class Study:
     """One entity, ready for experiments.
 
     features (N, d): row i of the image labelled.keys[i]; items: condition -> its texts with the values that they name;
-    texts: the same, encoded; encode: further texts (n) -> (n, d).
+    texts: the same, encoded, none (0, d) of conditions whose texts nothing looks at; encode: further texts (n) -> (n, d).
     """
 
     entity: str
@@ -45,6 +46,11 @@ class Study:
         """The attributes of the entity that are asked for: all of them, unless some were left out."""
         return tuple(self.labelled.labels) if self.asked is None else self.asked
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether any texts were encoded; none are where nothing looks at them."""
+        return any(len(texts.features) for texts in self.texts.values())
+
     def encoded(self, items: Mapping[str, Sequence[ConditionText]]) -> dict[str, TextFeatures]:
         """Condition -> its texts, encoded; texts that stand under several conditions are encoded once."""
         distinct = list(dict.fromkeys(item.text for texts in items.values() for item in texts))
@@ -60,26 +66,67 @@ class Study:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Needs:
+    """What an experiment asks texts for.
+
+    methods: all that it fits. conditions: entity -> those that are asked for, None for all. further: texts beyond those of
+    the conditions, from an entity's labels and condition texts.
+    """
+
+    methods: Sequence[Method]
+    conditions: Mapping[str, Collection[str]] | None = None
+    further: Callable[[Labelled, ConditionTexts], Iterable[str]] = lambda labels, texts: ()
+
+    def asked(self, labels: Labelled) -> list[str]:
+        """The conditions of an entity whose texts or names methods may look at."""
+        others = any("other_text_features" in method.asks for method in self.methods)
+        if self.conditions is None or others:
+            return list(labels.labels)
+        return [name for name in labels.labels if name in self.conditions.get(labels.entity, ())]
+
+    def texts(self, source: ImageSource, texts: Mapping[str, ConditionTexts]) -> list[str]:
+        """All texts that are needed, each once, in order."""
+        found = needed_texts(
+            texts, {n: self.asked(labels) for n, labels in source.entities.items()}, self.methods
+        )
+        if uses_texts(self.methods):
+            found += [
+                t for name, labels in source.entities.items() for t in self.further(labels, texts[name])
+            ]
+        return list(dict.fromkeys(found))
+
+
 def studies(
     source: ImageSource,
     texts: Mapping[str, ConditionTexts],
     feature_source: FeatureSource,
     weights: Mapping[str, float],
+    needs: Needs | None = None,
 ) -> list[Study]:
     """Return a study an entity of `source`, on the vectors of `feature_source`; texts: entity -> its condition texts.
+
+    needs: what texts are encoded for; None encodes all of all conditions.
 
     Raises InputError as `feature_source` does, and for features that are all equal.
     """
     found = []
     vectors = feature_source.images(source)
     for name, labels in source.entities.items():
+        features = checked_database(vectors[name].matrix)
+        asked = list(labels.labels) if needs is None else needs.asked(labels)
+        if needs is not None and not uses_texts(needs.methods):
+            asked = []
         found.append(
             Study(
                 entity=name,
-                labelled=Labelled(labels.keys, labels.labels, labels.parents),
-                features=checked_database(vectors[name].matrix),
+                labelled=labels,
+                features=features,
                 items={c: texts[name].condition(c) for c in labels.labels},
-                texts=condition_features(texts[name], labels, feature_source),
+                texts={
+                    **check_texts(None, set(labels.labels), features.shape[1]),
+                    **condition_features(texts[name], asked, labels.parents, feature_source),
+                },
                 encode=feature_source.texts,
                 extras=extras(feature_source, weights),
             )
@@ -167,6 +214,17 @@ def score_conditions(
         for f in failures
     ]
     return scores, list(dict.fromkeys(notes))
+
+
+def text_rows(texts: TextFeatures, rows: Sequence[int]) -> TextFeatures:
+    """Return some of `texts`, by their row numbers."""
+
+    def pick(given: Sequence[Any] | None) -> list[Any] | None:
+        return None if given is None else [given[row] for row in rows]
+
+    if not len(texts.features):
+        return texts
+    return TextFeatures(texts.features[list(rows)], pick(texts.parents), pick(texts.values))
 
 
 def whole_task(labelled: Labelled, condition: str, queries: Codes, database: Codes) -> RetrievalTask:

@@ -180,9 +180,10 @@ def _caption(report: Record, entity: str, measure: str, reference: str | None) -
         parts.append("* is told labels or the values' names, and is no rival.")
     if reference is not None:
         alpha = report["settings"]["alpha"]
+        whole = " of combinations of labels" if report["settings"]["resample"] == "combinations" else ""
         parts.append(
             f"† significantly better and ‡ worse than {method_title(report, reference)}: "
-            f"paired randomisation, Holm's correction, p < {alpha}."
+            f"paired randomisation{whole}, Holm's correction, p < {alpha}."
         )
     return " ".join(parts)
 

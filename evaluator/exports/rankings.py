@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from ..methods.support.protocol import NotApplicableError
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import Labelled
 from ..retrieval.engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
 from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
 from ..retrieval.splits import Split
-from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask
 from ..retrieval.vectors import FeatureSource, extras
 from ..trec.writing import Ranking, score_blocks
 
@@ -34,7 +35,7 @@ def evaluation_rankings(
     for name, labels in evaluation.entities.items():
         yield from feature_rankings(
             features[name].matrix,
-            Labelled(labels.keys, labels.labels, labels.parents),
+            labels,
             encoded_texts(evaluation, labels, feature_source),
             [method.of_entity(name) for method in evaluation.methods],
             entity=name,

@@ -71,6 +71,7 @@ class GeneCISCombiner:
     """
 
     needs_file = True
+    uses_texts = False
     text_: Float64Array
     weights_sha256_: str
 

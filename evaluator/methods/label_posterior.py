@@ -83,3 +83,7 @@ class LabelPosterior:
             odds = np.exp(logits[:, columns] - logits[:, columns].max(axis=1, keepdims=True))
             logits[:, columns] = scale * odds / odds.sum(axis=1, keepdims=True)
         return logits.astype(array.dtype)
+
+    def posterior(self, features: npt.ArrayLike) -> FloatArray:
+        """Return the posteriors (M, values) of `features` (M, d) over a single condition's values, in order of the texts."""
+        return self.transform(features)

@@ -75,11 +75,15 @@ class _Condition:
     def unnamed(self) -> int:
         return len(self.mixture.means) - len(self.prior.texts)
 
+    def posterior(self, images: Float64Array, points: Float64Array) -> Float64Array:
+        """Return p (n, K + U) of unit images (n, d) and their points W^T v (n, k)."""
+        logs = self.prior.logs(self.prior.scale * (images @ self.prior.texts.T), self.unnamed)
+        return self.mixture.posterior(points, logs)
+
     def rows(self, images: Float64Array, weight: float) -> Float64Array:
         """Return rows (n, K + U + k + 1) of unit images (n, d), whose inner products are the similarities."""
         points = images @ self.projection
-        logs = self.prior.logs(self.prior.scale * (images @ self.prior.texts.T), self.unnamed)
-        posterior = self.mixture.posterior(points, logs)
+        posterior = self.posterior(images, points)
         beside = np.sqrt((1 - weight) / 2)
         constant = np.full((len(images), 1), beside)
         return np.concatenate([np.sqrt(weight) * posterior, beside * unit_rows(points), constant], axis=1)
@@ -166,6 +170,17 @@ class TextMixture:
             require_finite(chunk, "features", first_row=start)
             blocks.append(self._rows(chunk))
         return np.concatenate(blocks)
+
+    def posterior(self, features: npt.ArrayLike) -> Float64Array:
+        """Return the posteriors (M, K + U) of `features` (M, d) over values in the order of the texts, unnamed ones last.
+
+        Of several conditions the first counts. Raises InputError as `transform`.
+        """
+        self.transform(np.asarray(features)[:0])
+        array = as_floats(features, "features")
+        require_finite(array, "features")
+        images, first = unit_rows(array.astype(np.float64)), self._conditions[0]
+        return first.posterior(images, images @ first.projection)
 
     def _rows(self, chunk: FloatArray) -> FloatArray:
         images = unit_rows(chunk.astype(np.float64))

@@ -12,6 +12,7 @@ from clay_eval.schemas.foreign_members import CONVERT, IMAGE_EXTENSIONS, UNREAD_
 from clay_eval.schemas.words import nfc
 
 MAX_FILES = 10_000_000
+VECTORS_ONLY = "vectors of pictures that are not here are scored with --features and --labels"
 
 
 class Folder:
@@ -37,9 +38,12 @@ class Folder:
             )
         relative = self._on_disk(inside, where)
         path = self.path / relative
-        if not _is_file(path):
+        if not is_file(path):
             raise InputError(
-                "a picture is missing", where=where, found=repr(name[:500]), hint=self._hint(name, relative)
+                "a picture is missing",
+                where=where,
+                found=repr(name[:500]),
+                hint=self._hint(name, relative) or VECTORS_ONLY,
             )
         if not path.resolve().is_relative_to(self._home):
             raise InputError("a link leads out of the folder", where=where, found=repr(name))
@@ -71,7 +75,7 @@ class Folder:
         return found[0]
 
     def _is_there(self, name: str, where: str) -> bool:
-        return _is_file(self.path / self._on_disk(PurePosixPath(name), where))
+        return is_file(self.path / self._on_disk(PurePosixPath(name), where))
 
     def _inside(self, path: PurePosixPath) -> PurePosixPath | None:
         if not path.is_absolute():
@@ -83,7 +87,7 @@ class Folder:
 
     def _on_disk(self, path: PurePosixPath, where: str) -> PurePosixPath:
         """`path` with each part as the disk spells it, where only the Unicode form differs."""
-        if path.as_posix().isascii() or _is_file(self.path / path):
+        if path.as_posix().isascii() or is_file(self.path / path):
             return path
         place = PurePosixPath()
         for part in path.parts:
@@ -160,7 +164,8 @@ def text_of(path: Path) -> str:
     return text
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether a file is there, under whatever name."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # a name too long for the file system

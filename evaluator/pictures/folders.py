@@ -10,9 +10,11 @@ from clay_eval.schemas.manifest import LABELS, MANIFEST
 from clay_eval.schemas.release import DATA
 from clay_eval.schemas.validate import parse_json, read_text
 
-from .layouts import METADATA, has_class_folders, tables_in
+from .label_source import TABLES, LabelsOnly
+from .labelled import ImageSource
+from .layouts import METADATA, has_class_folders, names_pictures, tables_in
 from .notes import said
-from .sources import ClayShards, ForeignShards, ImageFolder, ImageSource
+from .sources import ClayShards, ForeignShards, ImageFolder
 from .tars import other_data, tars_in
 
 
@@ -21,6 +23,8 @@ def open_folder(
     entity: str | None = None,
     parents: Mapping[str, str] | None = None,
     conditions: Sequence[str] | None = None,
+    *,
+    vectors: bool = False,
 ) -> ImageSource:
     """Find out what lies at `path` and open it; what is left out of it is logged, and stands in the source's `notes`.
 
@@ -30,6 +34,8 @@ def open_folder(
     entity: which entity of our own shards (all of them if None), or the name to give to data made elsewhere.
     parents: child condition -> parent condition, e.g. {"subcategory": "category"}; for data made elsewhere only.
     conditions: the columns to take as conditions, all if None; for data made elsewhere only.
+    vectors: those of the pictures are given, so that a table of labels will do: its file, or one in a folder that holds none
+    of its pictures.
     """
     if (shards := shards_folder(path)) is not None:
         if parents or conditions:
@@ -39,8 +45,19 @@ def open_folder(
         return ClayShards(shards, entity)
     if path.suffix == ".tar" and path.is_file():
         return said(ForeignShards(path, entity, parents, conditions))
+    if path.suffix in TABLES and path.is_file():
+        if vectors:
+            return said(LabelsOnly(path, entity, parents, conditions))
+        raise InputError(
+            "a table of labels alone, without pictures",
+            where=path,
+            expected="the folder that holds the pictures and the table",
+            hint="vectors of the pictures, made elsewhere, need no pictures: give them with --features",
+        )
     if not path.is_dir():
         raise InputError("no such folder of pictures", where=path)
+    if vectors and len(tables := tables_in(path)) == 1 and not names_pictures(tables[0]):
+        return said(LabelsOnly(tables[0], entity, parents, conditions))
     if tables_in(path):
         return said(ImageFolder(path, entity, parents, conditions))
     if tars_in(path):

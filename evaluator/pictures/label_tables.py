@@ -147,8 +147,13 @@ def read_label_tables(
     tables: Sequence[Path],
     parents: Mapping[str, str] | None = None,
     conditions: Sequence[str] | None = None,
+    *,
+    pictures: bool = True,
 ) -> LabelTable:
-    """The rows of several tables, in `folder` or below it, one after another; all of them have the same columns."""
+    """The rows of several tables, in `folder` or below it, one after another; all of them have the same columns.
+
+    pictures: each row's must be there; without them `files` holds what the table calls each row: its key, else its file.
+    """
     read = [TableRows.read(table) for table in tables]
     for rows in read[1:]:
         if set(rows.header) != set(read[0].header):
@@ -161,7 +166,7 @@ def read_label_tables(
     files: dict[str, str] = {}
     keys: dict[str, str] = {}
     for rows in read:
-        _locate(rows, folder, files, keys)
+        (_locate if pictures else _name)(rows, folder, files, keys)
     file_column, key_column = read[0].special
     wheres = [f"{rows.path} line {line}" for rows in read for line in rows.lines]
     records = [record for rows in read for record in rows.records]
@@ -182,6 +187,20 @@ def read_label_tables(
         )
     stems = list(keys) or [str(PurePosixPath(name).with_suffix("")) for name in files]
     return replace(table, keys=tuple(unique_keys(stems, list(files))), files=tuple(files))
+
+
+def _name(rows: TableRows, _: Path, files: dict[str, str], keys: dict[str, str]) -> None:
+    """As `_locate`, where there are no pictures: of two columns, the key's counts alone."""
+    file_column, key_column = rows.special
+    column = str(key_column or file_column)
+    for line, record in zip(rows.lines, rows.records, strict=True):
+        where = f"{rows.path} line {line} column {column!r}"
+        name = nfc(_scalar_text(record.get(column)))
+        if not name:
+            raise InputError("an empty cell", where=where)
+        _once(files, name, line, where, "a key" if key_column else "a file")
+        if key_column:
+            keys[name] = files[name]
 
 
 def _locate(rows: TableRows, folder: Path, files: dict[str, str], keys: dict[str, str]) -> None:

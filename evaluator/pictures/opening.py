@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .benchmarks.naming import parse_data_name
-from .benchmarks.opening import open_benchmark
 from .folders import open_folder
-from .sources import ImageSource
+from .labelled import ImageSource
 
 
 def open_source(
@@ -16,12 +14,18 @@ def open_source(
     entity: str | None = None,
     parents: Mapping[str, str] | None = None,
     conditions: Sequence[str] | None = None,
+    *,
+    vectors: bool = False,
 ) -> ImageSource:
     """Open the labelled pictures at `path` as `open_folder` does, or the benchmark that NAME:FOLDER names where no such path
     exists.
 
-    entity, parents, conditions: as in `open_folder`, or as in `open_benchmark`.
+    entity, parents, conditions: as in `open_folder`, or as in `open_benchmark`; vectors: as in `open_folder`.
     """
-    if not path.exists() and (data := parse_data_name(str(path))) is not None:
-        return open_benchmark(data, entity, parents, conditions)
-    return open_folder(path, entity, parents, conditions)
+    if not path.exists():
+        from .benchmarks.naming import parse_data_name
+        from .benchmarks.opening import open_benchmark
+
+        if (data := parse_data_name(str(path))) is not None:
+            return open_benchmark(data, entity, parents, conditions)
+    return open_folder(path, entity, parents, conditions, vectors=vectors)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from clay_eval.schemas.decoding import MAX_BYTES
 from clay_eval.schemas.errors import InputError, IntegrityError
@@ -23,79 +22,19 @@ from clay_eval.schemas.shards import foreign_members, read_shard
 from clay_eval.schemas.words import nfc
 
 from .label_tables import LabelTable
+from .labelled import UNIT_IMAGES, Labelled, Unit
 from .layouts import read_class_folders, read_tables, tables_in
 from .names import entity_name, some, unique_keys
 from .notes import identical_pictures
+from .own_data import OwnData
 from .tars import beside_tars, members_note, tars_in
-
-UNIT_IMAGES = 512
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Pictures that are embedded and stored together: a shard, or a slice of a folder.
-
-    `sha256` changes whenever a picture or a key in it does.
-    """
-
-    name: str
-    sha256: str
-    entity: str
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """An entity's pictures: `labels[attribute][i]` is the value of the picture `keys[i]`.
-
-    parents: attribute -> the attribute whose value decides which of its values are possible.
-    """
-
-    entity: str
-    keys: tuple[str, ...]
-    labels: Mapping[str, tuple[str, ...]]
-    parents: Mapping[str, str]
-
-
-@runtime_checkable
-class ImageSource(Protocol):
-    """Labelled pictures, read one unit at a time. An entity's keys are those of its units, in order."""
-
-    @property
-    def entities(self) -> Mapping[str, Labels]:
-        """Labels by entity."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Hexadecimal sha256 that changes with any picture, key, label or parent."""
-        ...
-
-    def units(self) -> tuple[Unit, ...]:
-        """All units, entity by entity."""
-        ...
-
-    def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
-        """Stream (key, encoded picture) in the order of `unit.keys`."""
-        ...
-
-
-def pictures(source: ImageSource, entity: str, keys: Collection[str]) -> dict[str, bytes]:
-    """Encoded pictures of some keys of one entity; units that hold none of them are not read."""
-    wanted = set(keys)
-    found: dict[str, bytes] = {}
-    for unit in source.units():
-        if unit.entity == entity and wanted.intersection(unit.keys):
-            found.update((key, data) for key, data in source.images(unit) if key in wanted)
-    if missing := sorted(wanted - found.keys()):
-        raise InputError("no such picture", where=entity, found=missing[:5])
-    return found
 
 
 class ClayShards:
     """A shards folder made by clay-eval. Every tar's size and sha256 must be those in its manifest.
 
-    Labels are read from the JSON in the tars. Raises IntegrityError for anything that is not as the manifest says.
+    Labels are read from the JSON in the tars; `manifest` is the manifest's fingerprint. Raises IntegrityError for anything
+    that is not as the manifest says.
     """
 
     def __init__(self, folder: Path, entity: str | None = None) -> None:
@@ -103,8 +42,9 @@ class ClayShards:
         self._folder = folder
         self._files: dict[str, Path] = {}
         self._units: list[Unit] = []
-        self.entities: Mapping[str, Labels] = {}
-        self.fingerprint: str = manifest["fingerprint"]
+        self.entities: Mapping[str, Labelled] = {}
+        self.manifest: str = manifest["fingerprint"]
+        self.fingerprint: str = self.manifest
         self.renderer: str = ": ".join(
             str(manifest["renderer"][k]) for k in ("type", "model") if k in manifest["renderer"]
         )
@@ -133,7 +73,11 @@ class ClayShards:
         for sample in read_shard(path):
             yield sample.key, sample.image
 
-    def _read(self, entity: str, facts: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Labels:
+    def tar(self, unit: Unit) -> tuple[Path, bool]:
+        """The tar that holds a unit's pictures in the order of its keys, and whether it is written as ours are."""
+        return self._files[unit.name], True
+
+    def _read(self, entity: str, facts: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> Labelled:
         keys: list[str] = []
         columns: dict[str, list[str]] = {name: [] for name in facts["attributes"]}
         for file in files:
@@ -158,9 +102,8 @@ class ClayShards:
                 expected=f"{facts['samples']} different samples",
                 found=f"{len(keys)} samples, {len(set(keys))} different",
             )
-        return Labels(
-            entity, tuple(keys), {name: tuple(c) for name, c in columns.items()}, dict(facts["parents"])
-        )
+        labels = {name: tuple(column) for name, column in columns.items()}
+        return Labelled(tuple(keys), labels, dict(facts["parents"]), entity)
 
 
 def check_listed(path: Path, file: Mapping[str, Any], sha256: bool = True) -> None:
@@ -183,34 +126,7 @@ def _check_unchanged(path: Path, unit: Unit) -> None:
         raise IntegrityError("a shard changed while it was in use", where=path, hint="run again")
 
 
-class _OwnData:
-    """What user's pictures have in common: one entity, a checked table of labels, a fingerprint over all of it.
-
-    notes: what was left out or changed while reading, a sentence each.
-    """
-
-    def __init__(self, entity: str, table: LabelTable, units: Sequence[Unit], notes: Sequence[str]) -> None:
-        self._units = tuple(units)
-        self.notes = tuple(notes)
-        keys = tuple(key for unit in units for key in unit.keys)
-        labels = Labels(entity, keys, table.labels, table.parents)
-        self.entities: Mapping[str, Labels] = {entity: labels}
-        self.fingerprint: str = fingerprint(
-            {
-                "entity": entity,
-                "units": [[unit.name, unit.sha256] for unit in units],
-                "keys": list(keys),
-                "labels": {name: list(column) for name, column in table.labels.items()},
-                "parents": dict(table.parents),
-            }
-        )
-
-    def units(self) -> tuple[Unit, ...]:
-        """All units, in order."""
-        return self._units
-
-
-class ForeignShards(_OwnData):
+class ForeignShards(OwnData):
     """Webdataset tars made elsewhere: an image and a .json a sample; other members are skipped, and counted in `notes`.
 
     Labels are the object under "labels" where every sample has one. Otherwise they are the top-level texts, whole numbers
@@ -264,12 +180,16 @@ class ForeignShards(_OwnData):
         for key, sample in zip(unit.keys, read_shard(path, strict=False), strict=True):
             yield key, sample.image
 
+    def tar(self, unit: Unit) -> tuple[Path, bool]:
+        """As of `ClayShards`."""
+        return self._files[unit.name], False
 
-class ImageFolder(_OwnData):
+
+class ImageFolder(OwnData):
     """A folder of pictures with a table of labels, or with a folder a class; `layouts` says how they may lie.
 
     labels.csv has a column `file` (or filename, file_name, image, path), then a column a condition. A column `key` names
-    the pictures; alone, without `file`, it must be the files' stems.
+    the pictures; alone, without `file`, it must be the files' stems. `names` maps each key to its file in the folder.
 
     Raises InputError with line and column for whatever is wrong in the table, and for files outside the folder.
     """
@@ -287,22 +207,28 @@ class ImageFolder(_OwnData):
             if tables
             else read_class_folders(folder, parents, conditions)
         )
+        hashes = [file_sha256(folder / name) for name in table.files]
+        stray_tars = tars_in(folder)
+        stray = [f"tars left out, since pictures lie in the folder: {some(t.name for t in stray_tars)}"]
+        self._take(folder, entity, table, hashes, stray if stray_tars else [])
+
+    def _take(
+        self, folder: Path, entity: str | None, table: LabelTable, hashes: Sequence[str], notes: Sequence[str]
+    ) -> None:
+        """Keep the pictures of `table`, whose files in `folder` have these sha256."""
         entity = entity_name(entity, folder)
+        self.names: Mapping[str, str] = dict(zip(table.keys, table.files, strict=True))
         self._hashes = {
-            key: (folder / name, file_sha256(folder / name))
-            for key, name in zip(table.keys, table.files, strict=True)
+            key: (folder / name, digest)
+            for key, name, digest in zip(table.keys, table.files, hashes, strict=True)
         }
         units = []
         for start in range(0, len(table.keys), UNIT_IMAGES):
             keys, files = table.keys[start : start + UNIT_IMAGES], table.files[start : start + UNIT_IMAGES]
             content = [[key, nfc(name), self._hashes[key][1]] for key, name in zip(keys, files, strict=True)]
             units.append(Unit(f"{entity}-{start // UNIT_IMAGES:05d}", fingerprint(content), entity, keys))
-        hashes = [self._hashes[key][1] for key in table.keys]
         same = identical_pictures(table.files, hashes, table.labels)
-        stray_tars = tars_in(folder)
-        stray = [f"tars left out, since pictures lie in the folder: {some(t.name for t in stray_tars)}"]
-        stray = stray if stray_tars else []
-        super().__init__(entity, table, units, [*same, *stray, *table.notes])
+        super().__init__(entity, table, units, [*same, *notes, *table.notes])
 
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         """Stream (key, encoded picture); a file that changed since the folder was opened raises IntegrityError."""

@@ -17,7 +17,7 @@ FOLDER = "experiments"
 RECORD = "experiment.json"
 NUMBERS = "numbers.csv"
 TABLES = "tables.md"
-NAMES = ("ablate", "cost", "rank", "leak", "galleries", "reproduce")
+NAMES = ("ablate", "paraphrase", "cluster", "cost", "rank", "leak", "galleries", "reproduce")
 
 
 @dataclass(frozen=True)

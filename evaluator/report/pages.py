@@ -10,9 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment
+from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas import pages
 from clay_eval.schemas.escaping import markdown, visible
@@ -29,11 +27,15 @@ from .sections import asked, entity_sections, method_sections
 from .summary import comparison, headline, notices
 from .tables import Table, factor, percent
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 RULE = (
     "The queries are not picked by hand: of all queries of a condition, ordered by {method}'s {measure}, "
     "the one in the middle, the one a quarter of the way up, and the worst one are shown."
 )
 """How the retrievals that a report shows were chosen."""
+PAGES = ("report.html", "report.md", QUERIES)
 
 
 def write_pages(report: dict[str, Any], folder: Path) -> None:
@@ -57,6 +59,12 @@ def write_pages(report: dict[str, Any], folder: Path) -> None:
     write_text(folder / "report.html", render_html(report, images, experiments, browsable))
     paths = {key: report["thumbnails"][key] for key in images}
     write_text(folder / "report.md", render_markdown(report, paths, experiments, browsable))
+
+
+def remove_pages(folder: Path) -> None:
+    """Delete the pages in `folder`, which are of another record."""
+    for name in PAGES:
+        remove_file(folder / name)
 
 
 def render_html(
@@ -111,6 +119,7 @@ def _context(
             (name, value) for name, value in report["inputs"]["encoder"].items() if name != "demonstration"
         ],
         "experiments": experiments,
+        "unpictured": report["inputs"]["data"].get("kind") == "labels",
         "queries": QUERIES if browsable else "",
         "primary": first,
         "measure": measure_title(first),
@@ -128,8 +137,10 @@ def legend(report: Mapping[str, Any], table: Table) -> str:
     settings, said = report["settings"], []
     compared = any(c["entity"] == table.entity and c["metric"] == table.metric for c in report["comparisons"])
     if compared and settings["reference"] is not None:
+        whole = settings["resample"] == "combinations"
+        items = "combinations of labels, each one observation" if whole else "queries"
         said.append(
-            f"▲ significantly better, ▼ significantly worse than {settings['reference']} on the same queries (p below "
+            f"▲ significantly better, ▼ significantly worse than {settings['reference']} on the same {items} (p below "
             f"{settings['alpha']:g} after Holm's correction); no sign: no significant difference."
         )
     if table.seeds:

@@ -115,10 +115,12 @@ def _interval(settings: Mapping[str, Any]) -> str:
 
 def _comparison(report: Mapping[str, Any]) -> str:
     settings = report["settings"]
+    whole = " of whole combinations of labels" if settings["resample"] == "combinations" else ""
     return (
         f"Methods are compared with {method_title(report, settings['reference'])} on the same queries: intervals of "
-        f"the differences, p-values by a two-sided paired randomisation test of {settings['randomisations']:,} sign flips "
-        "(which assume differences as likely to be above as below 0 by the same amount, if the methods are equal), "
+        f"the differences, p-values by a two-sided paired randomisation test of {settings['randomisations']:,} sign "
+        f"flips{whole} (which assume differences as likely to be above as below 0 by the same amount, if the methods are "
+        "equal), "
         f"corrected by Holm over all comparisons of an entity and called significant below {settings['alpha']:g}. The "
         "effect size is Cohen's d_z: the mean of the differences over their standard deviation."
     )

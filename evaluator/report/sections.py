@@ -7,6 +7,7 @@ from typing import Any
 
 from ..scoring.measures import measure_title
 from .comparisons import best_rivals, build_forest
+from .hard_negatives import CAPTION, TITLE, hard_tables
 from .plots import Series, label_styles, scatter, shares, tracks
 from .roles import CLAY, RAW, is_ours, method_title, needs, role
 from .tables import build_table, percent
@@ -77,6 +78,7 @@ def _entity(report: Mapping[str, Any], name: str, images: Mapping[str, str]) -> 
         for measure in report["settings"]["measures"][1:]
     }
     shown = [r for r in report["retrievals"] if r["entity"] == name]
+    hard = hard_tables(report, name)
     return {
         "name": name,
         "title": entity["title"] or name,
@@ -100,6 +102,7 @@ def _entity(report: Mapping[str, Any], name: str, images: Mapping[str, str]) -> 
             for measure, found in further.items()
             if any(found)
         ],
+        "hard": {"title": TITLE, "caption": CAPTION, "tables": hard} if hard else None,
         "failures": [f for f in report["failures"] if f["entity"] == name],
         "retrievals": _by_conditions([_retrieval(report, r, images) for r in shown]),
         "maps": _maps(report, name),

@@ -19,11 +19,11 @@ from clay_eval.schemas.validate import check, read_sealed
 
 from ..methods.support.specs import Method
 from ..pictures.gallery_queries import GalleryQuery
+from ..pictures.labelled import Labelled
 from ..retrieval.engine import Settings, evaluate_features
 from ..retrieval.galleries import score_galleries
 from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import combination_codes
-from ..retrieval.tasks import Labelled
 from ..scoring.measures import parse_measures
 from ..statistics.intervals import SHARES, mean_interval
 from ..statistics.scoreboard import Inference, results_of
@@ -38,11 +38,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """An entity with its vectors, ready to be scored; galleries: of one without labels."""
+    """An entity with its vectors, ready to be scored; galleries: of one that has no labels."""
 
     entity: str
-    labelled: Labelled | None
-    keys: Sequence[str]
+    labelled: Labelled
     features: Any
     texts: Mapping[str, TextFeatures]
     extras: Extras
@@ -124,7 +123,6 @@ def measure_cell(
     """
     if bench.galleries:
         return _galleries(bench, method)
-    assert bench.labelled is not None
     outcomes, failures = evaluate_features(
         bench.features,
         bench.labelled,
@@ -160,7 +158,7 @@ def measure_cell(
 def _galleries(bench: Bench, method: Method) -> list[Measured]:
     measures = parse_measures(tuple(RECALLS.values()))
     found = score_galleries(
-        bench.features, bench.keys, bench.galleries, bench.texts, [method], measures, bench.extras
+        bench.features, bench.labelled.keys, bench.galleries, bench.texts, [method], measures, bench.extras
     )
     rows = np.concatenate([one.queries for one in found]).astype(np.float64)
     measured = []

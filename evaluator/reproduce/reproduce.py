@@ -7,7 +7,7 @@ and what was not run is listed with the reason. A demonstration encoder is never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from clay_eval.schemas.texts import ConditionTexts
 
 from ..methods.support.specs import Method, parse_spec, reencodes
 from ..pictures.gallery_queries import GalleryQuery
-from ..pictures.sources import ClayShards, ImageSource, Labels
+from ..pictures.labelled import ImageSource, Labelled
+from ..pictures.sources import ClayShards
 from ..retrieval.condition_sets import Conditions, condition_sets
 from ..retrieval.engine import Settings
-from ..retrieval.tasks import Labelled
 from ..retrieval.vectors import FeatureSource, condition_features, extras
 from .cells import CONFIDENCE, DRAWS, Bench, Measured, measure_cell, read_cell, write_cell
 from .paper import MODELS, clay, paper_cells, paper_model
@@ -148,7 +148,7 @@ def run_job(job: Job, found: Numbers, progress: Callable[[int], None] = lambda _
 
 
 def wanted_cells(
-    entity: str, labels: Labels, model: str | None, given: Mapping[str, str]
+    entity: str, labels: Labelled, model: str | None, given: Mapping[str, str]
 ) -> list[tuple[str, Conditions]]:
     """(method's spec, conditions) of everything to run on an entity: what the paper has of this model; beside it, where the
     paper has nothing, plain similarity and CLAY on each condition and each pair of conditions of the demonstration data."""
@@ -168,16 +168,15 @@ def wanted_cells(
     return list(dict.fromkeys(wanted))
 
 
-def _bench(job: Job, entity: str, labels: Labels, matrix: Any, queries: tuple[GalleryQuery, ...]) -> Bench:
-    asked: dict[str, tuple[str, ...]] = {query.condition: () for query in queries} or dict(labels.labels)
+def _bench(job: Job, entity: str, labels: Labelled, matrix: Any, queries: tuple[GalleryQuery, ...]) -> Bench:
+    asked = list(dict.fromkeys(query.condition for query in queries)) or list(labels.labels)
     if lacking := [name for name in asked if name not in job.texts[entity].conditions]:
         raise InputError(f"no texts for the conditions {', '.join(lacking)}", hint="--texts FILE")
     return Bench(
         entity,
-        Labelled(labels.keys, labels.labels, labels.parents) if labels.labels else None,
-        labels.keys,
+        labels,
         matrix,
-        condition_features(job.texts[entity], replace(labels, labels=asked), job.feature_source),
+        condition_features(job.texts[entity], asked, labels.parents, job.feature_source),
         extras(job.feature_source, {}),
         queries,
     )

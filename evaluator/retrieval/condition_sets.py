@@ -15,8 +15,9 @@ from math import comb
 
 from clay_eval.schemas.errors import InputError
 
+from ..pictures.labelled import Labelled
 from .splits import Split
-from .tasks import Labelled, RetrievalTask, make_task
+from .tasks import RetrievalTask, make_task
 
 Conditions = tuple[str, ...]
 
@@ -123,6 +124,7 @@ def askable(
     faults: list[InputError] = []
     for entity, labels in labelled.items():
         with entity_named(entity):
+            labels.require_attributes()
             condition_sets(labels.labels, largest)
         try:
             with entity_named(entity):

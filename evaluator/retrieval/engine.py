@@ -19,16 +19,19 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import NotApplicableError
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import Codes, Labelled
 from ..scoring import Ties, retrieval_scores
 from ..scoring.chance import retrieval_chance
+from ..scoring.hard_negatives import HARD_NEGATIVES
 from ..scoring.measures import Measure, parse_measure
 from ..vectors.arrays import Float64Array, FloatArray, as_features, require_distinct
 from .condition_sets import Conditions, condition_sets, default_largest, require_relevant
+from .hard_negatives import hard_chance, other_pairs
 from .results import Failure, GroupScores, Outcome
 from .spaces import Extras, Space, TextFeatures, make_space
 from .split_kinds import draw_split
 from .splits import Split
-from .tasks import Codes, Index, Labelled, RetrievalGroup, RetrievalTask, make_task
+from .tasks import Index, RetrievalGroup, RetrievalTask, make_task
 
 
 @dataclass(frozen=True)
@@ -270,7 +273,9 @@ class _Part:
     group: RetrievalGroup
     fit_rows: Index | None
     graded: list[tuple[Codes, Codes]]
+    others: list[tuple[Codes, Codes]]
     chances: Mapping[str, Float64Array]
+    hard_chance: Float64Array | None = None
 
     @property
     def codes(self) -> tuple[Codes, Codes]:
@@ -289,9 +294,10 @@ def _parts(tasks: Mapping[int, RetrievalTask], settings: Settings) -> list[_Part
 
 def _part(task: RetrievalTask, group: RetrievalGroup, seed: int, settings: Settings) -> _Part:
     graded = [(c[group.queries], c[group.database]) for c in task.single_codes.values()]
-    part = _Part(seed, task, group, rows_to_fit(group, seed, settings.fit_images), graded, {})
+    others = other_pairs(task, group)
+    part = _Part(seed, task, group, rows_to_fit(group, seed, settings.fit_images), graded, others, {})
     chances = retrieval_chance(*part.codes, settings.measures, own=part.own, graded_codes=graded)
-    return replace(part, chances=chances)
+    return replace(part, chances=chances, hard_chance=hard_chance(task, group))
 
 
 def score_group(
@@ -310,9 +316,11 @@ def _score_part(space: Space, part: _Part, settings: Settings) -> GroupScores:
         own=part.own,
         combine=space.combine,
         graded_codes=part.graded,
+        other_codes=part.others,
         backend=settings.backend,
     )
     group = part.group
+    hard = values.pop(HARD_NEGATIVES, None)
     return GroupScores(
         part.seed,
         group.name,
@@ -322,6 +330,10 @@ def _score_part(space: Space, part: _Part, settings: Settings) -> GroupScores:
         len(group.database),
         space.texts,
         space.learnt,
+        None
+        if hard is None or part.hard_chance is None
+        else np.where(np.isnan(part.hard_chance), np.nan, hard),
+        part.hard_chance,
     )
 
 

@@ -15,11 +15,12 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import NotApplicableError
-from ..methods.support.specs import Method
+from ..methods.support.specs import Method, uses_texts
 from ..pictures.gallery_queries import GalleryQuery
 from ..scoring import score_rankings
 from ..scoring.measures import Measure
 from ..vectors.arrays import Float64Array, FloatArray
+from .engine import check_texts
 from .spaces import Extras, TextFeatures, make_space
 from .tasks import Index, RetrievalGroup, RetrievalTask
 
@@ -49,11 +50,13 @@ def score_galleries(
 ) -> list[GalleryScores]:
     """Return the scores of every method on every condition, in order of the conditions' first queries.
 
-    features (N, d), row i of the picture keys[i]; texts: condition -> its encoded texts.
+    features (N, d), row i of the picture keys[i]; texts: condition -> its encoded texts; none where no method uses any.
 
     Raises InputError for keys that the data does not have, conditions without texts, and methods that fail or see labels.
     """
     place = {key: row for row, key in enumerate(keys)}
+    if not uses_texts(methods):
+        texts = check_texts(None, {one.condition for one in queries}, features.shape[1])
     for number, one in enumerate(queries):
         missing = [key for key in (one.query, *one.gallery) if key not in place]
         if missing or one.condition not in texts:

@@ -14,7 +14,7 @@ from ..methods.images.protocol import ImageMethod
 from ..methods.images.registry import load_image_method
 from ..methods.support.protocol import FeatureMethod, is_ours, role_of
 from ..methods.support.specs import Features, Method, MethodSpec
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..vectors.arrays import FloatArray
 from ..vectors.fusion import STACK
 

@@ -17,7 +17,8 @@ class GroupScores:
     """One database of a task under one split: the scores of its queries, and what the method learnt on it.
 
     rows: the queries' row numbers (Q,); values, chances: measure -> (Q,) float64, NaN where nothing in the database
-    is relevant; database, texts: how many there are; learnt: as from `describe`.
+    is relevant; database, texts: how many there are; learnt: as from `describe`; hard, hard_chance: of each query, the share
+    of hard negatives among the first and by chance (see `scoring.hard_negatives`), None where there can be none.
     """
 
     seed: int
@@ -28,6 +29,8 @@ class GroupScores:
     database: int
     texts: int
     learnt: Mapping[str, Scalar]
+    hard: Float64Array | None = None
+    hard_chance: Float64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,8 @@ class Result:
     Values lie in [0, 1], and are None where no query has a relevant image. `queries` are those scored, over all seeds; those
     without a relevant image are left out and counted apart. seeds_std: the standard deviation (n - 1) between the means of
     the seeds' splits, None for one seed. icc: their intraclass correlation by combination of labels, None where there
-    is none.
+    is none. hard_negatives: of the first 10 images, the share that does not match what was asked, but another attribute;
+    with its chance level; the same for all measures, None where no other attribute tells images apart.
     """
 
     entity: str
@@ -75,9 +79,11 @@ class Result:
     queries_without_relevant: int
     seeds_std: float | None = None
     icc: float | None = None
+    hard_negatives: float | None = None
+    hard_negatives_chance: float | None = None
 
     def row(self) -> dict[str, object]:
-        """The record as it stands in a report's `results`; icc only where there is one."""
+        """The record as it stands in a report's `results`; what earlier ones lack only where there is one."""
         return _row(self)
 
 
@@ -112,7 +118,10 @@ class Compared:
         return _row(self)
 
 
+_ADDED = ("icc", "hard_negatives", "hard_negatives_chance")
+"""Fields that rows have only where there is a value."""
+
+
 def _row(found: Result | Compared) -> dict[str, object]:
-    left_out = {"icc"} if found.icc is None else set()
-    row = {name: value for name, value in asdict(found).items() if name not in left_out}
+    row = {name: value for name, value in asdict(found).items() if value is not None or name not in _ADDED}
     return row | {"conditions": list(found.conditions)}

@@ -13,9 +13,10 @@ from clay_eval.schemas.errors import InputError
 from ..methods.support.linear import LinearMethod
 from ..methods.support.protocol import FeatureMethod, NotApplicableError, Scalar, describe
 from ..methods.support.specs import Method
+from ..pictures.labelled import Codes
 from ..vectors.arrays import FloatArray, as_floats, require_finite, take_rows, unit_rows
 from ..vectors.fusion import STACK, Combine, combiner, gives_chances, joint_basis, weighted_columns
-from .tasks import Codes, Index, RetrievalGroup, RetrievalTask
+from .tasks import Index, RetrievalGroup, RetrievalTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,38 @@ def make_space(
     return fit.joint_subspace() if method.fusion == "qr" else fit.fused()
 
 
+def fit_texts(
+    method: Method, features: FloatArray, texts: Mapping[str, TextFeatures], extras: Extras | None = None
+) -> FeatureMethod:
+    """Return `method` fitted on all of `features` (N, d) for the conditions of `texts`, several by one fit of all texts.
+
+    Raises InputError where it asks for what there is not, labels included.
+    """
+    names, rows = tuple(texts), np.arange(len(features))
+    group = RetrievalGroup(None, rows[:0], rows, dict.fromkeys(names))
+    task = RetrievalTask(names, (group,), np.zeros(len(rows), np.int64))
+    return _Fit(method, features, texts, task, group, extras or Extras(), None).fit(names)[0]
+
+
+def joined(name: str, fits: Sequence[FeatureMethod | LinearMethod]) -> LinearMethod:
+    """Return the map onto the subspaces of all `fits` of the method `name` together.
+
+    Raises InputError where one has no subspace.
+    """
+    linear = [fitted for fitted in fits if isinstance(fitted, LinearMethod)]
+    bases = [fitted.projection_ for fitted in linear if fitted.projection_ is not None]
+    if len(bases) < len(fits):
+        raise InputError(
+            f"{name} has no subspaces that could be joined",
+            where="fusion=qr",
+            expected="a method that projects linearly",
+            hint="use fusion=sum, or fusion=rrf",
+        )
+    joint = LinearMethod()
+    joint.projection_, joint.shift_ = joint_basis(bases, [fitted.shift_ for fitted in linear])
+    return joint
+
+
 def group_texts(
     texts: Mapping[str, TextFeatures], name: str, group: RetrievalGroup
 ) -> tuple[Index, str | None]:
@@ -121,24 +154,15 @@ class _Fit:
 
     def stacked(self) -> Space:
         """One fit on the texts of all conditions."""
-        fitted, count, warnings = self._fit(self.task.conditions)
+        fitted, count, warnings = self.fit(self.task.conditions)
         pair = self._map(fitted)
         return Space((pair,), None, describe(fitted), count, (*warnings, *self._unweighted()))
 
     def joint_subspace(self) -> Space:
         """One fit a condition, the subspaces joined."""
-        fits = [self._fit((name,)) for name in self.task.conditions]
-        linear = [fitted for fitted, _, _ in fits if isinstance(fitted, LinearMethod)]
-        bases = [fitted.projection_ for fitted in linear if fitted.projection_ is not None]
-        if len(bases) < len(fits):
-            raise InputError(
-                f"{self.method.name} has no subspaces that could be joined",
-                where="fusion=qr",
-                expected="a method that projects linearly",
-                hint="use fusion=sum, or fusion=rrf",
-            )
-        joint = LinearMethod()
-        joint.projection_, joint.shift_ = joint_basis(bases, [fitted.shift_ for fitted in linear])
+        fits = [self.fit((name,)) for name in self.task.conditions]
+        joint = joined(self.method.name, [fitted for fitted, _, _ in fits])
+        assert joint.projection_ is not None
         learnt = describe(joint) | {"n_components_": joint.projection_.shape[1]}
         return Space((self._map(joint),), None, learnt, *_totals(fits))
 
@@ -146,7 +170,7 @@ class _Fit:
         """One fit a condition, the similarities joined."""
         conditions = self.task.conditions
         weights = [self.extras.weight(name) for name in conditions]
-        fits = [self._fit((name,)) for name in conditions]
+        fits = [self.fit((name,)) for name in conditions]
         pairs = tuple(self._map(fitted) for fitted, _, _ in fits)
         learnt = {
             f"{key.rstrip('_')} ({name})_" if key.endswith("_") else key: value
@@ -160,7 +184,8 @@ class _Fit:
         queries, database = (weighted_columns(side, weights) for side in zip(*pairs, strict=True))
         return Space(((queries, database),), None, learnt, *_totals(fits))
 
-    def _fit(self, conditions: tuple[str, ...]) -> tuple[FeatureMethod, int, list[str]]:
+    def fit(self, conditions: tuple[str, ...]) -> tuple[FeatureMethod, int, list[str]]:
+        """The method fitted for `conditions` together, how many texts that were, and warnings."""
         chosen = {name: group_texts(self.texts, name, self.group) for name in conditions}
         stacked = np.concatenate([self.texts[name].features[rows] for name, (rows, _) in chosen.items()])
         rows = self.group.database if self.fit_rows is None else self.fit_rows

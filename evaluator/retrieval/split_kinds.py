@@ -22,8 +22,8 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.registry import Registry
 
 if TYPE_CHECKING:
+    from ..pictures.labelled import Labelled
     from .splits import Split
-    from .tasks import Labelled
 
 GIVEN = "given"
 
@@ -73,6 +73,7 @@ def draw_split(labelled: Labelled, kind: str, seed: int, query_share: float = 0.
         raise InputError(
             "unknown split", where="--split", expected=f"one of {drawable_splits()}", found=repr(kind)
         )
+    labelled.require_attributes()
     return found.draw(labelled, seed, query_share)
 
 

@@ -16,7 +16,7 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import read_text
 from clay_eval.schemas.words import nfc
 
-from .tasks import Labelled, relevance_codes, require_unique
+from ..pictures.labelled import Labelled, require_unique
 
 Mask = npt.NDArray[np.bool_]
 _ROLES = ("query", "database", "unused")
@@ -116,7 +116,7 @@ def read_split(path: Path, labelled: Labelled) -> Split:
 
 def combination_codes(labelled: Labelled) -> npt.NDArray[np.int64]:
     """Return integers (N,), equal where two images share all their labels."""
-    return relevance_codes(labelled, list(labelled.labels))
+    return labelled.combinations
 
 
 def _drawn(count: int, seed: int, share: float) -> npt.NDArray[np.int64]:

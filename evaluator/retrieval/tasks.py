@@ -16,77 +16,11 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
+from ..pictures.labelled import Codes, Labelled
+
 Index = npt.NDArray[np.intp]
-Codes = npt.NDArray[np.int64]
 
 _SMALLEST_DATABASE = 2
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Labels of images: row i of every list belongs to keys[i].
-
-    keys: unique names of the N images; labels: attribute -> N values; parents: attribute -> the attribute
-    that its values depend on.
-
-    Raises InputError for duplicate keys, lists of other lengths, empty values, and parents that are unknown or
-    form a cycle.
-    """
-
-    keys: Sequence[str]
-    labels: Mapping[str, Sequence[str]]
-    parents: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        require_unique(self.keys)
-        if not self.labels:
-            raise InputError("no attribute to retrieve by", where="labels", expected="one attribute or more")
-        for name, values in self.labels.items():
-            if len(values) != len(self.keys):
-                raise InputError(
-                    f"attribute {name!r} does not have one value an image",
-                    where=f"labels.{name}",
-                    expected=f"{len(self.keys)} values",
-                    found=f"{len(values)} values",
-                )
-            if not all(values):
-                row = next(i for i, value in enumerate(values) if not value)
-                raise InputError(
-                    f"an image has no value for {name!r}",
-                    where=f"labels.{name}, key {self.keys[row]!r}",
-                    expected="a value",
-                    found=repr(values[row]),
-                )
-        for name, parent in self.parents.items():
-            if name not in self.labels or parent not in self.labels:
-                raise InputError(
-                    "an attribute or its parent is unknown",
-                    where=f"parents.{name}",
-                    expected=f"two of {list(self.labels)}",
-                    found=f"{name!r} in {parent!r}",
-                )
-            self.ancestors(name)
-
-    def ancestors(self, attribute: str) -> list[str]:
-        """The parent of `attribute`, the parent's parent, and so on."""
-        chain = {attribute: None}
-        parent = self.parents.get(attribute)
-        while parent is not None:
-            if parent in chain:
-                raise InputError(
-                    "attributes depend on each other in a circle", where="parents", found=[*chain, parent]
-                )
-            chain[parent] = None
-            parent = self.parents.get(parent)
-        return list(chain)[1:]
-
-    @cached_property
-    def codes(self) -> Mapping[str, Codes]:
-        """Attribute -> integers (N,) that are equal for two images exactly where its values are."""
-        return {
-            name: np.unique(np.asarray(values), return_inverse=True)[1].astype(np.int64)
-            for name, values in self.labels.items()
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +54,8 @@ class RetrievalGroup:
 class RetrievalTask:
     """Retrieval by `conditions`; images of equal `codes` (N,) are relevant to each other.
 
-    single_codes: condition -> codes (N,) by that condition alone.
+    single_codes: condition -> codes (N,) by that condition alone; other_codes: the same of the attributes that are not asked
+    for, equal where their parents' values are as well; combinations: codes (N,) by all attributes.
     """
 
     conditions: tuple[str, ...]
@@ -128,6 +63,8 @@ class RetrievalTask:
     codes: Codes
     warnings: tuple[str, ...] = ()
     single_codes: Mapping[str, Codes] = field(default_factory=dict)
+    other_codes: Mapping[str, Codes] = field(default_factory=dict)
+    combinations: Codes | None = None
 
     def relevant_counts(self, group: RetrievalGroup) -> Codes:
         """How many database images, without the query itself, are relevant to each query of `group`, (queries,)."""
@@ -139,11 +76,7 @@ class RetrievalTask:
 
 def relevance_codes(labelled: Labelled, conditions: Sequence[str]) -> Codes:
     """Return integers (N,) that are equal for two images exactly where all labels of `conditions` are."""
-    codes = np.zeros(len(labelled.keys), np.int64)
-    for name in conditions:
-        values = labelled.codes[name]
-        _, codes = np.unique(codes * (values.max(initial=0) + 1) + values, return_inverse=True)
-    return codes.astype(np.int64)
+    return labelled.joint_codes(conditions)
 
 
 def make_task(
@@ -196,7 +129,10 @@ def make_task(
             found="; ".join(warnings),
         )
     single = {name: relevance_codes(labelled, [name]) for name in conditions}
-    return RetrievalTask(tuple(conditions), tuple(groups), codes, tuple(warnings), single)
+    others = {name: codes for name, codes in labelled.nested_codes.items() if name not in conditions}
+    return RetrievalTask(
+        tuple(conditions), tuple(groups), codes, tuple(warnings), single, others, labelled.combinations
+    )
 
 
 def _reason_to_leave_out(group: RetrievalGroup, codes: Codes) -> str | None:
@@ -223,14 +159,4 @@ def _groups(
             queries=members[sides[0][members]],
             database=members[sides[1][members]],
             text_parents={name: here.get(labelled.parents.get(name, "")) for name in conditions},
-        )
-
-
-def require_unique(keys: Sequence[str]) -> None:
-    """Raise InputError naming a key that stands twice."""
-    if len(set(keys)) < len(keys):
-        seen: set[str] = set()
-        twice = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise InputError(
-            "a key stands twice", where="keys", expected="a key of its own for every image", found=repr(twice)
         )

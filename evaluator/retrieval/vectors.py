@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from clay_eval.schemas.texts import ConditionTexts
@@ -11,8 +11,9 @@ from ..embedding.encoders import Encoder
 from ..embedding.given import GivenStore
 from ..embedding.store import EntityFeatures, FeatureStore
 from ..methods.support.generic import generic_texts
+from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import ImageSource
 from ..pictures.notes import notes_of
-from ..pictures.sources import ImageSource, Labels
 from ..vectors.arrays import FloatArray
 from .spaces import Extras, TextFeatures
 
@@ -68,16 +69,36 @@ class StoredFeatures:
 
 
 def condition_features(
-    texts: ConditionTexts, labels: Labels, feature_source: FeatureSource
+    texts: ConditionTexts,
+    conditions: Iterable[str],
+    parents: Mapping[str, str],
+    feature_source: FeatureSource,
 ) -> dict[str, TextFeatures]:
-    """Condition -> its encoded texts with the values they name and the parents' values, for the conditions of `labels`."""
+    """Condition -> its encoded texts with the values they name and, where it has a parent, the parent's values."""
     encoded = {}
-    for condition in labels.labels:
+    for condition in conditions:
         items = texts.condition(condition)
-        parents = [item.parent for item in items] if condition in labels.parents else None
+        of = [item.parent for item in items] if condition in parents else None
         features = feature_source.texts([item.text for item in items])
-        encoded[condition] = TextFeatures(features, parents, [item.value for item in items])
+        encoded[condition] = TextFeatures(features, of, [item.value for item in items])
     return encoded
+
+
+def needed_texts(
+    texts: Mapping[str, ConditionTexts], conditions: Mapping[str, Iterable[str]], methods: Sequence[Method]
+) -> list[str]:
+    """All texts that `methods` may ask for under `conditions` (entity -> names): of these conditions as far as any method
+    looks at them, the conditions' names, generic ones; each once, in order."""
+    asked = {name for method in methods for name in method.asks}
+    pairs = [(entity, condition) for entity, names in conditions.items() for condition in names]
+    found = [
+        item.text
+        for entity, condition in (pairs if uses_texts(methods) else ())
+        for item in texts[entity].condition(condition)
+    ]
+    if "condition_features" in asked:
+        found += [condition_name(condition) for _, condition in pairs]
+    return list(dict.fromkeys(found + (generic_texts() if "generic_features" in asked else [])))
 
 
 def condition_name(condition: str) -> str:

@@ -24,8 +24,9 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array, FloatArray, as_floats
-from .blocks import Part, Scorer, block_rows, check_ties, over_rows
+from .blocks import Scorer
 from .formulas import Tables
+from .hard_negatives import HARD_NEGATIVES, TopShare
 from .measures import Measure, check_measures
 from .products import Combine, Pair, Products, Space, checked_spaces, combined, is_large, product_rows
 from .ranking import choose_sort
@@ -41,7 +42,8 @@ from .relevance import (
     mark_levels,
     mark_runs,
 )
-from .ties import Formula
+from .threads import Part, block_rows, over_rows
+from .ties import Formula, check_ties
 from .ties import Ties as Ties
 
 _FORMULAS = {"standard": Measure("AP"), "trapezoid": Measure("AP(trapezoid)")}
@@ -57,6 +59,7 @@ def retrieval_scores(
     own: npt.ArrayLike | None = None,
     combine: Combine | None = None,
     graded_codes: Sequence[CodePair] = (),
+    other_codes: Sequence[CodePair] = (),
     backend: str = "numpy",
 ) -> dict[str, Float64Array]:
     """Return each measure of each query, name -> (Q,) float64, NaN where nothing is relevant to the query.
@@ -68,6 +71,7 @@ def retrieval_scores(
     own: (Q,) the query's own row in the database, which is left out of its ranking, or -1.
     graded_codes: a pair like the codes above for each condition, for measures with gains: an item's gain is the number
     of conditions in which it matches. They are NaN where no item has any.
+    other_codes: a pair for each condition that is not asked for; the result then has `HARD_NEGATIVES` as well.
     backend: "numpy" (all cores), or "torch" or "torch:<device>", which ranks on that device.
 
     Memory is bounded by blocks of rows, beside the database: with NumPy a copy of it up to 64 MiB, none above.
@@ -82,27 +86,29 @@ def retrieval_scores(
     column_codes = checked_codes(database_codes, n, "database_codes")
     places = checked_own(own, rows, n)
     grades = checked_pairs(graded_codes, rows, n)
+    others = checked_pairs(other_codes, rows, n)
     check_measures(wanted, len(grades))
     if len(pairs) > 1 and combine is None:
         raise InputError(
             "several spaces need a way to combine their scores", where="combine", expected="a function"
         )
-    if not rows or not n or not wanted:
-        values = np.full((rows, len(wanted)), np.nan)
+    names = [*map(str, wanted), *([HARD_NEGATIVES] if others else [])]
+    if not rows or not n or not names:
+        values = np.full((rows, len(names)), np.nan)
     elif backend == "numpy":
-        values = _ranked(pairs, row_codes, column_codes, wanted, ties, places, combine, grades)
+        values = _ranked(pairs, row_codes, column_codes, wanted, ties, places, combine, grades, others)
     elif backend.partition(":")[0] == "torch":
         from .torch_backend import ranked_on_device
 
         device = backend.partition(":")[2] or "cpu"
         values = ranked_on_device(
-            pairs, row_codes, column_codes, wanted, ties, places, combine, grades, device
+            pairs, row_codes, column_codes, wanted, ties, places, combine, grades, others, device
         )
     else:
         raise InputError(
             "unknown backend", where="backend", expected="numpy, torch or torch:<device>", found=repr(backend)
         )
-    return _by_name(wanted, values)
+    return _by_name(names, values)
 
 
 def score_rankings(
@@ -131,7 +137,7 @@ def score_rankings(
     if flags.dtype != np.bool_:
         raise InputError("relevant must be boolean", where="relevant", expected="bool", found=flags.dtype)
     if not values.size or not chosen:
-        return _by_name(chosen, np.full((len(values), len(chosen)), np.nan))
+        return _by_name(list(map(str, chosen)), np.full((len(values), len(chosen)), np.nan))
     array = as_floats(values, "scores")
     n = array.shape[1]
     sort, tables, mark = choose_sort(array[:4], len(array)), Tables(n), mark_flags(flags)
@@ -140,7 +146,7 @@ def score_rankings(
         scorer = Scorer(n, chosen, ties, sort, tables)
         return lambda start, stop: scorer.score(array[start:stop], mark, start)
 
-    return _by_name(chosen, over_rows(worker, len(array), len(chosen), block_rows(n)))
+    return _by_name(list(map(str, chosen)), over_rows(worker, len(array), len(chosen), block_rows(n)))
 
 
 def average_precision(
@@ -205,8 +211,12 @@ def _ranked(
     own: Codes | None,
     combine: Combine | None,
     grades: Sequence[tuple[Codes, Codes]],
+    others: Sequence[tuple[Codes, Codes]],
 ) -> Float64Array:
-    """Return (Q, M): queries of one code become neighbours; so do columns of one code, if they are copied anyway."""
+    """Return (Q, M), and a column more of hard negatives where there are `others`.
+
+    Queries of one code become neighbours; so do columns of one code, if they are copied anyway.
+    """
     n, row_order = len(column_codes), np.argsort(row_codes, kind="stable")
     codes = row_codes[row_order]
     column_order = None if is_large(pairs) else np.argsort(column_codes, kind="stable")
@@ -216,8 +226,8 @@ def _ranked(
         ordered = column_codes[column_order]
         mark = mark_runs(np.searchsorted(ordered, codes, "left"), np.searchsorted(ordered, codes, "right"))
     if any(measure.graded for measure in measures):
-        arranged = [(q[row_order], c if column_order is None else c[column_order]) for q, c in grades]
-        mark = mark_levels(mark, arranged)
+        mark = mark_levels(mark, _arranged(grades, row_order, column_order))
+    places = None
     if own is not None:
         places = own[row_order]
         if column_order is not None:
@@ -225,6 +235,10 @@ def _ranked(
             moved[column_order] = np.arange(n)
             places = np.where(places >= 0, moved[places], -1)
         mark = leave_out(mark, places)
+    tops = None
+    if others:
+        asked, *rest = _arranged([(row_codes, column_codes), *others], row_order, column_order)
+        tops = TopShare(asked, rest, places)
     products = [Products(pair, row_order, column_order) for pair in pairs]
     sort, tables = choose_sort(_sample(products, combine, len(codes)), len(codes)), Tables(n)
     size = product_rows(n, len(codes), len(products))
@@ -238,14 +252,25 @@ def _ranked(
             done = []
             for top in range(0, stop - start, scorer.rows):
                 scores = combined([block[top : top + scorer.rows] for block in made], combine)
-                done.append(scorer.score(scores, mark, start + top))
+                found = scorer.score(scores, mark, start + top)
+                if tops is not None:
+                    found = np.column_stack([found, tops.shares(scores, start + top)])
+                done.append(found)
             return np.concatenate(done)
 
         return part
 
-    out = np.empty((len(codes), len(measures)))
-    out[row_order] = over_rows(worker, len(codes), len(measures), size)
+    columns = len(measures) + (tops is not None)
+    out = np.empty((len(codes), columns))
+    out[row_order] = over_rows(worker, len(codes), columns, size)
     return out
+
+
+def _arranged(
+    pairs: Sequence[tuple[Codes, Codes]], row_order: Codes, column_order: Codes | None
+) -> list[tuple[Codes, Codes]]:
+    """Codes of queries and database in another order of both."""
+    return [(q[row_order], c if column_order is None else c[column_order]) for q, c in pairs]
 
 
 def _sample(products: Sequence[Products], combine: Combine | None, rows: int) -> FloatArray:
@@ -256,8 +281,8 @@ def _sample(products: Sequence[Products], combine: Combine | None, rows: int) ->
     return combined([product.fill(0, few, product.buffer(few)) for product in products], combine)
 
 
-def _by_name(measures: Sequence[Measure], values: Float64Array) -> dict[str, Float64Array]:
-    return {str(measure): values[:, i].copy() for i, measure in enumerate(measures)}
+def _by_name(names: Sequence[str], values: Float64Array) -> dict[str, Float64Array]:
+    return {name: values[:, i].copy() for i, name in enumerate(names)}
 
 
 def _of_formula(formula: str) -> Measure:

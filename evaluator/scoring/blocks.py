@@ -1,27 +1,18 @@
-"""Ranks blocks of scores and measures them, on all cores, in memory that the size of a block bounds."""
+"""Ranks blocks of scores and measures them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
 
 import numpy as np
-
-from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array, FloatArray
 from .formulas import RankedHits, Tables, measure_values, read_hits, share
 from .measures import Measure
 from .ranking import RowSort, Workspace, dense_keys, score_keys
 from .relevance import Codes, Marker, Rows
+from .threads import block_rows
 from .ties import Ties
-
-Part = Callable[[int, int], Float64Array]
-
-_BLOCK_ENTRIES = 1 << 18
-_MOST_THREADS = 8
 
 
 class Scorer:
@@ -100,43 +91,3 @@ class Scorer:
         mark(keys, rows[again], level)
         values[again] = read(read_hits(self.sort(keys, self.space), self.tables, spread_ties=self.spread))
         return values
-
-
-def block_rows(width: int) -> int:
-    """Return how many rows of `width` scores are ranked at a time."""
-    return max(1, _BLOCK_ENTRIES // width)
-
-
-def thread_count() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_THREADS, cores)
-
-
-def over_rows(worker: Callable[[], Part], rows: int, columns: int, size: int) -> Float64Array:
-    """Return part(start, stop) (stop - start, columns) over blocks of `size` rows, joined; on all cores.
-
-    Each thread asks worker() for a part of its own. BLAS gets one thread meanwhile: its idle threads would
-    spin on the cores that the ranking needs.
-    """
-    if rows <= size:
-        return worker()(0, rows)
-    from threadpoolctl import threadpool_limits
-
-    out = np.empty((rows, columns))
-    threads = thread_count()
-
-    def run(first_block: int) -> None:
-        part = worker()
-        for start in range(first_block * size, rows, threads * size):
-            stop = min(start + size, rows)
-            out[start:stop] = part(start, stop)
-
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, range(threads)))
-    return out
-
-
-def check_ties(ties: str) -> None:
-    """Raise InputError unless `ties` is one of `Ties`."""
-    if ties not in get_args(Ties):
-        raise InputError("unknown ties", where="ties", expected=f"one of {get_args(Ties)}", found=repr(ties))

@@ -69,7 +69,8 @@ class Family(ABC):
     example: a name as users write it; cutoff: whether there is one; description: of one ranking's value; synonyms: what else
     it is called, in lower case without blanks and hyphens. binary: of a graded family, which counts the conditions that
     match, the name of the one that it is where there is only one; depth_by_relevant: whether `earned` looks at R; averaged:
-    whether its mean over queries is called m<name>.
+    whether its mean over queries is called m<name>. trec: what trec_eval calls it without a cutoff and with the cutoff {k},
+    None where it has no such measure.
     """
 
     name: ClassVar[str]
@@ -81,6 +82,7 @@ class Family(ABC):
     depth_by_relevant: ClassVar[bool] = False
     averaged: ClassVar[bool] = False
     cutoff_hint: ClassVar[str | None] = None
+    trec: ClassVar[tuple[str | None, str | None]] = (None, None)
 
     @property
     def graded(self) -> bool:
@@ -118,6 +120,7 @@ def register(family: type[Family]) -> type[Family]:
 @register
 class AveragePrecision(Family):
     name, example, cutoff = "AP", "AP", "never"
+    trec: ClassVar[tuple[str | None, str | None]] = ("map", None)
     description = "average precision: the mean, over relevant items, of precision at their rank"
     synonyms: ClassVar[tuple[str, ...]] = ("ap", "map", "averageprecision", "meanaverageprecision")
     averaged = True
@@ -141,6 +144,7 @@ class AveragePrecision(Family):
 class AveragePrecisionTrapezoid(AveragePrecision):
     name = example = "AP(trapezoid)"
     description = "average precision as the Oxford and Paris Buildings tools integrate it, by trapezoids"
+    trec = (None, None)
     synonyms = ("ap(trapezoid)", "ap(trapezoidal)", "map(trapezoid)")
     formula = "trapezoid"
 
@@ -151,6 +155,7 @@ class AveragePrecisionAtR(AveragePrecision):
     description = (
         "MAP@R of Musgrave et al. (ECCV 2020): precision at the relevant ranks among the first R, over R"
     )
+    trec = (None, None)
     synonyms = tuple(f"{name}@r" for name in AveragePrecision.synonyms)
     depth_by_relevant = True
 
@@ -158,6 +163,7 @@ class AveragePrecisionAtR(AveragePrecision):
 @register
 class Precision(Family):
     name, example = "P", "P@10"
+    trec = (None, "P_{k}")
     description = "precision: relevant items among the first k, over k"
     synonyms = ("p", "prec", "precision")
 
@@ -174,6 +180,7 @@ class Precision(Family):
 @register
 class Recall(Family):
     name, example = "R", "R@10"
+    trec = (None, "recall_{k}")
     description = "recall: relevant items among the first k, over all R relevant ones"
     synonyms = ("r", "recall")
 
@@ -190,6 +197,7 @@ class Recall(Family):
 @register
 class Hit(Family):
     name, example = "Hit", "Hit@1"
+    trec = (None, "success_{k}")
     description = (
         "success: 1 if any of the first k is relevant; what GeneCIS and metric learning call recall@k"
     )
@@ -208,7 +216,7 @@ class Hit(Family):
 @register
 class DiscountedGain(Family):
     name, example, cutoff = "nDCG", "nDCG@10", "maybe"
-    description = "discounted gain, 1 / log2(1 + rank) for each relevant item, over the best possible"
+    description = "discounted gain, 1 / log2(1 + rank) for each relevant item, whatever its grade, over the best possible"
     synonyms: ClassVar[tuple[str, ...]] = ("ndcg",)
 
     def earned(self, hits: Hits, k: int | None) -> Values:
@@ -225,9 +233,13 @@ class DiscountedGain(Family):
 @register
 class GradedDiscountedGain(DiscountedGain):
     name, example = "nDCG(graded)", "nDCG(graded)@10"
-    description = "the same where an item's gain is the number of conditions in which it matches the query"
+    description = (
+        "the same where an item's gain is the number of conditions in which it matches the query, or its grade in qrels "
+        "(what trec_eval calls ndcg)"
+    )
     synonyms = ("ndcg(graded)", "gradedndcg")
     binary = "nDCG"
+    trec = ("ndcg", "ndcg_cut_{k}")
 
     def chance(self, n: Counts, r: Counts, k: int | None) -> Float64Array:
         # The expected gain is the same at every rank, so it is (mean gain) D_k / ideal, D_k the sum of discounts.
@@ -238,6 +250,7 @@ class GradedDiscountedGain(DiscountedGain):
 @register
 class RPrecision(Family):
     name, example, cutoff = "Rprec", "Rprec", "never"
+    trec = ("Rprec", None)
     description = "R-precision: relevant items among the first R, over R"
     synonyms = ("rprec", "rprecision")
     depth_by_relevant = True

@@ -94,6 +94,16 @@ class Measure:
     def description(self) -> str:
         return self.formula.description
 
+    @property
+    def trec_name(self) -> str | None:
+        """What trec_eval calls the same measure, None where it has none.
+
+        >>> parse_measure("AP").trec_name, parse_measure("nDCG(graded)@5").trec_name, parse_measure("nDCG").trec_name
+        ('map', 'ndcg_cut_5', None)
+        """
+        whole, cut = self.formula.trec
+        return whole if self.k is None else None if cut is None else cut.replace("{k}", str(self.k))
+
     def chance(self, n: npt.ArrayLike, r: npt.ArrayLike) -> Float64Array:
         """Return the exact expectation of a random order of n items, r of them relevant; NaN where r = 0.
 
@@ -178,12 +188,12 @@ def check_measures(measures: Sequence[Measure], conditions: int) -> None:
 
 
 def _unknown(name: str) -> InputError:
-    likely = _likely(name)
+    likely = [_by_trec_name(name), _likely(name)]
     return InputError(
         f"unknown measure {name!r}",
         where="measures",
         expected=f"one of {', '.join(family.example for family in FAMILIES.values())} (any cutoff)",
-        hint=did_you_mean([likely] if likely else []),
+        hint=did_you_mean(dict.fromkeys(filter(None, likely))),
     )
 
 
@@ -197,6 +207,19 @@ def _likely(name: str) -> str | None:
     if at and family.cutoff != "never" and tail.isascii() and tail.isdigit() and int(tail[:9]) > 0:
         return f"{family.name}@{int(tail[:9])}"
     return family.example
+
+
+def _by_trec_name(name: str) -> str | None:
+    """The measure that trec_eval calls `name`."""
+    head, _, tail = name.rpartition("_")
+    k = tail if tail.isascii() and tail.isdigit() and int(tail[:9]) > 0 else None
+    for family in FAMILIES.values():
+        whole, cut = family.trec
+        if name == whole:
+            return family.name
+        if k is not None and cut == f"{head}_{{k}}":
+            return f"{family.name}@{k}"
+    return None
 
 
 def _plain(name: str) -> str:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import FloatArray, as_floats, require_width
-from .blocks import block_rows, thread_count
 from .duplicates import find_duplicates
 from .relevance import Codes
+from .threads import block_rows, thread_count
 
 Space = tuple[npt.ArrayLike, npt.ArrayLike]
 Combine = Callable[[Sequence[FloatArray]], FloatArray]

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import FloatArray, require_finite
-from .blocks import Part, over_rows
 from .duplicates import Duplicates, find_duplicates
 from .products import Pair, Products, checked_spaces, product_rows
+from .threads import Part, over_rows
 
 Indices = npt.NDArray[np.int64]
 Library = Literal["auto", "faiss", "numpy"]

@@ -13,10 +13,12 @@ The trapezoid of the Oxford Buildings tools averages this with the precision jus
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array
 
@@ -25,6 +27,12 @@ Ties = Literal["expected", "pessimistic"]
 Counts = npt.NDArray[np.int64]
 Weight = Callable[[Float64Array], Float64Array]
 """What a relevant item is worth by its rank: ranks 1, 2, ... float64 (n,) -> weights (n,). A named function, it is a key."""
+
+
+def check_ties(ties: str) -> None:
+    """Raise InputError unless `ties` is one of `Ties`."""
+    if ties not in get_args(Ties):
+        raise InputError("unknown ties", where="ties", expected=f"one of {get_args(Ties)}", found=repr(ties))
 
 
 def harmonic_numbers(n: int) -> Float64Array:

@@ -21,6 +21,7 @@ from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import Float64Array
 from .duplicates import find_duplicates
+from .hard_negatives import TOP
 from .measures import Measure
 from .products import Combine, Pair, combined, float_type
 from .relevance import Codes, dense_codes
@@ -43,9 +44,10 @@ def ranked_on_device(
     own: Codes | None,
     combine: Combine | None,
     grades: Sequence[tuple[Codes, Codes]],
+    others: Sequence[tuple[Codes, Codes]],
     device: str,
 ) -> Float64Array:
-    """Return (Q, M) values; arguments as `retrieval_scores` has checked them, `device` as torch names it.
+    """Return (Q, M) values, and a column more of hard negatives where there are `others`; `device` as torch names it.
 
     The database is copied to the device. Blocks of rows hold 2^21 scores (2^24 on an accelerator), and at least one
     row; `combine` runs on the host.
@@ -58,11 +60,11 @@ def ranked_on_device(
     n, rows = len(column_codes), len(row_codes)
     databases = [_on_device(pair, where) for pair in pairs]
     duplicates = [find_duplicates(pair.database) for pair in pairs]
-    code_pairs = [dense_codes(row_codes, column_codes), *(dense_codes(q, c) for q, c in grades)]
+    code_pairs = [dense_codes(row_codes, column_codes), *(dense_codes(q, c) for q, c in (*grades, *others))]
     columns = [torch.from_numpy(c).to(where) for _, c in code_pairs]
     weights = _Weights(n, where)
     size = max(1, _BLOCK_ENTRIES.get(where.type, _BLOCK_ENTRIES_ELSEWHERE) // n)
-    out = np.empty((rows, len(measures)))
+    out = np.empty((rows, len(measures) + bool(others)))
     with torch.inference_mode():
         for start in range(0, rows, size):
             stop = min(start + size, rows)
@@ -81,7 +83,8 @@ def ranked_on_device(
                 for (q, _), c in zip(code_pairs, columns, strict=True)
             ]
             kept = None if own is None else torch.from_numpy(own[start:stop]).to(where)
-            out[start:stop] = _values(scores, equal[0], equal[1:], kept, measures, ties, weights)
+            levels, beside = equal[1 : len(grades) + 1], equal[len(grades) + 1 :]
+            out[start:stop] = _values(scores, equal[0], levels, beside, kept, measures, ties, weights)
     return out
 
 
@@ -89,6 +92,7 @@ def _values(
     scores: torch.Tensor,
     relevant: torch.Tensor,
     matches: Sequence[torch.Tensor],
+    others: Sequence[torch.Tensor],
     own: torch.Tensor | None,
     measures: Sequence[Measure],
     ties: Ties,
@@ -113,7 +117,13 @@ def _values(
         if any(measure.graded for measure in measures)
         else []
     )
-    return np.stack([_measured(m, levels if m.graded else [plain]) for m in measures], axis=1)
+    values = [_measured(m, levels if m.graded else [plain]) for m in measures]
+    if others:
+        hard = torch.stack(list(others)).any(0) & ~relevant
+        spread = runs if ties == "expected" else _Runs(ordered, count, "expected", weights)
+        share = spread.probabilities(hard.gather(1, order)).above(TOP) / count.clamp(1, TOP)
+        values.append(np.asarray(share[:, 0].cpu().numpy(), np.float64))
+    return np.stack(values, axis=1)
 
 
 def _measured(measure: Measure, levels: Sequence[_Hits]) -> Float64Array:

@@ -235,7 +235,18 @@ def _result(
         queries_without_relevant=sum(len(found) for found in values) - scored,
         seeds_std=_deviation(means),
         icc=_known(correlation),
+        hard_negatives=_mean_share(outcome.groups, lambda group: group.hard),
+        hard_negatives_chance=_mean_share(outcome.groups, lambda group: group.hard_chance),
     )
+
+
+def _mean_share(
+    groups: Sequence[GroupScores], values: Callable[[GroupScores], Float64Array | None]
+) -> float | None:
+    """The mean over seeds of the mean over the groups that have values; None where none has."""
+    known = [group for group in groups if values(group) is not None]
+    means = _seed_means(known, lambda group: np.asarray(values(group)))
+    return number(_mean(means)) if means else None
 
 
 def _known(value: float | None) -> float | None:

@@ -14,7 +14,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.validate import check
 
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..statistics.scoreboard import Pooled
 from .gathering import COMPUTED, SAID, claimed, computed, nothing_to_show
 from .layout import METHOD, Record

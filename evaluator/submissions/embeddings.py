@@ -24,7 +24,7 @@ from clay_eval.schemas.validate import parse_json
 
 from ..embedding.feature_files import DamagedFeaturesError, join_keys, split_keys
 from ..vectors.arrays import FloatArray, require_finite, take_rows
-from .layout import shown
+from .layout import missing_keys, shown
 
 FORMAT = "clay-eval/embeddings/1"
 FLOATS: Mapping[str, str] = {"float16": "F16", "float32": "F32"}
@@ -266,15 +266,4 @@ def _no_safetensors(path: Path, found: str) -> InputError:
         where=path,
         expected="a header that accounts for every byte",
         found=found,
-    )
-
-
-def missing_keys(missing: Sequence[str], of: int, what: str, where: Path) -> InputError:
-    """The error for `what` that a part lacks."""
-    some = ", ".join(shown(key, 60) for key in missing[:3])
-    return InputError(
-        f"{what} are missing",
-        where=where,
-        expected=f"all {of}",
-        found=f"{len(missing)} missing, such as {some}",
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError, InputError
 
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from .layout import METHOD, SCORE, Record, read_method, shown
 from .record import read_score, scored_record
 from .scoring import TOLERANCE

@@ -25,20 +25,17 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clay_eval.schemas.errors import InputError, IntegrityError
-from clay_eval.schemas.fingerprint import SEAL, file_sha256, fingerprint, is_sealed
+from clay_eval.schemas.fingerprint import SEAL, file_sha256, is_sealed
 from clay_eval.schemas.validate import check, parse_json, read_text
 
-from ..evaluation.settings import EvaluationSettings
-from ..retrieval.condition_sets import EVERY_SIZE, Conditions
-from ..retrieval.split_kinds import SPLITS
-from ..retrieval.tasks import Labelled
-from ..statistics.scoreboard import PERCENTILE
+from ..pictures.labelled import Labelled
+from ..retrieval.condition_sets import Conditions
 
 METHOD = "method.json"
 SCORE = "score.json"
@@ -171,42 +168,20 @@ def open_part(folder: Path, part: Part, most: int) -> Path:
     return path
 
 
-def settings_of(record: Record) -> EvaluationSettings:
-    """Return the settings that a submission is to be scored with; raises InputError for unknown measures and bad seeds."""
-    said = record["settings"]
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in said.items()
-        if value is not None
-    }
-    return EvaluationSettings(methods=(), **{"largest_set": EVERY_SIZE, "interval": PERCENTILE, **values})
-
-
-def protocol_record(settings: EvaluationSettings) -> dict[str, Any]:
-    """Return the settings that results must share to stand in one table."""
-    return {
-        "split": settings.split,
-        "split_sha256": settings.split_sha256,
-        "seeds": list(settings.seeds),
-        "query_share": settings.query_share if SPLITS[settings.split].drawn else None,
-        "measures": list(settings.measures),
-        "ties": settings.ties,
-        "resample": settings.resample,
-        "bootstrap_draws": settings.bootstrap_draws,
-        "confidence": settings.confidence,
-        **settings.bound(),
-        **settings.how(),
-    }
-
-
-def protocol_fingerprint(data: str, settings: Record) -> str:
-    """Return one identity for data and settings: results are compared only where it is equal."""
-    return fingerprint({"data": data, "settings": settings})
-
-
 def shown(text: str, limit: int = 200) -> str:
     """A stranger's text for a message: nothing in it can reach the terminal but printable ASCII."""
     return ascii(text[:limit]) + ("..." if len(text) > limit else "")
+
+
+def missing_keys(missing: Sequence[str], of: int, what: str, where: Path) -> InputError:
+    """The error for `what` that a part lacks."""
+    some = ", ".join(shown(key, 60) for key in missing[:3])
+    return InputError(
+        f"{what} are missing",
+        where=where,
+        expected=f"all {of}",
+        found=f"{len(missing)} missing, such as {some}",
+    )
 
 
 def _regular(path: Path, name: str) -> Path:

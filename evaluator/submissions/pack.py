@@ -19,14 +19,16 @@ from clay_eval.schemas.validate import check
 from ..evaluation.evaluate import Evaluation, encoded_texts
 from ..methods.support.protocol import NotApplicableError
 from ..methods.support.specs import Method, uses_texts
+from ..pictures.labelled import Labelled
 from ..retrieval.engine import check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
 from ..retrieval.spaces import Space, make_space
-from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask
 from ..retrieval.vectors import FeatureSource, extras
 from ..trec.writing import safe_name, score_blocks, write_run
 from ..vectors.arrays import unit_rows
+from .comparable import protocol_record
 from .embeddings import write_embeddings
-from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE, protocol_record
+from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE
 from .scoring import score_parts
 
 _PACKAGES = ("numpy", "torch", "open_clip_torch", "transformers")
@@ -137,14 +139,13 @@ def _write_entity(
     found: _Packed,
     progress: Callable[[int], None],
 ) -> None:
-    labels, settings = evaluation.source.entities[entity], evaluation.settings
-    labelled = Labelled(labels.keys, labels.labels, labels.parents)
+    labelled, settings = evaluation.source.entities[entity], evaluation.settings
     features = checked_features(feature_source.images(evaluation.source)[entity].matrix, labelled)
     method = evaluation.methods[0].of_entity(entity)
     splits = seeded_splits(labelled, settings.engine(), evaluation.given.get(entity))
     tasks = {seed: plan_tasks(labelled, one, evaluation.sets[entity]) for seed, one in splits.items()}
     texts = check_texts(
-        encoded_texts(evaluation, labels, feature_source) if uses_texts([method]) else None,
+        encoded_texts(evaluation, labelled, feature_source) if uses_texts([method]) else None,
         set(labelled.labels),
         features.shape[1],
     )

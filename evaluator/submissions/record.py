@@ -14,11 +14,12 @@ from clay_eval.schemas.fingerprint import sealed_text
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check, parse_json, read_sealed
 
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource
 from ..retrieval.splits import combination_codes
 from ..statistics.scoreboard import PERCENTILE, Pooled, number, pooled
 from ..vectors.json_values import plain
-from .layout import METHOD, SCORE, Record, protocol_fingerprint, protocol_record, read_method, settings_of
+from .comparable import protocol_fingerprint, protocol_record, settings_of
+from .layout import METHOD, SCORE, Record, read_method
 from .means import interval_of, mean_of, rows_of
 from .scoring import Scored, identity, score_parts
 

@@ -17,8 +17,7 @@ from ..trec.files import Documents, Limits, Listed, TrecFile, read_run
 from ..trec.scores import score_run
 from ..trec.writing import encoded_name
 from ..vectors.arrays import Float64Array
-from .embeddings import missing_keys
-from .layout import shown
+from .layout import missing_keys, shown
 
 _MOST_LINES = 50_000_000
 _LINE_BYTES = 256

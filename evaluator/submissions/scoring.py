@@ -13,18 +13,19 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 
 from ..evaluation.settings import EvaluationSettings
-from ..pictures.sources import ImageSource
+from ..pictures.labelled import ImageSource, Labelled
 from ..retrieval.condition_sets import Conditions, askable
 from ..retrieval.engine import plan_tasks, score_group, seeded_splits
 from ..retrieval.results import GroupScores, Outcome
 from ..retrieval.spaces import Space
 from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, combination_codes, read_split
-from ..retrieval.tasks import Labelled, RetrievalGroup, RetrievalTask
+from ..retrieval.tasks import RetrievalGroup, RetrievalTask
 from ..scoring.chance import retrieval_chance
 from ..statistics.scoreboard import results_of
 from ..vectors.arrays import unit_rows
 from . import embeddings, runs
+from .comparable import settings_of
 from .layout import (
     EMBEDDINGS,
     METHOD,
@@ -33,7 +34,6 @@ from .layout import (
     open_part,
     ordered,
     parts_of,
-    settings_of,
     shown,
 )
 
@@ -50,13 +50,6 @@ class Scored:
     outcomes: Mapping[str, Sequence[Outcome]]
     left_out: Sequence[Mapping[str, Any]]
     results: Sequence[Mapping[str, Any]]
-
-
-def labelled_of(source: ImageSource) -> dict[str, Labelled]:
-    """Return the labels of every entity."""
-    return {
-        name: Labelled(found.keys, found.labels, found.parents) for name, found in source.entities.items()
-    }
 
 
 def score_parts(
@@ -76,7 +69,7 @@ def score_parts(
     for files that were changed.
     """
     require_data(record, source)
-    labelled = labelled_of(source)
+    labelled = source.entities
     settings = settings_of(record)
     given = _given_split(settings, labelled, split)
     parts = parts_of(record, labelled)

@@ -3,8 +3,9 @@
     run     query Q0 document rank score tag        rank, Q0 and tag mean nothing: the score decides
     qrels   query iteration document grade          a grade is a whole number
 
-Columns are separated by blanks or tabs. Byte order marks are skipped; names that differ in Unicode form only are one.
-A file whose name ends in .gz is unpacked on the way, up to a bound.
+Columns are separated by blanks or tabs. As for trec_eval, a line that begins with # is a comment, what follows a run's tag
+is ignored, and the tag is that of the last line. Unlike it, byte order marks are skipped, and names that differ in Unicode
+form only are one. A file whose name ends in .gz is unpacked on the way, up to a bound.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gzip
 import io
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,7 @@ class Listed:
 
 @dataclass(frozen=True, eq=False)
 class TrecFile:
-    """What a file lists for each query, in the order of the file; tag: of a run's first line."""
+    """What a file lists for each query, in the order of the file; tag: of a run's last line."""
 
     path: Path
     queries: Mapping[str, Listed]
@@ -71,6 +72,9 @@ class _Column:
 
 def read_run(path: Path, documents: Documents, limits: Limits | None = None) -> TrecFile:
     """Read a run; new documents are added to `documents`.
+
+    Text after the tag is ignored, but in lines that look as if a name before it held a blank: their rank is no whole number,
+    or their tag a number.
 
     Raises InputError, naming file and line, for lines without six columns, scores that are no finite numbers, a document
     that stands twice under one query, and files beyond `limits`; IntegrityError for a damaged .gz.
@@ -91,9 +95,11 @@ def _read(
     tag = b""
     for number, line in _lines(path, limits):
         cells = (line if line.isascii() else _composed(line)).split()
+        if not cells or cells[0].startswith(b"#"):
+            continue
+        if columns == _RUN and _text_follows(cells):
+            cells = cells[:width]
         if len(cells) != width:
-            if not cells:
-                continue
             raise InputError(
                 "a line has another number of columns",
                 where=f"{path} line {number}",
@@ -112,7 +118,7 @@ def _read(
         column = found.get(cells[0])
         if column is None:
             column = found[cells[0]] = _Column()
-            tag = tag or cells[-1]
+        tag = cells[-1]
         column.documents.append(documents.setdefault(cells[2], len(documents)))
         column.values.append(value)
         column.lines.append(number)
@@ -122,6 +128,17 @@ def _read(
     return TrecFile(
         path, {_text(path, query): _listed(column) for query, column in found.items()}, _shown(tag)
     )
+
+
+def _text_follows(cells: Sequence[bytes]) -> bool:
+    """Whether a line of a run is whole with its tag, and more text follows."""
+    if len(cells) <= 6 or not cells[3].removeprefix(b"-").isdigit():
+        return False
+    try:
+        float(cells[5])
+    except ValueError:
+        return True
+    return False
 
 
 def _score(cell: bytes) -> float:

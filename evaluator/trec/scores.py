@@ -2,14 +2,15 @@
 
 The score decides the order, never the rank column, and equal scores have no order: their expected or pessimistic value
 is taken. Documents that a run leaves out rank below all others, at no rank that would count: relevant ones among them add
-nothing, as in trec_eval. A query that a run leaves out scores 0 (trec_eval -c). A query with nothing relevant is left out.
+nothing, as in trec_eval. A query that a run leaves out scores 0 (trec_eval -c). A query of the qrels with nothing relevant
+is left out, or scores 0 as in trec_eval, as one likes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from ..statistics.significance import Comparison, compare_many, holm
 from ..vectors.arrays import Float64Array
 from .files import Listed, TrecFile
 
+Nothing = Literal["left-out", "zero"]
+"""What becomes of a query of the qrels with nothing relevant."""
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 
@@ -33,10 +36,10 @@ _MOST_GRADES = 32
 
 @dataclass(frozen=True, eq=False)
 class RunScores:
-    """A run's scores of every query (Q,) that has something relevant, measure -> values, and what did not fit.
+    """A run's scores of the queries (Q,), measure -> values, and what did not fit.
 
     missing: queries that the run lacks, which score 0; unjudged: queries of the run that the qrels lack; without_relevant:
-    queries of the qrels with nothing relevant.
+    queries of the qrels with nothing relevant, left out or scored 0.
     """
 
     run: TrecFile
@@ -48,19 +51,30 @@ class RunScores:
 
 
 def score_run(
-    run: TrecFile, qrels: TrecFile, measures: Sequence[Measure], *, ties: Ties = "expected", level: int = 1
+    run: TrecFile,
+    qrels: TrecFile,
+    measures: Sequence[Measure],
+    *,
+    ties: Ties = "expected",
+    level: int = 1,
+    nothing_relevant: Nothing = "left-out",
 ) -> RunScores:
     """Return every measure of every query of `qrels`; run and qrels were read with the same documents.
 
     level: the grade from which on a document is relevant. For nDCG(graded) the gain is the grade, whatever the level.
+    nothing_relevant: "left-out", or "zero" for trec_eval's 0, so that means are those of `trec_eval -c`.
 
-    Raises InputError where no query is both in the run and, with something relevant, in the qrels.
+    Raises InputError where no query is both in the run and, with something relevant unless that is "zero", in the qrels,
+    and for a level above all grades.
     """
     relevant = {q: int((listed.values >= level).sum()) for q, listed in qrels.queries.items()}
-    queries = tuple(query for query, count in relevant.items() if count)
+    zero = nothing_relevant == "zero"
+    if not zero and not any(relevant.values()):
+        _refuse_level(qrels, level)
+    queries = tuple(query for query, count in relevant.items() if count or zero)
     if not any(query in run.queries for query in queries):
         raise InputError(
-            "run and qrels share no query that has something relevant",
+            "run and qrels share no query" + ("" if zero else " that has something relevant"),
             where=run.path,
             expected=f"queries of {qrels.path}, such as {', '.join(map(repr, list(queries)[:3])) or 'none'}",
             found=", ".join(map(repr, list(run.queries)[:3])),
@@ -81,6 +95,21 @@ def score_run(
         missing=tuple(query for query in queries if query not in run.queries),
         unjudged=tuple(query for query in run.queries if query not in qrels.queries),
         without_relevant=tuple(query for query, count in relevant.items() if not count),
+    )
+
+
+def highest_grade(qrels: TrecFile) -> int:
+    """The highest grade of any document."""
+    return int(max(listed.values.max() for listed in qrels.queries.values()))
+
+
+def _refuse_level(qrels: TrecFile, level: int) -> None:
+    highest = highest_grade(qrels)
+    raise InputError(
+        f"no document of the qrels has the grade {level} or a higher one",
+        where=f"--level {level}" if highest >= 1 else qrels.path,
+        expected="a grade that documents have" if highest >= 1 else "documents of grade 1 or higher",
+        found=f"{highest} at most in {qrels.path}",
     )
 
 
@@ -179,7 +208,8 @@ class _Block:
             values[str(measure)] *= _found_share(measure, relevant.sum(axis=1), total)
         deep = [m for m in measures if not m.graded and m.formula.depth_by_relevant]
         if deep:
-            values |= score_rankings(*self.with_missing(relevant, total), deep, ties=ties)
+            whole = score_rankings(*self.with_missing(relevant, total), deep, ties=ties)
+            values |= {name: np.nan_to_num(value) for name, value in whole.items()}
         return values | {str(m): self.graded(m, ties) for m in measures if m.graded}
 
     def relevant(self, level: float) -> tuple[Flags, Counts]:
@@ -214,12 +244,17 @@ class _Block:
             share = score_rankings(self.places, relevant, [binary], ties=ties)[str(binary)]
             made += (step - below) * np.nan_to_num(share) * _possible(binary, relevant.sum(axis=1))
             best += (step - below) * _possible(binary, total)
-        return made / best
+        return _share(made, best)
 
 
 def _found_share(measure: Measure, found: Counts, total: Counts) -> Float64Array:
-    """What a measure over the relevant documents that were found must be multiplied with to be one over all."""
-    return _possible(measure, found) / _possible(measure, total)
+    """What a measure over the relevant documents that were found must be multiplied with to be one over all; 0 of none."""
+    return np.where(total > 0, _share(_possible(measure, found), _possible(measure, total)), 0.0)
+
+
+def _share(made: Float64Array, best: Float64Array) -> Float64Array:
+    """made / best, 0 where the best is 0."""
+    return np.divide(made, best, out=np.zeros_like(made), where=best > 0)
 
 
 def _possible(measure: Measure, relevant: Counts) -> Float64Array:

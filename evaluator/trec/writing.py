@@ -1,8 +1,9 @@
 """Rankings as TREC run and qrels files, for trec_eval, ir_measures and their like.
 
-Names are written as they are but for blanks, control characters and %, which become %20 and so on: the columns of these
-files are separated by blanks. Scores are written with the fewest digits that give back the same float, so order and ties
-survive; lines go by falling score, equal scores by key.
+Names are written as they are but for blanks, control characters and %, which become %20 and so on, and a # at their
+beginning (%23): the columns of these files are separated by blanks, and a line that begins with # is a comment. Scores are
+written with the fewest digits that give back the same float, so order and ties survive; lines go by falling score, equal
+scores by key.
 """
 
 from __future__ import annotations
@@ -236,9 +237,9 @@ def _names(keys: Sequence[str], what: str) -> list[str]:
 
 
 def encoded_name(name: str) -> str:
-    """`name` without blanks, control characters and %, as it stands in a column of a run or qrels."""
+    """`name` without blanks, control characters, % and a first #, as it stands in a column of a run or qrels."""
     return re.sub(
-        r"[\s%\x00-\x1f\x7f]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), name
+        r"^#|[\s%\x00-\x1f\x7f]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), name
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,37 @@ Float64Array = npt.NDArray[np.float64]
 _Float = TypeVar("_Float", bound=np.floating[Any])
 
 _CHUNK_ROWS = 4096
+_FEW_ROWS = 16
+"""Enough to see that rows differ, as nearly all do."""
 _SMALLEST_SQUARE = 1e-200
 """Below it, and above its inverse, squared lengths are too near to the ends of float64."""
+
+
+class Surveyed(np.ndarray[Any, Any]):
+    """Features (N, d) that `survey` has read: what is asked of all of them is known, and is not read again.
+
+    unit_mean: the mean (d,) of the rows, each of unit length; None for parts and copies, of which nothing is known.
+    """
+
+    unit_mean: Float64Array | None = None
+
+
+def survey(features: npt.ArrayLike, name: str) -> Surveyed:
+    """Return `features` (N, d) as they are, checked and with their mean; a file mapped into memory is not copied.
+
+    Fits on what comes back cost nothing that grows with N, where a method needs no more of a database than its mean.
+
+    Raises InputError as `as_features` and `require_distinct`.
+    """
+    array = as_features(features, name)
+    require_distinct(array, name)
+    known: Surveyed = np.asarray(array).view(Surveyed)
+    known.unit_mean = mean_of_unit_rows(array)
+    return known
+
+
+def _is_surveyed(values: object) -> TypeGuard[Surveyed]:
+    return isinstance(values, Surveyed) and values.unit_mean is not None
 
 
 def as_floats(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -55,6 +84,9 @@ def as_features(values: npt.ArrayLike, name: str, *, width: int | None = None) -
 
     Raises InputError, naming the array and the first row at fault.
     """
+    if _is_surveyed(values):
+        require_width(values, name, width)
+        return values
     array = as_floats(values, name)
     require_width(array, name, width)
     if not len(array):
@@ -101,7 +133,9 @@ def require_finite(array: FloatArray, name: str, *, first_row: int = 0) -> None:
 
 
 def take_rows(array: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
-    """Return `array[rows]`; rows that follow each other give a view, so a mapped file is not copied."""
+    """Return `array[rows]`; rows that follow each other give a view, so a mapped file is not copied, all of them itself."""
+    if len(rows) == len(array) and np.array_equal(rows, np.arange(len(array))):
+        return array
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
         return array[int(rows[0]) : int(rows[-1]) + 1]
     return array[rows]
@@ -121,6 +155,9 @@ def unit_rows(array: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
 
 def mean_of_unit_rows(features: FloatArray) -> Float64Array:
     """Return the mean (d,) of the rows of `features` (M, d), each of unit length, in float64, chunk by chunk."""
+    if _is_surveyed(features):
+        assert features.unit_mean is not None
+        return features.unit_mean
     total = np.zeros(features.shape[1])
     for start in range(0, len(features), _CHUNK_ROWS):
         rows = features[start : start + _CHUNK_ROWS].astype(np.float64)
@@ -132,10 +169,13 @@ def mean_of_unit_rows(features: FloatArray) -> Float64Array:
 
 def require_distinct(features: FloatArray, name: str) -> None:
     """Raise InputError if all rows of `features` (M, d) point the same way, within rounding."""
+    if _is_surveyed(features):
+        return
     tolerance = 16 * float(np.finfo(features.dtype).eps)
     first = unit_rows(features[:1].astype(np.float64))
-    for start in range(0, len(features), _CHUNK_ROWS):
-        chunk = unit_rows(features[start : start + _CHUNK_ROWS].astype(np.float64))
+    for start in (0, *range(_FEW_ROWS, len(features), _CHUNK_ROWS)):
+        stop = start + _CHUNK_ROWS if start else _FEW_ROWS
+        chunk = unit_rows(features[start:stop].astype(np.float64))
         if np.abs(chunk - first).max() > tolerance:
             return
     raise InputError(

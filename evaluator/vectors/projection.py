@@ -35,8 +35,12 @@ class Projection:
         self._casts: dict[np.dtype[np.generic], tuple[FloatArray | None, FloatArray | None]] = {}
 
     @np.errstate(all="ignore")  # as a decorator it costs half of what it costs as a context
-    def rows(self, values: npt.ArrayLike, name: str = "features") -> FloatArray:
+    def rows(
+        self, values: npt.ArrayLike, name: str = "features", out: FloatArray | None = None
+    ) -> FloatArray:
         """Return unit rows (M, k) for `values` (M, d); a row of which only rounding is left becomes zeros.
+
+        out: where the product may be made, (M, k) of the rows' float type; what comes back need not lie there.
 
         float32 in, float32 out, else float64. A large array in which nothing is to be done comes back as a
         view that cannot be written to: a file that is mapped into memory is not copied.
@@ -51,7 +55,7 @@ class Projection:
         if features.shape[1] != self._width:
             require_width(features, name, self._width)
         matrix, shift = cast
-        z = features if matrix is None else features @ matrix
+        z = features if matrix is None else np.matmul(features, matrix, out=out)
         if not len(features):
             return z.copy()
         if shift is not None:

@@ -18,7 +18,7 @@ from . import facts, licences
 from .croissant import croissant
 from .pages import render, yaml_text
 
-LAYOUT = 2
+LAYOUT = 3
 """The number of what the texts look like; release.json names it under "layout" unless it is 1.
 
 `clay-eval verify` makes the texts of a release again, so a change of what comes out for the same records, in a template,
@@ -26,7 +26,10 @@ LAYOUT = 2
 """
 OLDEST = 1
 """The first layout that `texts` still makes."""
-_ADDED = {2: ("queries_without_relevant", "seeds_std", "icc")}
+_ADDED = {
+    2: ("queries_without_relevant", "seeds_std", "icc"),
+    3: ("hard_negatives", "hard_negatives_chance"),
+}
 """Layout -> the columns of results.csv that came with it."""
 
 

@@ -39,7 +39,7 @@ from .models import models_from
 from .texts import LAYOUT, OLDEST, Records, texts
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.retrieval.tasks import Labelled
+    from clay_eval.evaluator.pictures.labelled import Labelled
 
 _SHOWN = 160
 _COMPARED_BYTES = 8 << 20
@@ -213,7 +213,7 @@ def _where(path: Path) -> Iterator[None]:
 
 def _labelled(release: Release) -> dict[str, Labelled]:
     """Entity -> keys and labels, from a labels.csv that says what the shards say."""
-    from clay_eval.evaluator.retrieval.tasks import Labelled
+    from clay_eval.evaluator.pictures.labelled import Labelled
 
     entities = release.manifest["entities"]
     keys: dict[str, list[str]] = {name: [] for name in entities}

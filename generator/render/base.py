@@ -8,7 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 
 from clay_eval.schemas.entity import EntitySpec
+from clay_eval.schemas.errors import ClayEvalError
 from clay_eval.schemas.samples import SampleSpec
+
+
+class NothingShownError(ClayEvalError):
+    """A picture on which nothing is to be seen: an attempt that failed, and that another seed may mend. where: the key."""
 
 
 @runtime_checkable

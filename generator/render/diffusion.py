@@ -24,6 +24,7 @@ from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.samples import SampleSpec
 
+from .base import NothingShownError
 from .diffusion_loading import (
     DTYPES,
     Source,
@@ -175,7 +176,7 @@ class DiffusionRenderer:
         """One RGB picture a sample. A batch that does not fit into memory is halved, for good, with a warning.
 
         Raises InputError if not even one picture fits, or the pipeline refuses the request; ClayEvalError for a picture
-        that came out as NaN, in another size, or blacked out by the pipeline's safety checker.
+        that came out as NaN, in another size, or blacked out by the pipeline's safety checker (NothingShownError).
         """
         images: list[Image.Image] = []
         while len(images) < len(samples):
@@ -264,7 +265,7 @@ class DiffusionRenderer:
         flagged = getattr(output, "nsfw_content_detected", None) or []
         for sample, bad in zip(batch, flagged, strict=False):
             if bad:
-                raise ClayEvalError(
+                raise NothingShownError(
                     "the pipeline's safety checker blacked out this picture",
                     where=sample.key,
                     found=sample.prompt,

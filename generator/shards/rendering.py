@@ -17,7 +17,7 @@ from typing import Any
 
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
-from clay_eval.schemas.failures import brief, read_failures
+from clay_eval.schemas.failures import brief, read_failures, way_out
 from clay_eval.schemas.files import locked, refuse_changes, remove_leftovers, write_sealed
 from clay_eval.schemas.fingerprint import canonical_json, file_sha256
 from clay_eval.schemas.manifest import (
@@ -154,25 +154,33 @@ def finish(
     """Write labels.csv and the manifest of the shards among `names` that hold anything; see `write_manifest`."""
     shards = [name for name in names if (folder / name).exists()]
     if names and not shards and provenance.part is None:
-        raise ClayEvalError(
-            "not one picture is left: all were rejected by the judge, or failed",
-            where=folder,
-            found=_commonest_failure(folder),
-            hint=f"look at {QUARANTINE}/ and {FAILURES}/ there; another --out with a lower --margin or more "
-            "--attempts, or a better model, may help",
-        )
+        raise _nothing_left(folder)
     write_manifest(folder, shards, entity_facts(specs), provenance, written)
 
 
-def _commonest_failure(folder: Path) -> str | None:
-    """What most of the failed samples failed of, in a line, and how many there are; None if none failed."""
-    errors: Counter[str] = Counter()
-    for path in sorted((folder / FAILURES).glob("*.jsonl")):
-        errors.update(map(brief, read_failures(path).values()))
-    if not errors:
-        return None
-    error, number = errors.most_common(1)[0]
-    return f"{number} of {errors.total()} failed samples: {error}"
+def _nothing_left(folder: Path) -> ClayEvalError:
+    """The error for a folder without one picture, with the way out of what most samples failed of, if any failed."""
+    failures = [
+        text for path in sorted((folder / FAILURES).glob("*.jsonl")) for text in read_failures(path).values()
+    ]
+    rejected = any((folder / QUARANTINE).glob("*.tar"))
+    if not failures:
+        return ClayEvalError(
+            "not one picture is left: all were rejected by the judge",
+            where=folder,
+            hint=f"look at {QUARANTINE}/ there; another --out with a lower --margin or more --attempts, or a better "
+            "model, may help",
+        )
+    reasons = Counter(text.partition("\n")[0] for text in failures)
+    reason, number = reasons.most_common(1)[0]
+    example = next(text for text in failures if text.partition("\n")[0] == reason)
+    return ClayEvalError(
+        "not one picture is left: "
+        + ("all were rejected by the judge, or failed" if rejected else "all failed"),
+        where=folder,
+        found=f"{number} of {len(failures)} failed samples: {brief(example)}",
+        hint=way_out(example) or f"look at {FAILURES}/ there",
+    )
 
 
 def plan_specs(plan_folder: Path, plan: dict[str, Any]) -> list[EntitySpec]:

@@ -1,8 +1,8 @@
 """One shard's worth of work: draw its samples, have them judged, draw the rejected ones again, write what came of it.
 
 A sample ends in one of three places. Accepted: in the shard. Rejected `attempts` times: in quarantine/, a tar of the same
-name, with the last picture and the reasons. Not drawable (the renderer raised an error about it): in failures/, a line of
-JSON. What is in neither tar is drawn when the work is done again, and nothing else is.
+name, with the last picture and the reasons. Not drawable (the renderer raised an error about it, or no attempt shows
+anything): in failures/, a line of JSON. What is in neither tar is drawn when the work is done again, and nothing else is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from clay_eval.schemas.samples import SampleSpec, attempt_seed
 from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_shard
 
 from ..alignment.base import Judge, check_verdicts
-from ..render.base import Renderer
+from ..render.base import NothingShownError, Renderer
 from ..render.metadata import save_options, xmp_packet
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ IMAGE_FORMATS: Mapping[str, Mapping[str, Any]] = {
 }
 FAILED_IN_A_ROW = 20
 """After so many failed samples with no success between them it is the renderer that fails, not the samples."""
-_OF_ONE_SAMPLE = (ClayEvalError, IntegrityError)
+_OF_ONE_SAMPLE = (ClayEvalError, IntegrityError, NothingShownError)
 """Kinds of error that may be about one sample (a broken picture, say); others are about options, storage and the like."""
 
 
@@ -46,7 +46,7 @@ class RenderOptions:
     """How pictures are made and stored.
 
     shard_size: samples a shard. image_format: "jpg", "png", "webp". batch_size: pictures a renderer call. attempts: pictures
-    that are made of a sample at most, if a judge rejects them.
+    that are made of a sample at most, where a judge rejects them or nothing is to be seen on them.
     """
 
     shard_size: int = 256
@@ -246,15 +246,17 @@ class ShardMaker:
     def _batch(self, batch: Sequence[_Attempt], made: _Drawn) -> list[_Attempt]:
         """Draw and judge a batch into `made`; return what must be drawn again."""
         by_key = {attempt.sample.key: attempt for attempt in batch}
-        drawn = self._pictures([attempt.asked for attempt in batch], made.failed)
+        blank: dict[str, NothingShownError] = {}
+        drawn = self._pictures([attempt.asked for attempt in batch], made.failed, blank)
+        after = [self._after_blank(by_key[key], error, made.failed) for key, error in blank.items()]
+        again = [attempt for attempt in after if attempt is not None]
         if not drawn:
-            return []
+            return again
         samples = [sample for sample, _ in drawn]
         verdicts = None
         if self._judge is not None:
             verdicts = self._judge.judge(samples, [_decoded(data) for _, data in drawn])
             check_verdicts(samples, verdicts)
-        again = []
         for number, (sample, data) in enumerate(drawn):
             attempt = by_key[sample.key]
             verdict = verdicts[number] if verdicts is not None else None
@@ -272,10 +274,21 @@ class ShardMaker:
             place[sample.key] = ShardSample(sample.key, self._options.image_format, data, record)
         return again
 
+    def _after_blank(
+        self, attempt: _Attempt, error: NothingShownError, failed: dict[str, str]
+    ) -> _Attempt | None:
+        """The attempt that follows one on which nothing is to be seen; after the last one the sample has failed."""
+        said = f"attempt {attempt.number}: {error.what}"
+        if attempt.number < self._options.attempts:
+            return replace(attempt, number=attempt.number + 1, rejected=(*attempt.rejected, said))
+        self._count_failure(attempt.sample, error)
+        failed[attempt.sample.key] = str(error)
+        return None
+
     def _pictures(
-        self, batch: Sequence[SampleSpec], failed: dict[str, str]
+        self, batch: Sequence[SampleSpec], failed: dict[str, str], blank: dict[str, NothingShownError]
     ) -> list[tuple[SampleSpec, bytes]]:
-        """(sample, encoded picture) of those that can be drawn; the others go to `failed` with their error.
+        """(sample, encoded picture) of those that can be drawn; the others go to `failed` or `blank` with their error.
 
         Errors of another kind (see _OF_ONE_SAMPLE) pass through, as do those that name no sample of the batch.
         """
@@ -283,19 +296,31 @@ class ShardMaker:
             return []
         try:
             images = self._renderer.render(batch)
-            pictures = self._encoded(batch, images)
+            self._check_pictures(batch, images)
+            for sample, image in zip(batch, images, strict=True):
+                if (nothing := _single_color(sample, image)) is not None:
+                    blank[sample.key] = nothing
+            pictures = [
+                (sample, encode_image(image, self._options.image_format, self._packet))
+                for sample, image in zip(batch, images, strict=True)
+                if sample.key not in blank
+            ]
         except ClayEvalError as error:
             where = str(error.where)
             named = [s for s in batch if where == s.key or where.endswith(f": {s.key}")]
             if type(error) not in _OF_ONE_SAMPLE or not (named or any(s.key in where for s in batch)):
                 raise
             if not named and len(batch) > 1:  # something in this batch, it cannot say what
-                return [picture for sample in batch for picture in self._pictures([sample], failed)]
+                return [p for sample in batch for p in self._pictures([sample], failed, blank)]
             for sample in named or batch:
-                self._count_failure(sample, error)
-                failed[sample.key] = str(error)
-            return self._pictures([s for s in batch if s.key not in failed], failed)
-        self._failed_in_a_row = 0
+                if isinstance(error, NothingShownError):
+                    blank[sample.key] = error
+                else:
+                    self._count_failure(sample, error)
+                    failed[sample.key] = str(error)
+            return self._pictures([s for s in batch if s.key not in {*failed, *blank}], failed, blank)
+        if pictures:
+            self._failed_in_a_row = 0
         return pictures
 
     def _count_failure(self, sample: SampleSpec, error: ClayEvalError) -> None:
@@ -312,9 +337,7 @@ class ShardMaker:
                 hint=error.hint or "see to the renderer, then run the same command again",
             ) from error
 
-    def _encoded(
-        self, batch: Sequence[SampleSpec], images: Sequence[Image.Image]
-    ) -> list[tuple[SampleSpec, bytes]]:
+    def _check_pictures(self, batch: Sequence[SampleSpec], images: Sequence[Image.Image]) -> None:
         if len(images) != len(batch):
             raise ClayEvalError(
                 "the renderer returned another number of pictures than it was asked for",
@@ -330,10 +353,20 @@ class ShardMaker:
                     expected="RGB",
                     found=image.mode,
                 )
-        return [
-            (sample, encode_image(image, self._options.image_format, self._packet))
-            for sample, image in zip(batch, images, strict=True)
-        ]
+
+
+def _single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | None:
+    """What is wrong with a picture whose pixels are all alike, as black frames of safety checkers and broken models are."""
+    extrema: Any = image.getextrema()
+    if any(high > low for low, high in extrema):
+        return None
+    return NothingShownError(
+        f"a picture of a single color, {tuple(low for low, _ in extrema)}",
+        where=sample.key,
+        found=sample.prompt,
+        hint="a safety checker gives such pictures (change the prompt, or choose a model without one), and so does a model "
+        "in a precision that is too low for it (--dtype float32)",
+    )
 
 
 def _decoded(data: bytes) -> Image.Image:

@@ -69,7 +69,8 @@ def test_galleries_of_genecis_are_written_and_scored(cli: Cli, tmp_path: Path, t
     folder, file = trees.genecis(tmp_path / "d"), tmp_path / "focus.json"
     outcome = cli("datasets", "genecis", folder, "--galleries", file)
     assert outcome.code == 0, outcome.err
-    assert "6 queries, 1 with another gallery length left out" in outcome.out
+    assert "7 queries, 2 conditions" in outcome.out
+    assert "1 of 7 queries have galleries of another length" in outcome.err
     options = [
         "--data",
         f"genecis:{folder}",
@@ -83,6 +84,7 @@ def test_galleries_of_genecis_are_written_and_scored(cli: Cli, tmp_path: Path, t
     outcome = cli("galleries", file, *options, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     assert "| clay | all conditions | Hit@1 |" in outcome.out
+    assert "another length" in outcome.out
     cli("evaluate", *options, "--out", tmp_path / "other").refused(2, "no attribute to retrieve by")
 
 

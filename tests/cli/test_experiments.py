@@ -31,7 +31,9 @@ QUICK: dict[str, list[str]] = {
         "--budget",
         "5",
     ],
+    "cluster": ["--method", "raw", "--method", "clay", "--seed", "0", "--seed", "1", "--starts", "2"],
     "leak": ["--method", "raw", "--method", "clay", "--seed", "0"],
+    "paraphrase": ["--method", "clay", "--draws", "2", "--seed", "0"],
     "rank": [
         "--method",
         "raw",
@@ -52,7 +54,7 @@ Cli = Callable[..., Any]
 def experimented(
     cli: Cli, finished: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A run with all four experiments. Not to be altered."""
+    """A run with all these experiments. Not to be altered."""
     folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("experiments") / "run"))
     for name, options in QUICK.items():
         outcome = cli(name, "--out", folder, "--encoder", tiny_encoder, *options)
@@ -63,7 +65,7 @@ def experimented(
 
 def test_every_experiment_leaves_its_folder(experimented: Path) -> None:
     records = read_experiments(experimented)
-    assert [record.name for record in records] == ["ablate", "cost", "rank", "leak"]
+    assert [record.name for record in records] == ["ablate", "paraphrase", "cluster", "cost", "rank", "leak"]
     for record in records:
         assert record.plot.is_file()
         assert record.tables
@@ -100,13 +102,44 @@ def test_replace_replaces(cli: Cli, experimented: Path, tiny_encoder: Path, tmp_
     assert record["settings"]["seeds"] == [1]
 
 
-def test_leak_repeats_to_the_byte(cli: Cli, experimented: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["cluster", "leak", "paraphrase"])
+def test_an_experiment_repeats_to_the_byte(
+    cli: Cli, experimented: Path, tiny_encoder: Path, tmp_path: Path, name: str
+) -> None:
     folder = shutil.copytree(experimented, tmp_path / "run")
-    place = folder / "experiments" / "leak"
+    place = folder / "experiments" / name
     before = {path.name: path.read_bytes() for path in place.iterdir()}
     shutil.rmtree(place)
-    assert cli("leak", "--out", folder, "--encoder", tiny_encoder, *QUICK["leak"]).code == 0
+    assert cli(name, "--out", folder, "--encoder", tiny_encoder, *QUICK[name]).code == 0
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+def test_tables_of_an_experiment_are_exported(cli: Cli, experimented: Path, tmp_path: Path) -> None:
+    formats = ["--format", "latex", "--format", "markdown", "--format", "csv"]
+    outcome = cli("export", "--out", experimented, "--experiment", "cluster", "--to", tmp_path, *formats)
+    assert outcome.code == 0, outcome.err
+    latex, markdown, table = (tmp_path / f"cluster.{ending}" for ending in ("tex", "md", "csv"))
+    assert latex.read_text().count(r"\begin{tabular}") == latex.read_text().count(r"\end{tabular}") == 4
+    assert r"ACC \% & low" in latex.read_text()
+    assert "| demo-human | age | clay |" in markdown.read_text()
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"raw", "clay"}
+    assert all(0 <= float(row["acc"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--experiment", "clusters", "--format", "csv"], "no such experiment"),
+        (["--experiment", "cluster", "--format", "trec"], "not written so"),
+    ],
+)
+def test_exports_of_no_experiment_are_refused(
+    cli: Cli, experimented: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    cli("export", "--out", experimented, "--to", tmp_path / "to", *options).refused(2, said)
+    assert not (tmp_path / "to").exists()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +152,10 @@ def test_leak_repeats_to_the_byte(cli: Cli, experimented: Path, tiny_encoder: Pa
         ("ablate", ["--axis", "depth"], "unknown axis"),
         ("ablate", ["--method", "clya"], "did you mean 'clay'"),
         ("leak", ["--held-out", "1"], "between 0 and 1"),
+        ("cluster", ["--seed", "1", "--seed", "1"], "seeds must differ"),
+        ("cluster", ["--method", "clya"], "did you mean 'clay'"),
+        ("paraphrase", ["--share", "1"], "a share of the texts"),
+        ("paraphrase", ["--measure", "mAPP"], "unknown measure"),
         ("cost", ["--conditions", "2", "--conditions", "2"], "positive and differ"),
     ],
 )

@@ -175,7 +175,9 @@ class _Images(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         stream = io.BytesIO()
-        Image.new("RGB", (32, 32), (request["seed"] % 256, 0, 0)).save(stream, "PNG")
+        image = Image.new("RGB", (32, 32), (request["seed"] % 256, 0, 0))
+        image.putpixel((5, 5), (0, 99, 0))
+        image.save(stream, "PNG")
         data = json.dumps({"data": [{"b64_json": base64.b64encode(stream.getvalue()).decode()}]}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

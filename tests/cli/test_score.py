@@ -127,6 +127,40 @@ def test_equal_scores_and_grades(cli: Cli, tmp_path: Path) -> None:
     assert value("--level", 2) == 0
 
 
+def test_queries_with_nothing_relevant_count_as_one_says(cli: Cli, folder: Path) -> None:
+    arguments = ["score", folder / "a.run", "--qrels", folder / "qrels.txt", "--measure", "AP"]
+    left_out = json.loads(cli(*arguments, "--json").out)
+    arguments += ["--nothing-relevant", "zero"]
+    zero = json.loads(cli(*arguments, "--json").out)
+    assert (left_out["nothing_relevant"], zero["nothing_relevant"]) == ("left-out", "zero")
+    assert (left_out["queries"], zero["queries"]) == (40, 41)
+    assert zero["results"][0]["value"] == pytest.approx(left_out["results"][0]["value"] * 40 / 41)
+    assert "41 queries, 1 of them with nothing relevant, which score 0" in cli(*arguments).out
+    assert cli(*arguments[:-1], "drop").code == 2
+
+
+def test_a_level_above_all_grades_says_so(cli: Cli, folder: Path) -> None:
+    arguments = ["score", folder / "a.run", "--qrels", folder / "qrels.txt", "--level", 2]
+    cli(*arguments).refused(2, "no document of the qrels has the grade 2", "1 at most")
+    zero = cli(*arguments, "--nothing-relevant", "zero")
+    assert zero.code == 0, zero.err
+    assert "warning: no document of the qrels has the grade 2 or a higher one" in zero.out
+
+
+def test_trec_evals_names_stand_beside_ours(cli: Cli, folder: Path) -> None:
+    measures = ["AP", "P@10", "Rprec", "nDCG@5", "nDCG(graded)@5"]
+    options = [option for name in measures for option in ("--measure", name)]
+    arguments = ["score", folder / "a.run", "--qrels", folder / "qrels.txt", *options]
+    record = json.loads(cli(*arguments, "--json").out)
+    assert list(record["trec_eval"].values()) == ["map", "P_10", "Rprec", None, "ndcg_cut_5"]
+    shown = cli(*arguments).out
+    assert "in trec_eval: AP is map, P@10 is P_10, nDCG(graded)@5 is ndcg_cut_5" in shown
+    assert "trec_eval's ndcg is nDCG(graded)" in shown
+    cli("score", folder / "a.run", "--qrels", folder / "qrels.txt", "--measure", "ndcg").refused(
+        2, "did you mean 'nDCG(graded)', 'nDCG"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

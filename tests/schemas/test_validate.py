@@ -278,3 +278,55 @@ def test_unique_items_are_those_of_json_schema(items: list[Any], unique: bool) -
     errors = schema_errors(items, {"uniqueItems": True}, 5)
     assert (not errors) == unique
     assert jsonschema.Draft202012Validator({"uniqueItems": True}).is_valid(items) == unique
+
+
+_NUMBERS = st.one_of(st.integers(-2, 4), st.floats(-2, 4), st.just(2**70), st.just(float("nan")))
+_ITEMS = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.text("ab", max_size=4), _NUMBERS),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def _plain_schemas(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
+    """A schema of texts, numbers or lists, with and without bounds, some with a keyword that is not plain."""
+    kind = draw(st.sampled_from(["string", "integer", "number", *["array"][:depth]]))
+    low, high = validate._LIMITS[kind]
+    made: dict[str, Any] = {"type": kind, "description": "d"}
+    if kind == "array":
+        made["items"] = draw(_plain_schemas(depth - 1))
+    for limit in (low, high):
+        if draw(st.booleans()):
+            made[limit] = draw(st.integers(0, 3))
+    if draw(st.integers(0, 5)) == 0:
+        made["enum"] = ["a", 1]
+    return made
+
+
+@given(_plain_schemas(), st.lists(_ITEMS, max_size=4))
+def test_lists_of_plain_items_are_judged_as_the_library_judges_them(
+    item: dict[str, Any], found: list[Any]
+) -> None:
+    whole = {"$defs": {"item": item}, "type": "array", "items": {"$ref": "#/$defs/item", "maxLength": 2}}
+    inlined = validate._inlined(whole, whole["$defs"])
+    fast = [error.message for error in schema_errors(found, inlined, 9)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(validate, "_fits", lambda _: None)
+        assert [error.message for error in schema_errors(found, whole, 9)] == fast
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_with_its_plain_parts_inlined_asks_for_the_same(name: str) -> None:
+    whole = schema(name)
+    inlined = validate._inlined(whole, whole.get("$defs", {}))
+    jsonschema.Draft202012Validator.check_schema(inlined)
+    assert inlined["required"] == whole["required"]
+    assert validate._inlined(inlined, whole.get("$defs", {})) == inlined
+
+
+def test_bounds_beside_a_reference_hold_together_with_its_own() -> None:
+    definitions = {"short": {"type": "string", "maxLength": 1}}
+    whole = {"$defs": definitions, "type": "array", "items": {"$ref": "#/$defs/short", "maxLength": 2}}
+    (error,) = schema_errors(["ab"], validate._inlined(whole, definitions), 9)
+    assert "too long" in error.message

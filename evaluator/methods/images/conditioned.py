@@ -20,7 +20,7 @@ from clay_eval.schemas.fingerprint import fingerprint
 
 from ...embedding.encoders.rows import UNKNOWN_LOGIT_SCALE, normalise_rows
 from ...embedding.store import Engine, EntityFeatures, FeatureStore, embed
-from ...pictures.sources import ImageSource, Labels, Unit
+from ...pictures.labelled import ImageSource, Labelled, Unit
 from ...vectors.arrays import as_floats
 from .protocol import ImageMethod, check_fact
 
@@ -121,7 +121,7 @@ class Selection:
                 units.append(unit if kept == unit.keys else replace(unit, sha256=own, keys=kept))
                 self._units[unit.name] = unit
         self._selected = tuple(units)
-        self.entities: Mapping[str, Labels] = {
+        self.entities: Mapping[str, Labelled] = {
             name: _labels_of(source.entities[name], chosen) for name, chosen in wanted.items()
         }
         self.fingerprint: str = fingerprint({unit.name: unit.sha256 for unit in units})
@@ -136,7 +136,7 @@ class Selection:
         return (item for item in self._source.images(self._units[unit.name]) if item[0] in wanted)
 
 
-def _labels_of(labels: Labels, wanted: Collection[str]) -> Labels:
+def _labels_of(labels: Labelled, wanted: Collection[str]) -> Labelled:
     rows = [row for row, key in enumerate(labels.keys) if key in wanted]
     columns = {name: tuple(values[row] for row in rows) for name, values in labels.labels.items()}
     return replace(labels, keys=tuple(labels.keys[row] for row in rows), labels=columns)
@@ -149,9 +149,9 @@ class ConditionedFeatures:
     queries belongs to `query_keys`, in the order of the entity's keys; None for a method that treats all pictures alike.
     """
 
-    keys: tuple[str, ...]
+    keys: Sequence[str]
     database: NDArray[np.floating[Any]]
-    query_keys: tuple[str, ...] = ()
+    query_keys: Sequence[str] = ()
     queries: NDArray[np.floating[Any]] | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -82,15 +82,15 @@ class ModelOptions:
 
     def _fitting(self, images: Sequence[Image]) -> list[Image]:
         """The pictures, shrunk where they are too large; none is altered."""
-        return [readable(shrunk(image, self.max_side)) for image in images]
+        return [readable(self.shrink(image)) for image in images]
 
 
-def shrunk(image: Image, side: int) -> Image:
-    """`image` with at most `side` pixels on its longer side, proportions kept."""
+def shrunk(image: Image, side: int, whole: Callable[[float], int] = round) -> Image:
+    """`image` with at most `side` pixels on its longer side, proportions kept; whole: makes whole pixels of a part."""
     from PIL import Image as ImageModule
 
     longer = max(image.size)
     if longer <= side:
         return image
-    width, height = (max(1, round(length * side / longer)) for length in image.size)
+    width, height = (max(1, whole(length * side / longer)) for length in image.size)
     return image.resize((width, height), ImageModule.Resampling.LANCZOS)

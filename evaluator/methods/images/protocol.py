@@ -1,6 +1,7 @@
 """What an image method must offer. Nothing needs to be imported from here: any class of this shape will do.
 
-Optional: `encode_queries` with the arguments of `encode`, for methods that treat queries otherwise; `dimension`, the
+Optional: `encode_queries` with the arguments of `encode`, for methods that treat queries otherwise; `encode_each(images,
+sets)`, a list of what `encode` gives for each of several sets of conditions, where it is cheaper together; `dimension`, the
 number k of columns, which is else found by encoding one small picture; `shrink(image)`, a smaller picture that stands for
 a large one: pictures are then decoded a few at a time and encoded in whole batches. Without it, `encode` gets fewer at a
 time where they are large.

@@ -30,6 +30,7 @@ ENTRY_POINTS = "clay_eval.image_methods"
 IMAGE_METHODS = {
     "instructblip": "clay_eval.evaluator.methods.images.instructblip:InstructBLIP",
     "vlm-embedding": "clay_eval.evaluator.methods.images.vlm_embedding:VLMEmbedding",
+    "dior": "clay_eval.evaluator.methods.images.vlm_embedding:DIOR",
     "qwen-embedding": "clay_eval.evaluator.methods.images.vlm_embedding:QwenEmbedding",
 }
 _RUNTIME = ("device", "precision", "batch_size")
@@ -53,7 +54,7 @@ def load_image_method(name: str, *, runtime: dict[str, Any] | None = None, **opt
     Raises InputError for an unknown name (with the nearest one), a class that cannot be imported or is no image method,
     and options that its constructor does not take, beside what the constructor itself raises.
     """
-    target = name if ":" in name else image_method_names().get(name)
+    target = name if ":" in name else IMAGE_METHODS.get(name) or image_method_names().get(name)
     if target is None:
         raise InputError(
             f"unknown image method {name!r}",

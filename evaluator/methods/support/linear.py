@@ -26,17 +26,18 @@ class LinearMethod:
     _width: int | None = None
     _kept: tuple[Float64Array | None, Float64Array | None, Projection] | None = None
 
-    def transform(self, features: npt.ArrayLike) -> FloatArray:
+    def transform(self, features: npt.ArrayLike, out: FloatArray | None = None) -> FloatArray:
         """Return conditional features (M, k) of `features` (M, d): unit rows, whose products are similarities.
 
-        Rows of any length: it cancels. float32 in, float32 out. A row of which nothing is left becomes zeros.
+        Rows of any length: it cancels. float32 in, float32 out. A row of which nothing is left becomes zeros. out: see
+        `Projection.rows`.
 
         Raises InputError before `fit`, for another width than d, and for NaN or infinity.
         """
         kept = self._kept
         if kept is None or kept[0] is not self.projection_ or kept[1] is not self.shift_:
             kept = self._keep()
-        return kept[2].rows(features)
+        return kept[2].rows(features, out=out)
 
     def _fitted(
         self, projection: Float64Array | None, shift: Float64Array | None = None, width: int | None = None

@@ -26,6 +26,7 @@ __all__ = [
     "FeatureMethod",
     "MethodFactory",
     "asked_names",
+    "default_of",
     "describe",
     "is_privileged",
     "method_names",
@@ -86,7 +87,7 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
     Raises InputError for an unknown name (with the nearest one), a class that cannot be imported or lacks
     fit and transform, and options that its constructor does not take.
     """
-    target = spec if ":" in spec else method_names().get(spec)
+    target = spec if ":" in spec else BUILT_IN.get(spec) or method_names().get(spec)
     if target is None:
         raise InputError(
             f"unknown method {spec!r}",
@@ -113,6 +114,14 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
         return method
 
     return spec, factory
+
+
+def default_of(spec: str, parameter: str) -> tuple[bool, Any]:
+    """Return whether a method takes `parameter` by name, and its default; `spec` as for `resolve_method`."""
+    maker = _load(spec if ":" in spec else method_names()[spec])
+    found = inspect.signature(maker).parameters.get(parameter)
+    named = found is not None and found.kind in (found.KEYWORD_ONLY, found.POSITIONAL_OR_KEYWORD)
+    return named, found.default if found is not None and named else None
 
 
 def _load(target: str) -> Callable[..., Any]:

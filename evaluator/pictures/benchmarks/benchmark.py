@@ -35,14 +35,14 @@ class Listing:
     """All pictures of a benchmark, entity by entity, below `root`.
 
     unlisted: files that lie there and are in no list; queries: with galleries of their own, of a benchmark that has such;
-    left_out: queries of the file that are not among them.
+    notes: what a reader of the numbers should know of them, a sentence each.
     """
 
     root: Path
     entities: Mapping[str, Sequence[Picture]]
     unlisted: int = 0
     queries: tuple[GalleryQuery, ...] = ()
-    left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import clevr4, fine_grained, genecis, hugging_face, oxford_pets, ppmi, stanford40
+from . import clevr4, fine_grained, genecis, oxford_pets, ppmi, stanford40
 from .benchmark import Benchmark
+from .naming import HUGGING_FACE
 
 ASK = "see the provider"
 _ARCHIVE = "https://www.robots.ox.ac.uk/~vgg/data"
@@ -163,4 +164,4 @@ PAPER_SETS: Mapping[str, Mapping[str, str]] = {"clay-object": {"subcategory": "c
 
 def data_names() -> list[str]:
     """All names that stand before a colon in --data."""
-    return [*BENCHMARKS, *PAPER_SETS, hugging_face.NAME]
+    return [*BENCHMARKS, *PAPER_SETS, HUGGING_FACE]

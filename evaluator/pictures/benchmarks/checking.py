@@ -9,11 +9,11 @@ from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.texts import shipped_texts
 
-from ..sources import ImageSource
+from ..labelled import ImageSource
 from .benchmark import NOT_DOWNLOADED
 from .catalogue import ASK, BENCHMARKS, PAPER_SETS, data_names
-from .hugging_face import LAYOUT, NAME
-from .naming import DataName, known_name
+from .hugging_face import LAYOUT
+from .naming import HUGGING_FACE, DataName, known_name
 from .opening import open_benchmark
 
 _SHOWN = 20
@@ -36,7 +36,7 @@ def catalogue_record() -> dict[str, dict[str, Any]]:
         }
         for name, one in BENCHMARKS.items()
     }
-    record[NAME] = {
+    record[HUGGING_FACE] = {
         "title": "Any image data set of Hugging Face",
         "entities": {},
         "licence": "that of the data set",

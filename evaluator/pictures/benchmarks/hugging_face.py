@@ -25,11 +25,11 @@ from clay_eval.schemas.reading import check_regular
 from clay_eval.schemas.validate import parse_json
 
 from ..label_tables import label_table
+from ..labelled import UNIT_IMAGES, Labelled, Unit
 from ..names import entity_name
 from ..notes import identical_pictures
-from ..sources import UNIT_IMAGES, Labels, Unit
+from .naming import HUGGING_FACE
 
-NAME = "hugging-face"
 LAYOUT = ("*.parquet or data/*.parquet", "or what save_to_disk writes: data-*.arrow, dataset_dict.json")
 MAX_BATCH_BYTES = 2 << 30
 _ROWS = 64
@@ -56,7 +56,7 @@ class HuggingFaceSource:
     """
 
     kind = "benchmark"
-    benchmark = NAME
+    benchmark = HUGGING_FACE
     unlisted = 0
 
     def __init__(
@@ -119,7 +119,9 @@ class HuggingFaceSource:
         hashes = [digest for part in self._slices.values() for digest in part.hashes]
         self.notes = (*identical_pictures(keys, hashes, table.labels), *table.notes)
         self._units = tuple(units)
-        self.entities: Mapping[str, Labels] = {name: Labels(name, tuple(keys), table.labels, table.parents)}
+        self.entities: Mapping[str, Labelled] = {
+            name: Labelled(tuple(keys), table.labels, table.parents, name)
+        }
         self.fingerprint: str = fingerprint(
             {
                 "units": [[unit.name, unit.sha256] for unit in units],

@@ -11,6 +11,9 @@ from clay_eval.schemas.words import did_you_mean, nearest
 
 _FORM = re.compile(r"(?P<name>[A-Za-z][\w-]*)(?:@(?P<tags>[\w-]+(?:\+[\w-]+)*))?:(?P<folder>.+)", re.DOTALL)
 
+HUGGING_FACE = "hugging-face"
+"""The name of any data set that `datasets` saved, among those of the benchmarks."""
+
 
 @dataclass(frozen=True)
 class DataName:

@@ -9,12 +9,12 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.manifest import MANIFEST
 
 from ..folders import open_folder
+from ..labelled import ImageSource
 from ..notes import said
-from ..sources import ImageSource
 from .benchmark import Benchmark, Listing
 from .catalogue import BENCHMARKS, PAPER_SETS, data_names
-from .hugging_face import NAME, HuggingFaceSource
-from .naming import DataName, known_name
+from .hugging_face import HuggingFaceSource
+from .naming import HUGGING_FACE, DataName, known_name
 from .source import BenchmarkSource
 
 
@@ -34,7 +34,7 @@ def open_benchmark(
     name = known_name(data.name, data_names())
     if name in PAPER_SETS:
         return _of_the_paper(name, data, entity, conditions)
-    if name == NAME:
+    if name == HUGGING_FACE:
         return said(HuggingFaceSource(data.folder, entity, conditions, data.tags, parents))
     benchmark = BENCHMARKS[name]
     if parents:

@@ -20,9 +20,9 @@ from clay_eval.schemas.fingerprint import fingerprint
 from clay_eval.schemas.reading import read_bytes
 
 from ..columns import check_lengths, one_form
+from ..labelled import UNIT_IMAGES, Labelled, Unit
 from ..names import count, unique_keys
 from ..notes import identical_pictures
-from ..sources import UNIT_IMAGES, Labels, Unit
 from .benchmark import Box, Listing, Picture
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
@@ -48,18 +48,18 @@ class BenchmarkSource:
         tags: Sequence[str] = (),
     ) -> None:
         self.benchmark, self.tags, self.unlisted = benchmark, tuple(tags), listing.unlisted
-        self.queries, self.left_out = listing.queries, listing.left_out
+        self.queries = listing.queries
         self._root = listing.root
         files = sorted({picture.file for group in listing.entities.values() for picture in group})
         self._hashes = hash_files(listing.root, files)
         self._pictures: dict[str, dict[str, Picture]] = {}
         self._units: list[Unit] = []
-        self._notes: list[str] = []
+        self._notes: list[str] = list(listing.notes)
         if listing.unlisted:
             self._notes.append(
                 f"{count(listing.unlisted, 'picture')} of the folder in no list of {benchmark}, left out"
             )
-        self.entities: Mapping[str, Labels] = {
+        self.entities: Mapping[str, Labelled] = {
             name: self._take(name, group, conditions) for name, group in listing.entities.items()
         }
         self.fingerprint: str = fingerprint(
@@ -92,7 +92,7 @@ class BenchmarkSource:
                 raise IntegrityError("a picture changed while it was in use", where=path, hint="run again")
             yield key, data if picture.crop is None else cropped(data, picture.crop, path)
 
-    def _take(self, entity: str, pictures: Sequence[Picture], conditions: Sequence[str] | None) -> Labels:
+    def _take(self, entity: str, pictures: Sequence[Picture], conditions: Sequence[str] | None) -> Labelled:
         names = list(pictures[0].labels) if pictures else []
         chosen = [name for name in names if conditions is None or name in conditions]
         stems = [picture.key or Path(picture.file).stem for picture in pictures]
@@ -115,7 +115,7 @@ class BenchmarkSource:
             )
         seen = [(self._hashes[picture.file], picture.crop) for picture in pictures]
         self._notes += (f"{entity}: {note}" for note in identical_pictures(keys, seen, labels))
-        return Labels(entity, tuple(keys), labels, {})
+        return Labelled(tuple(keys), labels, {}, entity)
 
 
 def hash_files(root: Path, files: Sequence[str]) -> dict[str, str]:

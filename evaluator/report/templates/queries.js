@@ -77,10 +77,14 @@ function offer() {
 
 /* ---- queries ---- */
 
+const unpictured = data.sheets === 0;
+document.body.classList.toggle("unpictured", unpictured);
+
 function picture(image, words) {
   const place = queries.picture(state.entity, image);
   if (place === null) {
-    const none = make("span", { className: "none", textContent: "no picture" });
+    const key = data.entities[state.entity].keys[image];
+    const none = make("span", { className: "none", textContent: unpictured ? key : "no picture" });
     none.setAttribute("role", "img");
     none.setAttribute("aria-label", words);
     return none;

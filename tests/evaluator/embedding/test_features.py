@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from clay_eval.evaluator.embedding.encoders import normalise_rows, slug
 from clay_eval.evaluator.embedding.store import EmbedCounts, FeatureStore, embed
-from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.pictures.labelled import Labelled, Unit
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError, StorageError
 
 SIDE = 6
@@ -69,11 +69,11 @@ class Pictures:
         )
 
     @property
-    def entities(self) -> dict[str, Labels]:
+    def entities(self) -> dict[str, Labelled]:
         keys: dict[str, list[str]] = {}
         for unit in self.units():
             keys.setdefault(unit.entity, []).extend(unit.keys)
-        return {name: Labels(name, tuple(own), {"a": ("x",) * len(own)}, {}) for name, own in keys.items()}
+        return {name: Labelled(tuple(own), {"a": ("x",) * len(own)}, {}, name) for name, own in keys.items()}
 
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         for i, key in enumerate(unit.keys):

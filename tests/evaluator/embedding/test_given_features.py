@@ -27,7 +27,7 @@ from clay_eval.evaluator.embedding.given import (
     read_given,
     write_needed_texts,
 )
-from clay_eval.evaluator.pictures.sources import Labels
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.schemas.errors import ClayEvalError, InputError
 
 KEYS = [f"s{i:03d}" for i in range(9)]
@@ -80,7 +80,7 @@ WRITERS = [as_npy, as_safetensors, as_safetensors_with_bytes, as_parquet, as_fix
 
 def source(**entities: list[str]) -> Any:
     return SimpleNamespace(
-        entities={name: Labels(name, tuple(keys), {}, {}) for name, keys in entities.items()}
+        entities={name: Labelled(tuple(keys), {}, {}, name) for name, keys in entities.items()}
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from clay_eval.evaluator.evaluation.gallery import browsed_methods, show_entity
+from clay_eval.evaluator.evaluation.gallery import browsed_methods, drawn_maps, show_entity
 from clay_eval.evaluator.methods.support.specs import prepare_methods
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features, seeded_splits
 from clay_eval.evaluator.retrieval.spaces import TextFeatures, make_space
-from clay_eval.evaluator.retrieval.tasks import Labelled, make_task
+from clay_eval.evaluator.retrieval.tasks import make_task
 
 KINDS = {"bag": ("handbag", "backpack"), "shoes": ("boot", "sandal")}
 COLORS = ("red", "blue", "green")
@@ -90,12 +92,13 @@ def test_nested_conditions_are_found_within_their_parent(shown: tuple[Any, ...])
 
 
 @pytest.mark.parametrize("split", ["image", "leave-one-out"])
-def test_maps_are_of_single_conditions_and_show_an_image_once(split: str) -> None:
+def test_maps_are_of_single_conditions_and_show_an_image_once(split: str, tmp_path: Path) -> None:
     labelled, _, gallery, _ = shown_under(split)
-    assert [(m["conditions"], m["method"]) for m in gallery.maps] == [
+    made = drawn_maps([gallery], tmp_path)
+    assert [(m["conditions"], m["method"]) for m in made] == [
         ([name], method) for name in ("category", "subcategory", "color") for method in ("raw", "clay")
     ]
-    for drawn in gallery.maps:
+    for drawn in made:
         (condition,) = drawn["conditions"]
         value = dict(zip(labelled.keys, labelled.labels[condition], strict=True))
         assert drawn["labels"] == [value[key] for key in drawn["keys"]]

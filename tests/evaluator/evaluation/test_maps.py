@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -66,13 +69,69 @@ def test_condition_maps_show_the_same_images_for_every_method() -> None:
     made = maps.condition_maps(
         "e", "color", keys, ["red", "blue", "red"] * 3, features, seed=0, group="category=bag"
     )
-    assert [m["method"] for m in made] == ["raw", "clay"]
-    assert made[0]["keys"] == made[1]["keys"] == sorted(keys)
-    assert made[0]["labels"] == made[1]["labels"]
-    assert made[0]["conditions"] == ["color"]
-    assert made[0]["group"] == "category=bag"
-    assert all(len(point) == 2 for point in made[0]["points"])
-    assert "perplexity 2.66667" in made[0]["technique"]
+    points = maps.draw_maps(made)
+    records = [scene.record(points[scene.sha256]) for scene in made]
+    assert [m["method"] for m in records] == ["raw", "clay"]
+    assert records[0]["keys"] == records[1]["keys"] == sorted(keys)
+    assert records[0]["labels"] == records[1]["labels"]
+    assert records[0]["conditions"] == ["color"]
+    assert records[0]["group"] == "category=bag"
+    assert [[len(point) for point in record["points"]] for record in records] == [[2] * 9] * 2
+    assert "perplexity 2.66667" in records[0]["technique"]
+
+
+def _scenes(count: int) -> list[maps.Scene]:
+    rng = np.random.default_rng(7)
+    keys = [f"k{i}" for i in range(8)]
+    return [
+        maps.Scene("e", "color", None, f"m{i}", keys, ["a", "b"] * 4, rng.normal(size=(8, 3)), 0)
+        for i in range(count)
+    ]
+
+
+def test_a_map_is_drawn_of_directions_and_only_once() -> None:
+    """Lengths of rows and rounding below a millionth change neither the points nor what they are kept by."""
+    (scene,) = _scenes(1)
+    scaled = scene.features * np.arange(1, 9)[:, None] * (1 + 1e-12)
+    same = replace(scene, features=scaled)
+    other = replace(scene, features=scene.features + 0.01)
+    assert same.sha256 == scene.sha256
+    assert len({scene.sha256, other.sha256, replace(scene, seed=1).sha256}) == 3
+    points = maps.draw_maps([scene, same, other])
+    assert list(points) == [scene.sha256, other.sha256]
+    with patch.object(maps, "two_d_map", side_effect=AssertionError):
+        assert maps.draw_maps([same], points)[scene.sha256] == points[scene.sha256]
+    with pytest.raises(AssertionError), patch.object(maps, "two_d_map", side_effect=AssertionError):
+        maps.draw_maps([same], {scene.sha256: points[scene.sha256][:7]})
+
+
+def test_maps_are_kept_the_latest_ones(tmp_path: Path) -> None:
+    scenes = _scenes(5)
+    for scene in scenes:
+        before = maps.read_maps(tmp_path)
+        with patch.object(maps, "MOST_KEPT", 3):
+            maps.write_maps(tmp_path, maps.draw_maps([scene]), before)
+    assert list(maps.read_maps(tmp_path)) == [scene.sha256 for scene in scenes[2:]]
+    maps.write_maps(tmp_path, maps.draw_maps(scenes), maps.read_maps(tmp_path))
+    assert list(maps.read_maps(tmp_path)) == [scene.sha256 for scene in scenes]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"schema":"other","maps":{}}',
+        '{"schema":"clay-eval/maps/1"}',
+        '{"schema":"clay-eval/maps/1","maps":[1]}',
+        '{"schema":"clay-eval/maps/1","maps":{"a":[[0,2]],"b":[[0]],"c":[[0,"<b>"]],"d":1,"e":[1]}}',
+        "\x00\xff",
+    ],
+)
+def test_what_was_kept_is_trusted_only_where_it_is_points(tmp_path: Path, text: str) -> None:
+    (tmp_path / maps.KEPT).write_text(text, "latin-1")
+    assert maps.read_maps(tmp_path) == {}
 
 
 def test_labels_that_are_colors_are_drawn_in_them() -> None:

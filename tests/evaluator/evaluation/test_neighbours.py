@@ -17,7 +17,7 @@ from PIL import Image
 
 from clay_eval.evaluator.evaluation import neighbours, sheets
 from clay_eval.evaluator.evaluation.sheets import COLUMNS, SIDE
-from clay_eval.evaluator.pictures.sources import Labels
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.report import beside
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import file_sha256
@@ -158,7 +158,7 @@ def test_small_pictures_come_in_the_order_of_the_data_from_units_that_hold_them(
             return super().images(unit)
 
     keys = tuple(f"k{i:03d}" for i in range(300))
-    source = Counted({name: Labels(name, keys, labels, {}) for name in ("demo-human", "other")})
+    source = Counted({name: Labelled(keys, labels, {}, name) for name in ("demo-human", "other")})
     wanted = [keys[i] for i in (299, 3, 150)]
     small = list(sheets.small_pictures(source, "demo-human", wanted, side=12))
     assert [key for key, _ in small] == sorted(wanted)

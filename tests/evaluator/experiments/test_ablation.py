@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from planted_world import VALUES, study
 
-from clay_eval.evaluator.experiments.ablation import AXES, SWITCHES, AblationSettings, Point, Sweep, sweep
+from clay_eval.evaluator.experiments.ablation import AXES, AblationSettings, Point, Sweep, sweep
 from clay_eval.evaluator.experiments.ablation_findings import HINDSIGHT, ablation_findings, over_conditions
+from clay_eval.evaluator.experiments.axis_methods import SWITCHES, axis_methods
 from clay_eval.evaluator.experiments.compositions import COMPOSITIONS
 from clay_eval.evaluator.experiments.study import Study, score_conditions, spread
 from clay_eval.evaluator.methods.support.specs import prepare_methods
@@ -84,7 +85,65 @@ def test_one_dimension_is_too_little_and_more_than_the_rank_is_the_rank(found: S
 def test_the_default_stands_under_every_switch_with_the_same_score(found: Sweep) -> None:
     scores = {axis: mean(found, axis=axis, texts="given", method="clay") for axis in SWITCHES}
     assert len(set(scores.values())) == 1
-    assert {p.method for p in found.points if p.axis == "alignment"} == set(SWITCHES["alignment"])
+    assert {p.method for p in found.points if p.axis == "alignment"} == {
+        "clay",
+        "clay(alignment=rotation)",
+        "clay(alignment=none)",
+    }
+
+
+def test_every_axis_takes_the_methods_asked_for(planted: Study) -> None:
+    asked = ("raw", "text-pca(n_components=7)", "crl", "asymmetric")
+    settings = replace(SETTINGS, methods=asked, seeds=(0,), draws=1)
+    points = sweep([planted], settings).points
+    methods = {axis: {p.method for p in points if p.axis == axis} for axis in AXES}
+    assert methods == {
+        "k": {"raw", "text-pca", "crl", "asymmetric"},
+        "alignment": {"asymmetric", "asymmetric(alignment=householder)", "asymmetric(alignment=rotation)"},
+        "log-map": set(),
+        "mean": set(),
+        **{axis: set(asked) for axis in ("texts", "composition", "database")},
+    }
+    swept = {(p.method, p.setting) for p in points if p.axis == "k"}
+    assert swept == {
+        ("raw", ""),
+        ("crl", ""),
+        *((m, k) for m in ("text-pca", "asymmetric") for k in ("1", "3", "48")),
+    }
+
+
+def test_what_an_axis_does_not_vary_is_said(planted: Study) -> None:
+    settings = replace(SETTINGS, axes=("k", "mean"), methods=("raw", "clay"), seeds=(0,))
+    found = sweep([planted], settings)
+    assert "axis mean: raw without mean, so there is nothing to vary" in found.notes
+    assert {p.method for p in found.points if p.axis == "mean"} == {"clay", "clay(mean=karcher)"}
+    made = ablation_findings([planted], settings, found)
+    assert [drawing.name for drawing in made.drawings] == ["k", "switches"]
+
+
+def test_an_axis_that_no_method_has_is_refused() -> None:
+    with pytest.raises(InputError, match="n_components"):
+        replace(SETTINGS, axes=("k",), methods=("raw", "crl"))
+    with pytest.raises(InputError, match="log_map"):
+        replace(SETTINGS, axes=("log-map", "mean"), methods=("raw",))
+
+
+def test_settings_without_methods_stand_in_the_record_as_ever() -> None:
+    record = AblationSettings().record()
+    assert record["methods"][:2] == ["raw", "clay"]
+    assert "varied" not in record
+    asked = replace(SETTINGS, axes=("k", "texts")).record()
+    assert asked["varied"] == {"k": list(METHODS)}
+
+
+def test_an_axis_of_its_own_methods_is_the_published_one() -> None:
+    assert axis_methods("log-map", None) == ("clay", "clay(log_map=false)")
+    assert axis_methods("mean", None) == ("clay", "clay(mean=karcher)")
+    assert axis_methods("k", None) == ("raw", "clay", "clay-spectrum(power=0.5)", "ip-composer")
+    assert axis_methods("mean", ["clay(log_map=false, mean=karcher)", "clay(log_map=false)"]) == (
+        "clay(log_map=false)",
+        "clay(log_map=false, mean=karcher)",
+    )
 
 
 def test_counts_of_texts_and_images_stop_where_there_are_no_more(found: Sweep) -> None:

@@ -102,6 +102,25 @@ def test_image_methods_encode_for_each_condition_in_turn() -> None:
     assert table.rows[1][0] == "mine:Slow"
 
 
+def test_what_is_shared_among_conditions_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three seconds to read the pictures and half a second a condition, as long as the budget goes and beyond."""
+    now, asked = [0.0], list[list[str]]()
+
+    def once(rows: Sequence[int], condition: str) -> None:
+        now[0] += 3.5
+
+    def each(rows: Sequence[int], conditions: Sequence[str]) -> None:
+        asked.append(list(conditions))
+        now[0] += 3.0 + 0.5 * len(conditions)
+
+    monkeypatch.setattr(cost_module, "perf_counter", lambda: now[0])
+    settings = replace(SETTINGS, methods=("raw",), counts=(64, 4, 1, 8), repeats=1, budget=5.0)
+    found, _ = find_costs(study(copies=1), settings, None, lambda _: None, {"mine": once}, {"mine": each})
+    mine = [(c.conditions, c.total, c.measured) for c in found if c.method == "mine"]
+    assert mine == [(1, 3.5, True), (4, 5.0, True), (8, 7.0, False), (64, 35.0, False)]
+    assert asked == [["color", "shape"], ["color", "shape"], ["color", "shape", "place", "color"]]
+
+
 def test_without_an_encoder_re_encoding_is_not_made_up() -> None:
     found, notes = find_costs(study(copies=1), SETTINGS, None)
     assert RE_ENCODING not in {cost.method for cost in found}

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from clay_eval.evaluator.pictures.labelled import ImageSource, pictures
 from clay_eval.evaluator.pictures.names import unique_keys
 from clay_eval.evaluator.pictures.opening import open_source
-from clay_eval.evaluator.pictures.sources import ClayShards, ForeignShards, ImageFolder, ImageSource, pictures
+from clay_eval.evaluator.pictures.sources import ClayShards, ForeignShards, ImageFolder
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
 from clay_eval.schemas.manifest import Provenance, Tally, write_manifest
 from clay_eval.schemas.shards import ShardSample, read_shard, write_shard

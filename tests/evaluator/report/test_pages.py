@@ -269,6 +269,25 @@ def test_one_method_alone_has_no_comparison_and_no_signs(
         assert "raw has the highest mean" in text
 
 
+@pytest.mark.parametrize(
+    ("resample", "said"),
+    [
+        ("queries", "on the same queries (p below"),
+        ("combinations", "on the same combinations of labels, each one observation (p below"),
+    ],
+)
+def test_the_legend_says_what_the_signs_are_of(
+    made_report: tuple[dict[str, Any], Path], tmp_path: Path, resample: str, said: str
+) -> None:
+    full = made_report[0]
+    report = {**full, "settings": {**full["settings"], "resample": resample}}
+    pages.write_pages(report, tmp_path)
+    for name in ("report.html", "report.md"):
+        text = " ".join((tmp_path / name).read_text("utf-8").split())
+        assert said in text
+        assert ("sign flips of whole combinations of labels" in text) == (resample == "combinations")
+
+
 def test_a_table_of_many_methods_shows_each(made_report: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     full = made_report[0]
     names = [f"clay(mean=karcher, n_components={k})" for k in range(1, 41)]
@@ -282,8 +301,8 @@ def test_a_table_of_many_methods_shows_each(made_report: tuple[dict[str, Any], P
     }
     pages.write_pages(many, tmp_path)
     words = [word.strip() for word in Reader(page_of(tmp_path)).words]
-    entities_tables_measures = 2 * 2 * 2
-    assert {words.count(name) for name in names[3:]} == {entities_tables_measures + 1}
+    entities_tables_measures, hard_negatives = 2 * 2 * 2, 2 * 2
+    assert {words.count(name) for name in names[3:]} == {entities_tables_measures + hard_negatives + 1}
     assert "all methods are in the tables" in " ".join(words)
 
 

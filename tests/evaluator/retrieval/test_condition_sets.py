@@ -8,6 +8,7 @@ from math import comb
 import numpy as np
 import pytest
 
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.condition_sets import (
     EVERY_SIZE,
     MOST_SETS,
@@ -21,7 +22,7 @@ from clay_eval.evaluator.retrieval.engine import Settings as EngineSettings
 from clay_eval.evaluator.retrieval.engine import plan_tasks, seeded_splits
 from clay_eval.evaluator.retrieval.split_kinds import draw_split
 from clay_eval.evaluator.retrieval.splits import Split
-from clay_eval.evaluator.retrieval.tasks import Labelled, make_task
+from clay_eval.evaluator.retrieval.tasks import make_task
 from clay_eval.schemas.errors import InputError
 
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.split_kinds import draw_split
 from clay_eval.evaluator.retrieval.splits import combination_codes, read_split, split_queries
-from clay_eval.evaluator.retrieval.tasks import Labelled, make_task
+from clay_eval.evaluator.retrieval.tasks import make_task
 from clay_eval.schemas.errors import InputError
 
 

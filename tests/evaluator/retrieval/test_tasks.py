@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.condition_sets import condition_sets
 from clay_eval.evaluator.retrieval.splits import split_queries
-from clay_eval.evaluator.retrieval.tasks import Labelled, make_task, relevance_codes
+from clay_eval.evaluator.retrieval.tasks import make_task, relevance_codes
 from clay_eval.schemas.errors import InputError
 
 CATEGORIES = {"shoes": ("boot", "plain"), "bags": ("tote", "plain", "clutch")}
@@ -161,7 +162,6 @@ def test_unknown_and_repeated_conditions_are_refused(conditions):
     ("keys", "labels", "parents", "words"),
     [
         (["a", "a"], {"x": ["1", "2"]}, {}, "twice"),
-        (["a", "b"], {}, {}, "no attribute"),
         (["a", "b"], {"x": ["1"]}, {}, "one value an image"),
         (["a", "b"], {"x": ["1", ""]}, {}, "has no value"),
         (["a", "b"], {"x": ["1", "2"]}, {"x": "y"}, "unknown"),

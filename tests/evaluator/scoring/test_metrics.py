@@ -12,13 +12,13 @@ from sklearn.metrics import average_precision_score
 
 from clay_eval import average_precision
 from clay_eval.evaluator import scoring as metrics
-from clay_eval.evaluator.scoring import blocks as scoring
 from clay_eval.evaluator.scoring import (
     chance_average_precision,
     mean_over_groups,
     ranking,
     retrieval_average_precision,
 )
+from clay_eval.evaluator.scoring import threads as scoring
 from clay_eval.schemas.errors import InputError
 
 FORMULAS = ("standard", "trapezoid")

@@ -210,7 +210,7 @@ def test_spaces_are_combined_row_by_row(own, monkeypatch):
         keep[np.flatnonzero(places >= 0), places[places >= 0]] = False
     expected = score_rankings(scores, (both[0][:, None] == both[1]) & keep, ALL)
     for entries in (1 << 18, 700, 10_000):
-        monkeypatch.setattr("clay_eval.evaluator.scoring.blocks._BLOCK_ENTRIES", entries)
+        monkeypatch.setattr("clay_eval.evaluator.scoring.threads._BLOCK_ENTRIES", entries)
         found = retrieval_scores(
             spaces, *both, ALL, own=places, combine=lambda scores: np.minimum(scores[0], scores[1])
         )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clay_eval.evaluator.scoring import blocks as scoring
 from clay_eval.evaluator.scoring import search
+from clay_eval.evaluator.scoring import threads as scoring
 from clay_eval.evaluator.scoring.search import top_k
 from clay_eval.schemas.errors import InputError
 

@@ -16,7 +16,6 @@ from clay_eval.evaluator.evaluation.evaluate import encoded_texts
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.retrieval.engine import evaluate_features
 from clay_eval.evaluator.retrieval.splits import combination_codes
-from clay_eval.evaluator.retrieval.tasks import Labelled
 from clay_eval.evaluator.retrieval.vectors import extras
 from clay_eval.evaluator.statistics.scoreboard import results_of
 from clay_eval.evaluator.submissions.pack import Form
@@ -32,7 +31,7 @@ def report_rows(spec: str | Method, **settings: Any) -> dict[tuple[Any, ...], di
     evaluation = evaluation_of(spec, **settings)
     found = {}
     for name, labels in evaluation.source.entities.items():
-        labelled = Labelled(labels.keys, labels.labels, labels.parents)
+        labelled = labels
         feature_source = Vectors()
         outcomes, failures = evaluate_features(
             feature_source.images(evaluation.source)[name].matrix,

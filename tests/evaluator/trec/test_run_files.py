@@ -11,6 +11,7 @@ from clay_eval.evaluator.trec.files import Documents, Limits, read_qrels, read_r
 from clay_eval.schemas.errors import InputError, IntegrityError
 
 RUN = b"q1 Q0 a 1 0.5 mine\nq2 Q0 a 1 -3e-2 mine\n\nq1\tQ0\tb  7 +2.25 mine\r\n"
+ZIPPED = gzip.compress(RUN, mtime=0)
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -39,6 +40,31 @@ def test_byte_order_marks_are_no_part_of_a_name(tmp_path: Path, name: str) -> No
     qrels = read_qrels(written(tmp_path / f"q.{name}", mark + b"q1 0 b 1\n"), documents)
     assert (list(run.queries), list(qrels.queries), list(documents)) == (["q1", "q2"], ["q1"], [b"a", b"b"])
     np.testing.assert_array_equal(run.queries["q1"].documents, [0, 1])
+
+
+@pytest.mark.parametrize("name", ["a.run", "a.run.gz"])
+def test_comments_and_what_follows_a_tag_are_ignored(tmp_path: Path, name: str) -> None:
+    mark, plain = b"\xef\xbb\xbf", read_run(written(tmp_path / f"plain.{name}", RUN), {})
+    lines = RUN.splitlines()
+    noted = b"\n".join(
+        [mark + b"# made by hand", lines[0] + b" and more text", b"  # 1 2 3 4 5 6", *lines[1:-1], b"#"]
+    )
+    run = read_run(written(tmp_path / name, noted + b"\n" + lines[-1] + b"s\t(2nd try)\n"), {})
+    assert list(run.queries) == list(plain.queries)
+    for query, listed in plain.queries.items():
+        np.testing.assert_array_equal(run.queries[query].documents, listed.documents)
+        np.testing.assert_array_equal(run.queries[query].values, listed.values)
+    assert (plain.tag, run.tag) == ("mine", "mines"), "the last line's, as trec_eval has it"
+    commented = b"#q1 0 a 1\n# q1 0 a 1\n\t#\nq1 0 a#1 2\n"
+    qrels = read_qrels(written(tmp_path / f"q.{name}", commented), documents := {})
+    assert (list(qrels.queries), list(documents)) == (["q1"], [b"a#1"])
+    with pytest.raises(InputError, match="lists nothing"):
+        read_run(written(tmp_path / f"none.{name}", b"# q1 Q0 a 1 0.5 mine\n"), {})
+
+
+def test_a_grade_is_the_last_of_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="another number of columns"):
+        read_qrels(written(tmp_path / "q.txt", b"q1 0 a 1 sure\n"), {})
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
@@ -75,6 +101,8 @@ def test_qrels_share_the_documents(tmp_path: Path) -> None:
     [
         (b"q1 Q0 c 1 0.5", ["number of columns", "6 columns: query Q0 document rank score tag", "5 columns"]),
         (b"q1 Q0 c d 1 0.5 tag", ["7 columns"]),
+        (b"q1 Q0 c 2 1 0.5 tag", ["7 columns"]),
+        (b"q 1 Q0 c 1 0.5 tag", ["7 columns"]),
         (b"q1 Q0 c 1 nan t", ["query q1, document c", "a finite number", "nan"]),
         (b"q1 Q0 c 1 -inf t", ["-inf"]),
         (b"q1 Q0 c 1 1e999 t", ["1e999"]),
@@ -132,7 +160,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
         read_run(blank_lines, {}, Limits(total=1 << 20))
 
 
-@pytest.mark.parametrize("content", [gzip.compress(RUN)[:-12], gzip.compress(RUN)[:20], RUN, b"\x1f\x8b\x08"])
+@pytest.mark.parametrize("content", [ZIPPED[:-12], ZIPPED[:20], RUN, b"\x1f\x8b\x08"])
 def test_a_damaged_gzip_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.run.gz"
     path.write_bytes(content)

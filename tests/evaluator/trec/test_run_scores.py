@@ -1,5 +1,6 @@
 """Run files against pytrec_eval, and against brute force where trec_eval has no such measure or breaks ties itself."""
 
+import re
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,80 @@ def test_pessimistic_is_trec_eval_where_ties_are_broken_against_the_run(tmp_path
     }
     for name in TREC:
         np.testing.assert_allclose(scores.values[name], by_trec_eval(qrels, worst, name, scores), atol=1e-12)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_with_queries_without_relevant_all_is_as_trec_eval_has_it(
+    tmp_path: Path, seed: int, level: int
+) -> None:
+    """Every query of the qrels counts, as under trec_eval -c: absent ones and those with nothing relevant score 0."""
+    qrels, run = made(seed, ties=False)
+    for number in range(0, 30, 3):
+        qrels[f"q{number}"] = {d: min(g, number % 2) for d, g in qrels[f"q{number}"].items()}
+    qrels["alone"] = {"d1": 0}
+    run["alone"] = {"d1": 1.0, "d2": 0.5}
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, set(TREC.values()), relevance_level=level)
+    theirs = evaluator.evaluate(run)
+    both = files(tmp_path, qrels, run)
+    scores = score_run(*both, ALL, level=level, nothing_relevant="zero")
+    assert set(scores.queries) == set(qrels)
+    assert "alone" in scores.without_relevant
+    for name, trec in TREC.items():
+        expected = [theirs.get(query, {}).get(trec, 0.0) for query in scores.queries]
+        np.testing.assert_allclose(scores.values[name], expected, atol=1e-12)
+    known = score_run(*both, ALL, level=level)
+    kept = [scores.queries.index(query) for query in known.queries]
+    assert set(scores.queries) - set(known.queries) == set(scores.without_relevant)
+    for name, values in known.values.items():
+        np.testing.assert_array_equal(values, scores.values[name][kept])
+        assert np.isfinite(scores.values[name]).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_expected_is_the_mean_of_trec_evals_values_over_all_names_of_the_documents(
+    tmp_path: Path, seed: int
+) -> None:
+    """trec_eval puts tied documents into the order of their names."""
+    generator = np.random.default_rng(seed)
+    grades = {f"d{i}": int(generator.integers(0, 3)) for i in range(5)} | {"d9": 1}
+    found = {f"d{i}": float(generator.integers(0, 2)) for i in range(5)}
+    scores = score_run(*files(tmp_path, {"q": grades}, {"q": found}), ALL)
+    names = list(found)
+    totals = dict.fromkeys(TREC, 0.0)
+    orders = list(permutations(names))
+    for order in orders:
+        called = dict(zip(names, order, strict=True)) | {"d9": "d9"}
+        renamed = {"q": {called[d]: g for d, g in grades.items()}}
+        evaluator = pytrec_eval.RelevanceEvaluator(renamed, set(TREC.values()))
+        value = evaluator.evaluate({"q": {called[d]: s for d, s in found.items()}})["q"]
+        for name, trec in TREC.items():
+            totals[name] += value[trec]
+    for name, total in totals.items():
+        assert scores.values[name][0] == pytest.approx(total / len(orders), abs=1e-12), name
+
+
+def test_trec_evals_names() -> None:
+    assert {name: parse_measure(name).trec_name for name in TREC} == TREC
+    none = ("nDCG", "nDCG@5", "AP@R", "AP(trapezoid)")
+    assert [parse_measure(name).trec_name for name in none] == [None] * 4
+    for ours, theirs in TREC.items():
+        if ours != theirs:
+            with pytest.raises(InputError, match=f"did you mean.*'{re.escape(ours)}'"):
+                parse_measure(theirs)
+
+
+def test_a_level_above_all_grades_is_refused(tmp_path: Path) -> None:
+    both = files(tmp_path, {"q": {"a": 2}}, {"q": {"a": 1.0}})
+    with pytest.raises(InputError, match="no document of the qrels has the grade 3") as caught:
+        score_run(*both, ALL, level=3)
+    assert "--level 3" in str(caught.value)
+    assert "2 at most" in str(caught.value)
+    zero = score_run(*both, ALL, level=3, nothing_relevant="zero")
+    graded = {"nDCG(graded)", "nDCG(graded)@10"}
+    assert {name: values[0] for name, values in zero.values.items()} == {
+        str(m): float(str(m) in graded) for m in ALL
+    }
 
 
 def tied_orders(found: dict[str, float]) -> list[list[str]]:

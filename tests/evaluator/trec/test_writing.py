@@ -137,6 +137,17 @@ def test_blanks_in_names_do_not_break_columns(tmp_path: Path) -> None:
     assert [line[2] for line in lines_of(tmp_path / "q")] == ["a%20b", "a%2520b"]
 
 
+def test_names_that_look_like_comments_come_back(tmp_path: Path) -> None:
+    keys, documents = ["#1", "a#1", "%231"], {}
+    write_run(tmp_path / "r", keys, keys, [np.eye(3, dtype=np.float32)], tag="# mine")
+    write_qrels(tmp_path / "q", keys, keys, [0, 1, 2], [0, 1, 2])
+    scores = score_run(
+        read_run(tmp_path / "r", documents), read_qrels(tmp_path / "q", documents), parse_measures(["AP"])
+    )
+    assert scores.queries == ("%231", "a#1", "%25231")
+    assert (scores.values["AP"] == 1).all()
+
+
 @pytest.mark.parametrize(
     ("blocks", "said"),
     [

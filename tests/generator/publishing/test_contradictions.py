@@ -259,16 +259,38 @@ def change_line(folder: Path, number: int, column: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["value", "ci_low", "ci_high", "chance", "queries", "queries_without_relevant"]
+    "name",
+    [
+        "value",
+        "ci_low",
+        "ci_high",
+        "chance",
+        "queries",
+        "queries_without_relevant",
+        "hard_negatives_chance",
+    ],
 )
 def test_results_follow_from_the_scores(reported: Path, name: str) -> None:
     def change(report: dict[str, Any]) -> None:
-        row = next(r for r in report["results"] if r["value"] and r["value"] < 0.9)
+        row = next(r for r in report["results"] if r["value"] and r["value"] < 0.9 and name in r)
         row[name] = row[name] + (0.01 if isinstance(row[name], float) else 1)
 
     change_report(reported, change)
     renew(reported)
     refused(reported, "report.json", "results", name)
+
+
+def test_a_report_that_does_not_count_hard_negatives_is_well(reported: Path) -> None:
+    """As reports were before they were counted."""
+
+    def change(report: dict[str, Any]) -> None:
+        for row in report["results"]:
+            for name in ("hard_negatives", "hard_negatives_chance"):
+                row.pop(name, None)
+
+    change_report(reported, change)
+    renew(reported)
+    assert faults(reported) == []
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,10 @@ class Fake:
 
     def check(self, spec: EntitySpec) -> None: ...
     def render(self, samples: Sequence[SampleSpec]) -> list[Image.Image]:
-        return [Image.new("RGB", (64, 64), (s.seed % 256, 0, 0)) for s in samples]
+        images = [Image.new("RGB", (64, 64), (s.seed % 256, 0, 0)) for s in samples]
+        for image in images:
+            image.putpixel((0, 0), (0, 99, 0))
+        return images
 
 
 class Failing(Fake):

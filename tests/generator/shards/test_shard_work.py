@@ -6,7 +6,7 @@ import hashlib
 import io
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +241,62 @@ def test_all_rejected_is_an_error(plan: Path, tmp_path: Path) -> None:
     assert len(stored(tmp_path / "quarantine")) == 20
     with pytest.raises(InputError, match="not finished"):
         read_manifest(tmp_path)
+
+
+class Black(Picky):
+    """Picky, with a black frame for the seeds that `is_black` names."""
+
+    def __init__(self, is_black: Callable[[SampleSpec], bool]) -> None:
+        super().__init__()
+        self.is_black = is_black
+
+    def render(self, samples: Sequence[SampleSpec]) -> list[Image.Image]:
+        drawn = super().render(samples)
+        pairs = zip(samples, drawn, strict=True)
+        return [Image.new("RGB", image.size) if self.is_black(s) else image for s, image in pairs]
+
+
+@pytest.mark.parametrize("judge", [None, FakeJudge(0.0)], ids=["no judge", "a judge"])
+def test_a_picture_of_one_color_is_a_failed_attempt(
+    plan: Path, planned: dict[str, SampleSpec], tmp_path: Path, judge: FakeJudge | None
+) -> None:
+    firsts = {s.seed for s in planned.values() if s.seed % 2}
+    render_plan(plan, tmp_path, Black(lambda s: s.seed in firsts), OPTIONS, judge=judge)
+    found = stored(tmp_path)
+    assert found.keys() == planned.keys()
+    for key, sample in planned.items():
+        record, again = found[key].record, sample.seed in firsts
+        assert (record["attempt"], record["seed"]) == (1 + again, attempt_seed(sample.seed, 1 + again))
+        said = ["attempt 1: a picture of a single color, (0, 0, 0)"] if again else []
+        assert record["rejected"] == said
+        with Image.open(io.BytesIO(found[key].image)) as image:
+            assert any(low < high for low, high in image.convert("RGB").getextrema())
+    assert verify_shards(tmp_path).ok
+    before, renderer = hashes(tmp_path), Black(lambda s: s.seed in firsts)
+    render_plan(plan, tmp_path, renderer, OPTIONS, judge=judge)
+    assert (renderer.asked, hashes(tmp_path)) == ([], before)
+
+
+def test_a_sample_without_anything_to_see_fails_alone(
+    plan: Path, planned: dict[str, SampleSpec], tmp_path: Path
+) -> None:
+    doomed = next(iter(planned))
+    render_plan(plan, tmp_path, Black(lambda s: s.key == doomed), OPTIONS)
+    assert stored(tmp_path).keys() == planned.keys() - {doomed}
+    assert read_manifest(tmp_path)["filter"]["failed"] == 1
+    lines = [line for path in (tmp_path / "failures").iterdir() for line in path.read_text().splitlines()]
+    assert len(lines) == 1
+    assert "single color" in lines[0]
+
+
+def test_only_black_frames_are_told_with_their_own_way_out(plan: Path, tmp_path: Path) -> None:
+    renderer = Black(lambda _: True)
+    with pytest.raises(ClayEvalError) as caught:
+        render_plan(plan, tmp_path, renderer, RenderOptions(shard_size=4, batch_size=3, attempts=2))
+    assert "single color" in f"{caught.value.what} {caught.value.found}"
+    assert "safety checker" in str(caught.value.hint)
+    assert "--margin" not in str(caught.value)
+    assert len(renderer.asked) <= 40, "two attempts a sample"
 
 
 def test_engines_may_finish_in_any_order_in_other_processes(

@@ -130,6 +130,47 @@ def qwen3() -> tuple[Any, Any]:
     return t.Qwen3VLForConditionalGeneration(config), processor
 
 
+def qwen2_5() -> tuple[Any, Any]:
+    import transformers as t
+
+    tokens = byte_tokens("<|image_pad|>")
+    number = tokens.convert_tokens_to_ids
+    config = t.Qwen2_5_VLConfig(
+        text_config=language(
+            t.Qwen2_5_VLTextConfig, tokens, rope_scaling={"rope_type": "default", "mrope_section": [1, 1, 2]}
+        ).to_dict(),
+        vision_config={
+            "depth": 2,
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_heads": 2,
+            "patch_size": 4,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "window_size": 16,
+            "fullatt_block_indexes": [1],
+            "out_hidden_size": 16,
+        },
+        image_token_id=number("<|image_pad|>"),
+        video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number("<|vision_start|>"),
+        vision_end_token_id=number("<|vision_end|>"),
+    )
+    sizes: dict[str, Any] = {
+        "patch_size": 4,
+        "merge_size": 2,
+        "temporal_patch_size": 2,
+        "size": {"shortest_edge": 256, "longest_edge": 4096},
+    }
+    processor = t.Qwen2_5_VLProcessor(
+        t.Qwen2VLImageProcessor(**sizes),
+        tokens,
+        t.Qwen2VLVideoProcessor(**sizes),
+        chat_template=CHAT.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+    return t.Qwen2_5_VLForConditionalGeneration(config), processor
+
+
 def instructblip() -> tuple[Any, Any]:
     import transformers as t
 
@@ -170,6 +211,7 @@ def instructblip() -> tuple[Any, Any]:
 
 FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava": llava,
+    "qwen2_5": qwen2_5,
     "qwen3": qwen3,
     "instructblip": instructblip,
 }

@@ -27,7 +27,7 @@ from clay_eval.evaluator.methods.images.registry import (
     load_image_method,
 )
 from clay_eval.evaluator.methods.raw import Raw
-from clay_eval.evaluator.pictures.sources import Labels, Unit
+from clay_eval.evaluator.pictures.labelled import Labelled, Unit
 from clay_eval.schemas.errors import ClayEvalError, InputError
 
 PER_UNIT = 4
@@ -67,12 +67,12 @@ class Pictures:
         )
 
     @property
-    def entities(self) -> dict[str, Labels]:
+    def entities(self) -> dict[str, Labelled]:
         keys: dict[str, list[str]] = {}
         for unit in self.units():
             keys.setdefault(unit.entity, []).extend(unit.keys)
         return {
-            name: Labels(name, tuple(k), {"hue": tuple(f"hue {key}" for key in k)}, {})
+            name: Labelled(tuple(k), {"hue": tuple(f"hue {key}" for key in k)}, {}, name)
             for name, k in keys.items()
         }
 
@@ -252,7 +252,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_registry(plugin: None, models: Callable[[str], Path]) -> None:
-    assert {"instructblip", "vlm-embedding", "qwen-embedding"} <= set(image_method_names())
+    assert {"instructblip", "vlm-embedding", "dior", "qwen-embedding"} <= set(image_method_names())
     made = load_image_method("someones_images:Mean", runtime={"device": "cpu", "batch_size": 3}, weight=3.0)
     assert isinstance(made, Mean)
     assert made.weight == 3.0

@@ -14,12 +14,16 @@ import torch
 from PIL import Image
 
 from clay_eval.evaluator.conformance.check import check_method
+from clay_eval.evaluator.methods.images import shared_prefix
 from clay_eval.evaluator.methods.images.models import shrunk
-from clay_eval.evaluator.methods.images.vlm_embedding import QwenEmbedding, VLMEmbedding, same_shapes
+from clay_eval.evaluator.methods.images.vlm_embedding import DIOR, QwenEmbedding, VLMEmbedding, same_shapes
 from clay_eval.schemas.errors import InputError
 
-CASES = [(VLMEmbedding, "llava"), (VLMEmbedding, "qwen3"), (QwenEmbedding, "qwen3")]
-MARK = {"llava": "<image>", "qwen3": "<|vision_start|><|image_pad|><|vision_end|>"}
+SHARING = [(kind, family) for kind in (VLMEmbedding, DIOR) for family in ("llava", "qwen2_5", "qwen3")]
+CASES = [*SHARING, (QwenEmbedding, "qwen3")]
+QWEN = "<|vision_start|><|image_pad|><|vision_end|>"
+MARK = {"llava": "<image>", "qwen2_5": QWEN, "qwen3": QWEN}
+SETS = [["color"], ["shape", "texture"], ["color"], ["a_much_longer_name_of_a_condition"]]
 
 
 @pytest.fixture
@@ -32,6 +36,8 @@ def prompt(kind: type, family: str, aspect: str) -> str:
     if kind is QwenEmbedding:
         system = f"system: Represent this image with regard to its {aspect}.\n"
         return f"{system}user: {MARK[family]}\nassistant:"
+    if kind is DIOR:
+        return f'user: {MARK[family]}Describe this image in one word regarding {aspect}: "\nassistant:'
     return f"user: {MARK[family]}Describe this image in one word regarding {aspect}:\nassistant:"
 
 
@@ -88,6 +94,71 @@ def test_it_passes_the_check_for_authors(kind: Any, family: str, models: Callabl
     findings = check_method(lambda: kind(str(models(family)), device="cpu"), image_method=True)
     assert findings
     assert [finding for finding in findings if not finding.ok] == []
+
+
+@pytest.mark.parametrize(("kind", "family"), CASES)
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_several_sets_at_once_are_each_set_alone(
+    kind: Any, family: str, batch_size: int, models: Callable[[str], Path], images: list[Image.Image]
+) -> None:
+    """Pictures of five sizes, so that batches are of several shapes."""
+    method = kind(str(models(family)), device="cpu", batch_size=batch_size)
+    together = method.encode_each(images, SETS)
+    assert len(together) == len(SETS)
+    for rows, conditions in zip(together, SETS, strict=True):
+        assert rows.dtype == np.float32
+        assert rows.shape == (7, method.dimension)
+        np.testing.assert_allclose(rows, method.encode(images, conditions), atol=1e-6)
+    assert np.abs(together[0] - together[3]).max() > 1e-3
+    assert method.encode_each([], SETS)[1].shape == (0, method.dimension)
+    assert method.encode_each(images, []) == []
+    with pytest.raises(InputError, match="no condition"):
+        method.encode_each(images, [["color"], []])
+
+
+@pytest.mark.parametrize(("kind", "family"), CASES)
+def test_a_picture_is_read_once_for_all_sets_where_it_stands_first(
+    kind: Any, family: str, models: Callable[[str], Path], images: list[Image.Image]
+) -> None:
+    method = kind(str(models(family)), device="cpu")
+    method.encode_each(images[:1], SETS)
+    read = list[int]()
+    model = method._loaded[0]
+    model.register_forward_pre_hook(
+        lambda _module, _args, given: read.append("pixel_values" in given), with_kwargs=True
+    )
+    method.encode_each(images[:1], SETS)
+    assert read == ([True, False, False, False, False] if (kind, family) in SHARING else [True] * 4)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5", "qwen3"])
+def test_where_sharing_moves_rows_nothing_is_shared(
+    family: str,
+    models: Callable[[str], Path],
+    images: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Positions that count a picture's tokens one by one are not Qwen's: the small picture shows it."""
+    monkeypatch.setattr(shared_prefix, "_position_shift", lambda _: None)
+    method = DIOR(str(models(family)), device="cpu")
+    assert not method._shares
+    for rows, conditions in zip(method.encode_each(images, SETS), SETS, strict=True):
+        np.testing.assert_array_equal(rows, method.encode(images, conditions))
+
+
+def test_dior_is_a_preset(models: Callable[[str], Path], images: list[Image.Image]) -> None:
+    folder = str(models("llava"))
+    dior = DIOR(folder, device="cpu")
+    quoted = 'Describe this image in one word regarding {aspect}: "'
+    same = VLMEmbedding(folder, quoted, device="cpu", max_side=700)
+    np.testing.assert_array_equal(dior.encode(images, ["color"]), same.encode(images, ["color"]))
+    assert dior.identity == {**same.identity, "name": "dior"}
+    # The longer side has 700 pixels, the other is cut down to whole ones.
+    assert dior.shrink(Image.new("RGB", (1000, 999))).size == (700, 699)
+    assert dior.shrink(Image.new("RGB", (1501, 1000))).size == (700, 466)
+    assert dior.shrink(Image.new("RGB", (1000, 1501))).size == (466, 700)
+    assert dior.shrink(Image.new("RGB", (700, 20))).size == (700, 20)
+    assert dior.shrink(Image.new("RGB", (9000, 1))).size == (700, 1)
 
 
 def test_pictures_of_several_shapes_share_batches_only_with_their_like() -> None:

@@ -16,8 +16,8 @@ import pytest
 from clay_eval.evaluator.pictures.benchmarks import source as source_module
 from clay_eval.evaluator.pictures.benchmarks.catalogue import BENCHMARKS
 from clay_eval.evaluator.pictures.benchmarks.source import BenchmarkSource
+from clay_eval.evaluator.pictures.labelled import ImageSource
 from clay_eval.evaluator.pictures.opening import open_source
-from clay_eval.evaluator.pictures.sources import ImageSource
 from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import InputError, IntegrityError
 

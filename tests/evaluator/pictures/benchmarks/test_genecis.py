@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from clay_eval.evaluator.pictures.benchmarks.catalogue import BENCHMARKS
 from clay_eval.evaluator.pictures.benchmarks.genecis import ENTITY, galleries_record, grown, read
 from clay_eval.evaluator.pictures.benchmarks.source import BenchmarkSource, cropped
 from clay_eval.evaluator.pictures.gallery_queries import read_galleries
+from clay_eval.evaluator.pictures.notes import notes_of
 from clay_eval.evaluator.pictures.opening import open_source
 from clay_eval.schemas.errors import InputError
 
@@ -79,9 +81,9 @@ def test_a_thin_box_makes_no_giant_square() -> None:
 def test_queries_have_their_target_first_and_copies_of_their_own(tmp_path: Path) -> None:
     listing = read(GENECIS, trees.genecis(tmp_path))
     entries = json.loads((tmp_path / "focus_attribute.json").read_text())
-    assert (len(listing.queries), listing.left_out) == (6, 1)
+    assert len(listing.queries) == len(entries) == 7
     keys = {picture.key for picture in listing.entities[ENTITY]}
-    for query, entry in zip(listing.queries, entries, strict=False):
+    for query, entry in zip(listing.queries, entries, strict=True):
         assert query.targets == {query.gallery[0]}
         assert query.query not in query.gallery
         assert len(set(query.gallery)) == len(query.gallery) == len(entry["gallery"]) + 1
@@ -99,7 +101,19 @@ def test_copies_have_the_same_pixels(tmp_path: Path) -> None:
     copy = next(key for key in found if key.endswith("-copy2"))
     assert found[copy] == found[copy.removesuffix("-copy2")]
     assert source.entities[ENTITY].labels == {}
-    assert source.left_out == 1
+    assert len(source.queries) == 7
+
+
+def test_galleries_of_another_length_are_ranked_too_and_named(tmp_path: Path) -> None:
+    folder = trees.genecis(tmp_path)
+    listing = read(GENECIS, folder)
+    assert Counter(len(query.gallery) for query in listing.queries) == {5: 6, 4: 1}
+    source = open_source(Path(f"genecis:{folder}"))
+    (note,) = [note for note in notes_of(source) if "another length" in note]
+    assert note.startswith("1 of 7 queries have galleries of another length (4) than the usual 5 pictures")
+    path = folder / "focus_attribute.json"
+    path.write_text(json.dumps(json.loads(path.read_text())[:6]))
+    assert read(GENECIS, folder).notes == ()
 
 
 def test_the_galleries_file_is_read_back(tmp_path: Path) -> None:

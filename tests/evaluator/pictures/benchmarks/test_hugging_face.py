@@ -17,8 +17,8 @@ from PIL import Image
 
 from clay_eval.evaluator.pictures.benchmarks import hugging_face
 from clay_eval.evaluator.pictures.benchmarks.hugging_face import HuggingFaceSource
+from clay_eval.evaluator.pictures.labelled import ImageSource
 from clay_eval.evaluator.pictures.opening import open_source
-from clay_eval.evaluator.pictures.sources import ImageSource
 from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import InputError, IntegrityError
 

@@ -1,0 +1,1 @@
+"""The page: HTML, styles and scripts, joined into one document when the server starts."""
