@@ -13,7 +13,8 @@ Whether a thing faces left or right, or whether a person has long hair, is littl
 decided at the highest noise, or shows in a few pixels, and a model that ignores it loses one or two per cent. So
 pictures come in twins that differ in such a value, with the same noise, time and phrasing. The errors of two twins are
 taken apart into what they share and what they do not, and the latter, which is what the differing words should have
-changed, counts TWIN_WEIGHT times; and most of the times lean towards high noise. Neither moves the optimum.
+changed, counts TWIN_WEIGHT times. Training begins with high noise alone, where nothing but the text tells twins apart,
+and most of the later times lean towards it. Neither moves the optimum.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ LENGTH = 48
 EMPTY_SHARE = 0.1
 AVERAGE = 0.999
 TWIN_WEIGHT = 24.0
+HIGH_NOISE, HIGH_SHARE = 0.07, 1 / 3
+"""For the first third of the steps, all times lie in the last 7 per cent, where the text alone says what is there."""
 log = logging.getLogger("train")
 
 
@@ -161,8 +164,10 @@ def loss_of(error: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torc
     return (shared + torch.where(told, TWIN_WEIGHT, 1.0) * own).mean(), own[told].mean()
 
 
-def times_of(count: int, generator: torch.Generator) -> torch.Tensor:
-    """(count,) times in 0..1: some from a logit-normal, most with a density that rises towards 1 (noise)."""
+def times_of(count: int, generator: torch.Generator, high: bool) -> torch.Tensor:
+    """(count,) times in 0..1: some from a logit-normal, most with a density that rises towards 1; `high`: all near 1."""
+    if high:
+        return 1 - HIGH_NOISE * torch.rand(count, generator=generator)
     middle = torch.randn(count, generator=generator).sigmoid()
     high = torch.rand(count, generator=generator) ** 0.25
     return torch.where(torch.rand(count, generator=generator) < 0.4, middle, high)
@@ -250,7 +255,7 @@ def train(options: Any) -> None:
                 texts.append(text_of(entities[entity], records[entity][n], random.Random(wording)))
         clean = torch.stack(rows).float() * scale
         noise = torch.randn((len(rows) // 2, *clean.shape[1:]), generator=generator).repeat_interleave(2, 0)
-        times = times_of(len(rows) // 2, generator).repeat_interleave(2)
+        times = times_of(len(rows) // 2, generator, step < options.steps * HIGH_SHARE).repeat_interleave(2)
         spread = times[:, None, None, None]
         noisy = (1 - spread) * clean + spread * noise
         set_learning_rate(optimizer, learning_rate(step, options.steps, options.lr, warm_up=200))
