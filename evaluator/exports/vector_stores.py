@@ -121,7 +121,11 @@ def write_qdrant(
     from qdrant_client.http.exceptions import ApiException
 
     remote = str(place).startswith(("http://", "https://"))
-    client = QdrantClient(url=str(place), api_key=key) if remote else QdrantClient(path=str(place))
+    client = (
+        QdrantClient(url=str(place), api_key=key, check_compatibility=False)
+        if remote
+        else QdrantClient(path=str(place))
+    )
     try:
         if client.collection_exists(collection):
             if not replace:
