@@ -22,7 +22,7 @@ import numpy as np
 from ..vectors.arrays import Float64Array
 
 _SURE = 1e-4
-_RIDGE = 1e-3
+_RIDGE = 1e-4
 _STEPS = 50
 _CLOSE = 1e-10
 _ROUNDS = 10

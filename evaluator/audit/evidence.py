@@ -44,9 +44,7 @@ class Posterior(Protocol):
         ...
 
 
-def nearest(
-    queries: FloatArray, database: FloatArray, count: int
-) -> tuple[Codes, Float64Array]:
+def nearest(queries: FloatArray, database: FloatArray, count: int) -> tuple[Codes, Float64Array]:
     """Return rows (n, count) and similarities (n, count) of the nearest other pictures; row i of both is picture i."""
     rows, scores = top_k(np.ascontiguousarray(queries), np.ascontiguousarray(database), count + 1)
     own = rows == np.arange(len(rows))[:, None]
@@ -121,6 +119,4 @@ def text_evidence(
 
 def nothing(count: int) -> Evidence:
     """Evidence of a source that knows nothing of so many pictures."""
-    return Evidence(
-        np.full((count, 2), np.nan), np.full(count, UNKNOWN, np.int64), np.full(count, np.nan)
-    )
+    return Evidence(np.full((count, 2), np.nan), np.full(count, UNKNOWN, np.int64), np.full(count, np.nan))

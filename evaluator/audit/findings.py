@@ -43,7 +43,7 @@ _FEWEST_OTHERS = 1
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """An attribute's labels. suspicion (N,): the chance that a label is wrong, NaN where nothing could judge it; ratios (N,):
+    """An attribute's labels. suspicion (N,): the chance that a label is wrong, NaN where nothing could judge; ratios (N,):
     its log-likelihood ratio, high for what looks right; neighbours, texts: the evidence; undescribed (N,): how far a picture
     is from what any value's text describes, above 1 for one that none does; auditors: the methods in use."""
 
@@ -180,7 +180,9 @@ class _Attribute:
         self.known = np.isin(self.names, list(own.values or ()) if own is not None else [])
         self.notes = list(self.task.warnings)
         if self.texts is None:
-            self.notes.append(f"{attribute}: there are no texts, so neighbours among the vectors as they are judge alone")
+            self.notes.append(
+                f"{attribute}: there are no texts, so neighbours among the vectors as they are judge alone"
+            )
 
     def judged(self) -> tuple[Judged, list[str]]:
         count = len(self.codes)
@@ -226,7 +228,9 @@ class _Attribute:
         rows = group.database
         count = min(self.settings.neighbours, max(1, (len(rows) - 1) // 2))
         if count < self.settings.neighbours:
-            self.notes.append(f"{self.attribute}: {count} neighbours in {group.name or 'the data'}, which is small")
+            self.notes.append(
+                f"{self.attribute}: {count} neighbours in {group.name or 'the data'}, which is small"
+            )
         queries = database = take_rows(self.features, rows)
         if self.texts is not None:
             space = make_space(self.space, self.features, self.texts, self.task, group, self.extras)
@@ -286,7 +290,11 @@ def _drawn(codes: Codes, draw: np.random.Generator) -> Codes:
 
 
 def _put(all_: Evidence, rows: npt.NDArray[np.intp], some: Evidence) -> None:
-    all_.chances[rows], all_.other[rows], all_.other_chance[rows] = some.chances, some.other, some.other_chance
+    all_.chances[rows], all_.other[rows], all_.other_chance[rows] = (
+        some.chances,
+        some.other,
+        some.other_chance,
+    )
 
 
 def _units(features: FloatArray) -> FloatArray:

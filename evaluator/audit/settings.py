@@ -11,9 +11,9 @@ from ..methods.support.specs import Method, prepare_methods
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """method: the space in which neighbours are near; posterior: a method whose `posterior` speaks for values; neighbours: k;
-    noise: the share of wrong labels that is expected beforehand; near: the cosine of near-duplicates, None for one that the
-    data set; seed: draws the wrong labels that the audit learns from.
+    """method: the space in which neighbours are near; posterior: a method whose `posterior` speaks of values; neighbours:
+    how many; noise: the share of wrong labels that is expected beforehand; near: the cosine of near-duplicates, None for
+    one that the data set; seed: draws the wrong labels that the audit learns from.
 
     Raises InputError for numbers out of range.
     """
@@ -27,10 +27,15 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
-            raise InputError("too few neighbours", where="--neighbours", expected="1 or more", found=self.neighbours)
+            raise InputError(
+                "too few neighbours", where="--neighbours", expected="1 or more", found=self.neighbours
+            )
         if not 0 < self.noise < 0.5:
             raise InputError(
-                "not a share of wrong labels", where="--noise", expected="above 0, below 0.5", found=self.noise
+                "not a share of wrong labels",
+                where="--noise",
+                expected="above 0, below 0.5",
+                found=self.noise,
             )
         if self.near is not None and not -1 <= self.near <= 1:
             raise InputError("not a cosine", where="--near", expected="-1 to 1", found=self.near)

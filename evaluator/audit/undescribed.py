@@ -9,7 +9,7 @@ import numpy as np
 from ..methods.support.inputs import checked_texts, value_means
 from ..vectors.arrays import Float64Array, FloatArray, unit_rows
 
-_FAR = 5.0
+_FAR = 10.0
 _TO_DEVIATIONS = 1.4826
 _MANY = 10
 _BLOCK_NUMBERS = 1 << 22
@@ -21,7 +21,7 @@ def oddness(
     """Return how far each picture (n,) is from what texts describe: above 1 where no value describes it.
 
     The larger of two: twice the chance `unnamed` (n,) that it shows what no text names; and by how many robust standard
-    deviations, of five, its cosine with the nearest value's texts is below the median of pictures nearest to that value (of
+    deviations, of ten, its cosine with the nearest value's texts is below the median of pictures nearest to that value (of
     all pictures, for a value that is nearest to few).
     """
     means = value_means(checked_texts(texts, features.shape[1]), values)[0].rows
