@@ -52,8 +52,11 @@ def log_odds(chances: Float64Array) -> Float64Array:
 
 
 def calibrated(own: Float64Array, drawn: Float64Array, noise: float) -> Calibration:
-    """Return the calibration by log-odds of the labels and of the drawn values, each (n, S); noise: e, in (0, .5)."""
-    used = np.ones(own.shape[1], np.bool_)
+    """Return the calibration by log-odds of the labels and of the drawn values, each (n, S); noise: e, in (0, .5).
+
+    Without any picture to learn from nothing is believed.
+    """
+    used = np.full(own.shape[1], len(own) > 0)
     weights = np.zeros(own.shape[1] + 1)
     while used.any():
         weights[:] = 0

@@ -43,7 +43,7 @@ def duplicate_groups(
     units = unit_rows(features)
     rows, scores = nearest(units, units, min(_LOOKED_AT, count - 1))
     bound = _least(scores) if least is None else least
-    first, place = np.nonzero(scores >= bound)
+    first, place = np.nonzero(scores >= min(bound, 1 - _ROUNDING))
     second, linked = rows[first, place], scores[first, place]
     links = coo_array((np.ones(len(first)), (first, second)), shape=(count, count))
     _, parts = connected_components(links, directed=False)
