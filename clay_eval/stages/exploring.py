@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import TEMPLATE
+from clay_eval.schemas.words import TEMPLATE
 
 from .folders import Progress, silent
 from .inputs import Inputs

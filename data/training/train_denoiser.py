@@ -38,6 +38,7 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 from loop import learning_rate, load_checkpoint, options_of, save_checkpoint, set_learning_rate
 from pictures import ENTITIES
+from priming import prime
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -219,6 +220,8 @@ def train(options: Any) -> None:
     model = Model(len(tokenizer))
     if options.start:
         start_from(model, options.start)
+        if not (options.work / "checkpoint.pt").exists():
+            prime(model, tokenizer, tokens_of, entities, records)
         scale = json.loads((options.start / "vae" / "config.json").read_text())["scaling_factor"]
     average = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
