@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -138,11 +138,13 @@ def audit(
     found: dict[str, Judged] = {}
     notes: list[str] = []
     faults: list[InputError] = []
-    for attribute in labelled.labels:
+    for attribute in sorted(labelled.labels, key=lambda name: len(labelled.ancestors(name))):
         try:
             work = _Attribute(features, labelled, texts, attribute, settings, methods, extras or Extras())
-            found[attribute], said = work.judged()
-            notes += said
+            judged, said = work.judged()
+            doubtful = [found[above].accused for above in labelled.ancestors(attribute) if above in found]
+            found[attribute], more = _within_doubtful(judged, doubtful)
+            notes += [*said, *more]
         except InputError as error:
             faults.append(error)
             notes.append(f"{attribute} left out: {error.what}")
@@ -150,7 +152,19 @@ def audit(
     if not found:
         raise faults[0]
     groups, least = duplicate_groups(features, labelled.codes, settings.near)
+    found = {name: found[name] for name in labelled.labels if name in found}
     return EntityAudit(labelled, found, groups, least, list(dict.fromkeys(notes)))
+
+
+def _within_doubtful(judged: Judged, doubtful: Sequence[npt.NDArray[np.bool_]]) -> tuple[Judged, list[str]]:
+    """A nested attribute without a verdict where the parent's label is accused: it was judged among the wrong pictures."""
+    left = np.any([*doubtful, np.zeros(len(judged.suspicion), np.bool_)], axis=0)
+    if not left.any():
+        return judged, []
+    note = (
+        f"{judged.attribute}: {int(left.sum())} pictures not judged, the label of what it lies in looks wrong"
+    )
+    return replace(judged, suspicion=np.where(left, np.nan, judged.suspicion)), [note]
 
 
 class _Attribute:

@@ -61,6 +61,16 @@ def test_a_value_of_another_parent_is_suspicious(world: World) -> None:
     assert found.ranking()[0] == row
 
 
+def test_a_label_within_a_parent_that_looks_wrong_is_not_judged(world: World) -> None:
+    labelled, hit = planted(world.labelled, "category", seed=4)
+    found = audit(world.features, labelled, world.texts, extras=world.extras)
+    accused = found.attributes["category"].accused
+    assert hit <= set(np.flatnonzero(accused).tolist())
+    assert np.isnan(found.attributes["subcategory"].suspicion[accused]).all()
+    assert hit <= set(found.ranking()[: 2 * len(hit)].tolist())
+    assert list(found.attributes) == list(labelled.labels)
+
+
 def test_an_attribute_that_the_encoder_cannot_see_accuses_nobody_and_is_said(world: World) -> None:
     mood = np.random.default_rng(0).choice(["calm", "wild"], len(world.labelled.keys)).tolist()
     labelled, hit = planted(world.labelled, "color", seed=1)
