@@ -36,6 +36,7 @@ from . import (
     run,
     score,
     search,
+    status,
     submit,
     verify,
 )
@@ -52,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
-    *(run, entities, plan, render, merge, review, publish, embed),
+    *(run, entities, plan, render, status, merge, review, publish, embed),
     *(evaluate, explore, search, report, export, score, verify, galleries, methods, check_method),
     *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),

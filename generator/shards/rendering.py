@@ -40,10 +40,13 @@ from ..alignment.base import Judge
 from ..plan.planning import SAMPLES, read_plan_record
 from ..render.base import Renderer
 from ..render.metadata import METADATA_VERSION
+from .journal import mark_beginning
 from .work import IMAGE_FORMATS, RenderOptions, ShardMaker, ShardOutcome, ShardTask
 
 log = logging.getLogger(__name__)
 
+PART_NAME = re.compile(r"([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})")
+"""The name of a part's folder."""
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 Engine = Callable[[Iterable[ShardTask]], Iterable[ShardOutcome]]
@@ -105,6 +108,7 @@ def render_plan(
         names: list[str] = []
         planned = Tally()
         sizes: dict[str, int] = {}
+        first = iter([True])
 
         def unfinished() -> Iterator[ShardTask]:
             for number, task in enumerate(shard_tasks(plan_folder / SAMPLES, options.shard_size)):
@@ -116,6 +120,8 @@ def render_plan(
                 if maker.is_complete(task, finished):
                     progress(len(task.samples))
                 else:
+                    if next(first, False):
+                        mark_beginning(folder)
                     sizes[task.name] = len(task.samples)
                     (folder / MANIFEST).unlink(missing_ok=True)
                     yield task

@@ -27,6 +27,7 @@ from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_s
 from ..alignment.base import Judge, check_verdicts
 from ..render.base import NothingShownError, Renderer
 from ..render.metadata import save_options, xmp_packet
+from .journal import AGAIN, FAILED, Fate, fate_of, rejections, shard_journal
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class ShardMaker:
         inner, outer, listed = shard_files(self._folder, task.name)
         self._failed_before = _failed_keys(listed)
         with storage_errors(self._folder / task.name):
-            made = self._draw([s for s in task.samples if s.key not in held])
+            made = self._draw(task.name, [s for s in task.samples if s.key not in held])
         inside = made.accepted | {k: sample for k, (sample, aside) in held.items() if not aside}
         outside = made.quarantined | {k: sample for k, (sample, aside) in held.items() if aside}
         order = [s.key for s in task.samples]
@@ -233,14 +234,18 @@ class ShardMaker:
             "renderer": self._renderer.identity,
         }
 
-    def _draw(self, samples: Sequence[SampleSpec]) -> _Drawn:
+    def _draw(self, shard: str, samples: Sequence[SampleSpec]) -> _Drawn:
         made = _Drawn()
         waiting = [_Attempt(sample) for sample in samples]
-        while waiting:
-            again: list[_Attempt] = []
-            for start in range(0, len(waiting), self._options.batch_size):
-                again += self._batch(waiting[start : start + self._options.batch_size], made)
-            waiting = again
+        with shard_journal(self._folder, shard) as note:
+            while waiting:
+                again: list[_Attempt] = []
+                for start in range(0, len(waiting), self._options.batch_size):
+                    batch = waiting[start : start + self._options.batch_size]
+                    rejected = self._batch(batch, made)
+                    note(_fates([attempt.sample.key for attempt in batch], made, rejected))
+                    again += rejected
+                waiting = again
         return made
 
     def _batch(self, batch: Sequence[_Attempt], made: _Drawn) -> list[_Attempt]:
@@ -353,6 +358,19 @@ class ShardMaker:
                     expected="RGB",
                     found=image.mode,
                 )
+
+
+def _fates(keys: Sequence[str], made: _Drawn, again: Sequence[_Attempt]) -> Iterator[tuple[str, Fate]]:
+    """What became of the samples of a batch."""
+    waiting = {attempt.sample.key: attempt for attempt in again}
+    for key in keys:
+        if key in waiting:
+            yield key, Fate(AGAIN, rejections(waiting[key].rejected), waiting[key].failed)
+        elif key in made.failed:
+            yield key, Fate(FAILED)
+        else:
+            drawn = key in made.accepted
+            yield key, fate_of((made.accepted if drawn else made.quarantined)[key].record, drawn)
 
 
 def _single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | None:
