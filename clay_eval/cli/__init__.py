@@ -27,6 +27,7 @@ from . import (
     methods,
     paraphrase,
     plan,
+    preview,
     publish,
     rank,
     render,
@@ -53,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
-    *(run, entities, plan, render, status, merge, review, publish, embed),
+    *(run, entities, plan, preview, render, status, merge, review, publish, embed),
     *(evaluate, explore, search, report, export, score, verify, galleries, methods, check_method),
     *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),

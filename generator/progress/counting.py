@@ -7,7 +7,6 @@ counts as not there, and the next look finds it where it went.
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,11 +20,9 @@ from clay_eval.schemas.manifest import FAILURES, MANIFEST, QUARANTINE, SETTINGS
 from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.validate import read_sealed
 
-from ..shards.journal import DRAWN, FAILED, LOCK, QUARANTINED, Fate, fate_of, journals, read_journal
+from ..shards.journal import DRAWN, FAILED, LOCK, QUARANTINED, Fate, fate_of, is_alive, journals, read_journal
 from ..shards.rendering import PART_NAME, shard_tasks
 
-FRESH_SECONDS = 900.0
-"""A journal that nobody has written to for so long is one of a run that was killed."""
 _BEGUN = re.compile(r"\.(.+\.tar)\.begun\.[0-9a-f]{8}\.part")
 
 Labels = tuple[tuple[str, str], ...]
@@ -149,10 +146,12 @@ class Reader:
                 pass  # it has gone
         for path in written:
             stat = _stat(path)
-            if stat is None or time.time() - stat.st_mtime > FRESH_SECONDS:
+            if stat is None:
+                continue
+            state.sign = max(state.sign, stat.st_mtime)
+            if not is_alive(path):
                 continue
             state.drawing += 1
-            state.sign = max(state.sign, stat.st_mtime)
             for key, (when, fate) in read_journal(path).items():
                 state.fates[key] = fate
                 if fate.end in (DRAWN, QUARANTINED, FAILED):

@@ -8,7 +8,9 @@ nothing that is kept depends on it.
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +24,8 @@ from clay_eval.schemas.validate import parse_json
 
 DRAWN, QUARANTINED, FAILED, AGAIN = "drawn", "quarantined", "failed", "again"
 LOCK = ".lock"
+FRESH_SECONDS = 1800.0
+"""A journal of another machine that nobody has written to for so long is one of a run that was killed."""
 _MOST_BYTES = 64 << 20
 
 
@@ -60,14 +64,16 @@ def shard_journal(folder: Path, shard: str) -> Iterator[Note]:
     """What notes the pictures of `shard` in `folder` while the block lasts; it never stands in the way of drawing."""
     path = folder / f".{shard}.drawing.{secrets.token_hex(4)}.part"
 
+    def write(*records: Mapping[str, Any]) -> None:
+        with suppress(OSError), path.open("a", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(record) + "\n" for record in records)
+
     def note(fates: Iterable[tuple[str, Fate]]) -> None:
         now = time.time()
-        lines = [json.dumps({"key": key, "time": now, **asdict(fate)}) + "\n" for key, fate in fates]
-        with suppress(OSError), path.open("a", encoding="utf-8") as stream:
-            stream.writelines(lines)
+        write(*({"key": key, "time": now, **asdict(fate)} for key, fate in fates))
 
     try:
-        note(())
+        write({"host": socket.gethostname(), "process": os.getpid()})
         yield note
     finally:
         with suppress(OSError):
@@ -97,6 +103,26 @@ def read_journal(path: Path) -> dict[str, tuple[float, Fate]]:
         except (ClayEvalError, KeyError, TypeError, ValueError):
             continue
     return found
+
+
+def is_alive(path: Path) -> bool:
+    """Whether somebody may still write a journal.
+
+    Of a process of this machine that is known; elsewhere somebody may, while the file is no older than `FRESH_SECONDS`.
+    """
+    fresh = False
+    try:
+        fresh = time.time() - path.stat().st_mtime <= FRESH_SECONDS
+        with path.open("rb") as stream:
+            said = parse_json(stream.readline(1000), path)
+        if os.name == "posix" and said["host"] == socket.gethostname():
+            os.kill(int(said["process"]), 0)
+            return True
+    except ProcessLookupError:
+        return False
+    except (ClayEvalError, OSError, KeyError, TypeError, ValueError):
+        return fresh
+    return fresh
 
 
 def mark_beginning(folder: Path) -> None:

@@ -135,9 +135,19 @@ def shard_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
 
 
 class ShardMaker:
-    """Makes shards in `folder` with a renderer and, if there is one, a judge."""
+    """Makes shards in `folder` with a renderer and, if there is one, a judge.
 
-    def __init__(self, renderer: Renderer, judge: Judge | None, folder: Path, options: RenderOptions) -> None:
+    earlier: folders of shards of the same settings, of whatever shard size; what they hold of a task is taken from there.
+    """
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        judge: Judge | None,
+        folder: Path,
+        options: RenderOptions,
+        earlier: Sequence[Path] = (),
+    ) -> None:
         self._renderer = renderer
         self._judge = judge
         self._folder = folder
@@ -145,10 +155,18 @@ class ShardMaker:
         self._packet = xmp_packet(renderer.identity)
         self._failed_in_a_row = 0
         self._failed_before: frozenset[str] = frozenset()
+        self._earlier = {
+            sample.key: (sample, aside)
+            for place in earlier
+            for below, aside in ((place, False), (place / QUARANTINE, True))
+            for path in sorted(below.glob("[!.]*.tar"))
+            for sample in _readable(path)
+        }
 
     def make(self, task: ShardTask) -> ShardOutcome:
         """Draw what is missing of a task and write its files, the shard last; what is there and valid is kept as it is."""
-        held = {key: place for key, place in self._held(task) if place is not None}
+        held = self._taken(task)
+        held |= {key: place for key, place in self._held(task) if place is not None}
         inner, outer, listed = shard_files(self._folder, task.name)
         self._failed_before = _failed_keys(listed)
         with storage_errors(self._folder / task.name):
@@ -162,6 +180,14 @@ class ShardMaker:
         files = {f"{QUARANTINE}/{task.name}": aside, task.name: shard}
         written = {path: facts for path, facts in files.items() if facts is not None}
         return ShardOutcome(task.name, len(inside), len(outside), made.failed, written)
+
+    def _taken(self, task: ShardTask) -> dict[str, tuple[ShardSample, bool]]:
+        """What earlier folders hold of a task, as the plan says: key -> (sample, whether in quarantine)."""
+        return {
+            spec.key: found
+            for spec in task.samples
+            if (found := self._earlier.get(spec.key)) and self._is_expected(spec, found[0])
+        }
 
     def is_complete(self, task: ShardTask, digests: Mapping[str, str] | None = None) -> bool:
         """Whether every sample of the task lies where it belongs, once, in order, and is what the plan says; none failed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -86,7 +87,7 @@ def test_before_the_first_picture(run: RunFolder, tmp_path: Path) -> None:
 @pytest.mark.parametrize("calls", [0, 1, 2, 5, 9])
 def test_a_run_that_is_killed_and_continued(run: RunFolder, calls: int) -> None:
     def fails(key: str) -> bool:
-        return key.endswith("0")
+        return "c00090" in key or "c00014" in key
 
     watch = Watch(run)
     killed = Stopping(watch, calls, fails)
@@ -158,6 +159,11 @@ def test_a_journal_that_is_cut_and_one_of_a_killed_run(run: RunFolder, tmp_path:
             stream.write('{"key": "b", "ti')
         assert list(read_journal(path)) == ["a"]
         assert read_journal(path)["a"][1] == Fate(DRAWN, 1, ("color",))
+        assert status(run)["workers"] == 1
+        first, *rest = path.read_text().splitlines(keepends=True)
+        path.write_text(first.replace(f"{os.getpid()}", f"{2**22 + 1}") + "".join(rest))
+        assert status(run)["workers"] == 0, "no such process on this machine"
+        path.write_text(json.dumps({"host": "elsewhere", "process": 1}) + "\n" + "".join(rest))
         assert status(run)["workers"] == 1
         os.utime(path, (time.time() - 3600,) * 2)
         assert status(run)["workers"] == 0
