@@ -87,6 +87,8 @@ def preview(
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
+    from clay_eval.generator.progress.quantities import lasting, number, size
+
     yield f"{record['samples']} of {record['planned']} samples: {record['page']}"
     for one in record["settings"]:
         yield ""
@@ -95,15 +97,10 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
             f"  accepted {one['drawn']} of {one['looked_at']}, quarantined {one['quarantined']}, failed {one['failed']}"
         )
         if one["seconds_a_picture"] is not None:
-            yield f"  seconds a picture: {_interval(one['seconds_a_picture'])}"
+            yield f"  a picture takes {lasting(one['seconds_a_picture'])}"
         if one["hours"] is not None:
-            yield f"  hours for the whole plan on this machine: {_interval(one['hours'])}"
+            yield f"  the whole plan takes {lasting([3600 * hours for hours in one['hours']])} on this machine"
         if one["bytes"] is not None:
-            yield f"  disk for the whole plan: {_interval([size / 1e9 for size in one['bytes']])} GB"
+            yield f"  disk for the whole plan: {size(one['bytes'])}"
         if one["quarantine"] is not None:
-            yield f"  expected in quarantine: {_interval(one['quarantine'])} samples"
-
-
-def _interval(found: list[float]) -> str:
-    value, low, high = (f"{one:.3g}" if abs(one) < 1000 else f"{one:.0f}" for one in found)
-    return f"{value} ({low} to {high})"
+            yield f"  expected in quarantine: {number(one['quarantine'])} samples"

@@ -21,6 +21,7 @@ from ..shards.journal import DRAWN, FAILED, QUARANTINED, Fate, fate_of
 from .counting import Counts, PlannedShard, ShardState, Tally, count
 from .estimates import Estimate, hours, mean, quarantined, rejected, seconds_a_picture, share
 from .previewing import read_timing
+from .quantities import lasting, number, size
 
 PACKAGE = "clay_eval.generator.progress"
 SIDE = 320
@@ -169,13 +170,13 @@ def _figures(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     if facts["failed"]:
         found.append(("failed", str(facts["failed"])))
     if facts["seconds_a_picture"]:
-        found.append(("seconds a picture", _interval(facts["seconds_a_picture"], 1, 2)))
+        found.append(("a picture takes", lasting(facts["seconds_a_picture"])))
     if facts["hours"]:
-        found.append(("hours for the plan, on this machine", _interval(facts["hours"], 1, 2)))
+        found.append(("the plan takes, on this machine", lasting([3600 * one for one in facts["hours"]])))
     if facts["bytes"]:
-        found.append(("disk for the plan", _interval(facts["bytes"], 1e9, 2) + " GB"))
+        found.append(("disk for the plan", size(facts["bytes"])))
     if facts["quarantine"]:
-        found.append(("expected in quarantine", _interval(facts["quarantine"], 1, 0)))
+        found.append(("expected in quarantine", number(facts["quarantine"])))
     return found
 
 
@@ -242,14 +243,9 @@ def _worst(values: Mapping[str, Any]) -> list[tuple[str, int, str, str]]:
     ]
     rows.sort(key=lambda row: (-row[1]["rejected"][0] / max(1, row[1]["planned"]), row[0]))
     return [
-        (name, facts["planned"], _interval(facts["rejected"], 1, 0), _interval(facts["quarantined"], 1, 0))
+        (name, facts["planned"], number(facts["rejected"]), number(facts["quarantined"]))
         for name, facts in rows
     ]
-
-
-def _interval(found: Sequence[float], unit: float, digits: int) -> str:
-    value, low, high = (f"{one / unit:,.{digits}f}" for one in found)
-    return f"{value} ({low} to {high})"
 
 
 def _listed(found: Estimate | None) -> list[float] | None:
