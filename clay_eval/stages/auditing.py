@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.audit.findings import EntityAudit
     from clay_eval.evaluator.audit.settings import AuditSettings
     from clay_eval.evaluator.experiments.study import Needs
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.generator.review.ranked import Exhibit, Ranking
 
 FOLDER = "audit"
