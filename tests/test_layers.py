@@ -24,7 +24,7 @@ FLOORS: Mapping[int, tuple[str, ...]] = {
     9: ("clay_eval/ray",),
     8: ("evaluator/submissions", "evaluator/reproduce"),
     7: ("evaluator/experiments", "evaluator/exports", "generator/publishing"),
-    6: ("evaluator/evaluation", "evaluator/trec", "evaluator/explore"),
+    6: ("evaluator/evaluation", "evaluator/trec", "evaluator/explore", "generator/progress"),
     5: ("evaluator/report", "evaluator/statistics", "evaluator/index", "evaluator/audit", "generator/review"),
     4: ("evaluator/retrieval", "evaluator/conformance", "generator/shards"),
     3: ("evaluator/methods", "generator/render", "generator/alignment"),

@@ -28,6 +28,7 @@ from . import (
     methods,
     paraphrase,
     plan,
+    preview,
     publish,
     rank,
     render,
@@ -37,6 +38,7 @@ from . import (
     run,
     score,
     search,
+    status,
     submit,
     verify,
 )
@@ -53,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
-    *(run, entities, plan, render, merge, review, publish, embed),
+    *(run, entities, plan, preview, render, status, merge, review, publish, embed),
     *(evaluate, explore, search, audit, report, export, score, verify, galleries, methods, check_method),
     *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),

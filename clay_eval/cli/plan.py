@@ -100,6 +100,14 @@ class ServerOptions:
     llm_budget_tokens: Annotated[
         int | None, _option("--llm-budget-tokens", "Ask nothing more once so many tokens are spent.", min=0)
     ] = None
+    llm_max_tokens: Annotated[
+        int | None,
+        _option(
+            "--llm-max-tokens",
+            "Tokens of a reply at most. Default: 4000. Another bound asks everything anew.",
+            min=16,
+        ),
+    ] = None
     rpm: Annotated[float | None, _option("--rpm", "At most so many requests a minute.", min=0.01)] = None
     concurrency: Annotated[int, _option("--concurrency", "Requests at a time.", min=1, max=256)] = 4
     llm_timeout: Annotated[float, _option("--llm-timeout", "Seconds for a whole answer.", min=0.1)] = 120.0
@@ -124,7 +132,7 @@ def model_of(server: ServerOptions, place: Path) -> AskedModel | None:
     from clay_eval.stages.drafting import LlmOptions
     from clay_eval.stages.wording import WORDS, AskedModel
 
-    llm = LlmOptions(server.llm, server.model, server.llm_key_file, server.llm_seed)
+    llm = LlmOptions(server.llm, server.model, server.llm_key_file, server.llm_seed, server.llm_max_tokens)
     return AskedModel(place / WORDS, llm, server.limits())
 
 
@@ -183,7 +191,9 @@ def plan(
         if server.llm is None:
             record = make_plan(folder, options, progress)
         else:
-            llm = LlmOptions(server.llm, server.model, server.llm_key_file, server.llm_seed)
+            llm = LlmOptions(
+                server.llm, server.model, server.llm_key_file, server.llm_seed, server.llm_max_tokens
+            )
             drafts, drafted = draft_plans(folder, entity, llm, server.limits(), draft.options(), progress)
             if encoder is not None:
                 drafted["text_quality"] = quality_of(drafts, encoder)

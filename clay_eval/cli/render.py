@@ -289,10 +289,22 @@ def render(
     """Draw the planned pictures into shards."""
     from clay_eval.generator.shards.rendering import parse_part
 
-    given = _given(learned, diffusion, endpoint)
+    given = given_options(learned, diffusion, endpoint)
     check_options(renderer, given)
     resources = cluster.resources()
-    drawing = Drawing(
+    drawing = drawing_of(renderer, storage, given, alignment)
+    run = RunFolder(out)
+    which = None if part is None else parse_part(part)
+    with progress_bars() as progress:
+        manifest = run_rendering(run, drawing, progress, part=which, resources=resources)
+    conclude(run, manifest, json)
+
+
+def drawing_of(
+    renderer: str, storage: StorageOptions, given: dict[str, Any], alignment: FilterOptions
+) -> Drawing:
+    """What draws and judges, by the options of a command."""
+    return Drawing(
         renderer,
         storage.size,
         storage.image_format.value,
@@ -305,14 +317,9 @@ def render(
         alignment.vqa,
         alignment.judge_diversity,
     )
-    run = RunFolder(out)
-    which = None if part is None else parse_part(part)
-    with progress_bars() as progress:
-        manifest = run_rendering(run, drawing, progress, part=which, resources=resources)
-    conclude(run, manifest, json)
 
 
-def _given(*groups: LearnedOptions | DiffusionOptions | EndpointOptions) -> dict[str, Any]:
+def given_options(*groups: LearnedOptions | DiffusionOptions | EndpointOptions) -> dict[str, Any]:
     """The options that were given, by name."""
     options = (item for group in groups for item in vars(group).items())
     return {

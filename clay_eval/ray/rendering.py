@@ -15,7 +15,7 @@ from pathlib import Path
 from clay_eval.generator.alignment.base import Judge
 from clay_eval.generator.plan.planning import read_plan_record
 from clay_eval.generator.render.base import Renderer
-from clay_eval.generator.shards.rendering import Engine, plan_specs, render_settings
+from clay_eval.generator.shards.rendering import Engine, drawn_before, plan_specs, render_settings
 from clay_eval.generator.shards.work import RenderOptions, ShardMaker, ShardOutcome, ShardTask
 from clay_eval.ray.cluster import Resources, over_cluster, require_ray, wait_until_seen
 from clay_eval.ray.work import Work
@@ -37,6 +37,7 @@ def ray_engine(
     options: RenderOptions,
     resources: Resources | None = None,
     can_use_gpus: bool = True,
+    previews: Path | None = None,
 ) -> Engine:
     """An engine that has shards made by the workers of the Ray cluster that runs here, or at $RAY_ADDRESS.
 
@@ -47,7 +48,7 @@ def ray_engine(
 
     def engine(tasks: Iterable[ShardTask]) -> Iterator[ShardOutcome]:
         specs = tuple(plan_specs(plan_folder, read_plan_record(plan_folder)))
-        bench = _Bench(recipe, folder.resolve(), options, specs)
+        bench = _Bench(recipe, folder.resolve(), options, specs, previews and previews.resolve())
         pieces = ((task.name, pack_task(task)) for task in tasks)
         try:
             for answer in over_cluster(pieces, bench, folder, resources or Resources(), can_use_gpus):
@@ -72,6 +73,7 @@ class _Bench:
     folder: Path
     options: RenderOptions
     specs: tuple[EntitySpec, ...]
+    previews: Path | None = None
 
     def __call__(self) -> Work:
         renderer, judge = self.recipe()
@@ -89,7 +91,8 @@ class _Bench:
             "a worker would make other pictures than this machine: give both the same models, and name what they choose "
             "by their hardware, such as --dtype",
         )
-        maker = ShardMaker(renderer, judge, self.folder, self.options)
+        earlier = drawn_before(self.previews, now)
+        maker = ShardMaker(renderer, judge, self.folder, self.options, earlier)
         return lambda piece: _answer(maker.make(unpack_task(piece)))
 
 

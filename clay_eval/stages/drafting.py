@@ -25,12 +25,16 @@ _MAX_TOKENS = 4000
 
 @dataclass(frozen=True)
 class LlmOptions:
-    """Which model to ask (see `clay-eval plan --help`), and the seed that goes with the questions."""
+    """Which model to ask (see `clay-eval plan --help`), and the seed that goes with the questions.
+
+    max_tokens: of a reply, None for `_MAX_TOKENS`, or what the local model takes.
+    """
 
     llm: str
     model: str | None
     key_file: Path | None
     seed: int
+    max_tokens: int | None = None
 
 
 def draft_plans(
@@ -75,7 +79,7 @@ def chatting(place: Path, llm: LlmOptions, limits: Limits) -> Iterator[Chat]:
     from clay_eval.generator.plan.llm.store import CallStore
     from clay_eval.schemas.files import locked, remove_leftovers
 
-    tokens = MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS
+    tokens = llm.max_tokens or (MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS)
     parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
     with _server(llm) as server, locked(place):
         for part in (place, place / "calls"):

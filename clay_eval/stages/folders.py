@@ -34,6 +34,11 @@ class RunFolder:
         return self.root / "parts"
 
     @property
+    def previews(self) -> Path:
+        """What was drawn to look first: a page, and a folder of shards for each setting."""
+        return self.root / "preview"
+
+    @property
     def features(self) -> Path:
         """The feature store."""
         return self.root / "features"

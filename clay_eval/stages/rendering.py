@@ -46,9 +46,19 @@ def render(
     total = read_plan_record(run.plan)["samples"]
     advance = steps(progress, "render", total if part is None else -(-total // part[1]))
     renderer, judge = loaded or DrawingRecipe(drawing, run.plan)()
-    engine = render_engine(drawing, run.plan, folder, resources)
+    engine = render_engine(drawing, run.plan, folder, resources, run.previews)
     options = drawing.options()
-    return render_plan(run.plan, folder, renderer, options, advance, judge=judge, part=part, engine=engine)
+    return render_plan(
+        run.plan,
+        folder,
+        renderer,
+        options,
+        advance,
+        judge=judge,
+        part=part,
+        engine=engine,
+        previews=run.previews,
+    )
 
 
 @dataclass(frozen=True)
@@ -62,14 +72,16 @@ class DrawingRecipe:
         return self.drawing.make_renderer(), self.drawing.make_judge(self.plan)
 
 
-def render_engine(drawing: Drawing, plan: Path, folder: Path, resources: Resources | None) -> Engine | None:
+def render_engine(
+    drawing: Drawing, plan: Path, folder: Path, resources: Resources | None, previews: Path | None = None
+) -> Engine | None:
     """The engine that makes the shards of `plan` in `folder` on the cluster; None for the local one."""
     if resources is None:
         return None
     from clay_eval.ray.rendering import ray_engine
 
     recipe = DrawingRecipe(drawing, plan.resolve())
-    return ray_engine(recipe, plan, folder, drawing.options(), resources, _can_use_gpus(drawing))
+    return ray_engine(recipe, plan, folder, drawing.options(), resources, _can_use_gpus(drawing), previews)
 
 
 def _loaded_elsewhere(drawing: Drawing, plan: Path, folder: Path, resources: Resources) -> tuple[Any, Any]:

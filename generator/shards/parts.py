@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +24,8 @@ from clay_eval.schemas.manifest import (
 from clay_eval.schemas.validate import read_sealed
 
 from ..plan.planning import SAMPLES, read_plan_record
-from .rendering import finish, open_folder, plan_specs, shard_tasks
+from .rendering import PART_NAME, finish, open_folder, plan_specs, shard_tasks
 from .work import shard_files
-
-_NAME = re.compile(r"([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})")
 
 
 def part_folder(parts: Path, part: tuple[int, int]) -> Path:
@@ -40,7 +37,7 @@ def find_parts(parts: Path) -> list[Path]:
     """The folders of all parts, in order; raise InputError if there are none, parts of different divisions, or gaps."""
     found = {}
     for path in sorted(parts.iterdir()) if parts.is_dir() else ():
-        if match := _NAME.fullmatch(path.name):
+        if match := PART_NAME.fullmatch(path.name):
             found[int(match[1]), int(match[2])] = path
     if not found:
         raise InputError(

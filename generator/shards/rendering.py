@@ -40,10 +40,13 @@ from ..alignment.base import Judge
 from ..plan.planning import SAMPLES, read_plan_record
 from ..render.base import Renderer
 from ..render.metadata import METADATA_VERSION
+from .journal import mark_beginning
 from .work import IMAGE_FORMATS, RenderOptions, ShardMaker, ShardOutcome, ShardTask
 
 log = logging.getLogger(__name__)
 
+PART_NAME = re.compile(r"([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})")
+"""The name of a part's folder."""
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 Engine = Callable[[Iterable[ShardTask]], Iterable[ShardOutcome]]
@@ -79,9 +82,11 @@ def render_plan(
     judge: Judge | None = None,
     part: tuple[int, int] | None = None,
     engine: Engine | None = None,
+    previews: Path | None = None,
 ) -> dict[str, Any]:
     """Render a whole plan, or part i of n of its shards, into `folder`, continuing what is there; return the manifest.
 
+    previews: a folder of folders that were drawn before (see `drawn_before`); what they hold is not drawn again.
     `progress` is called with the number of samples that a finished shard added. Files of a finished run that were lost or
     changed since are made again; samples that failed are drawn again, alone. Raises ConfigChangedError if the folder was
     begun with another plan, renderer, judge or encoding, and ClayEvalError if every picture was rejected or failed.
@@ -100,11 +105,12 @@ def render_plan(
         labels = folder / LABELS
         if not labels.exists() or file_sha256(labels) != finished.get(LABELS):
             (folder / MANIFEST).unlink(missing_ok=True)
-        maker = ShardMaker(renderer, judge, folder, options)
+        maker = ShardMaker(renderer, judge, folder, options, drawn_before(previews, settings))
         engine = engine or (lambda tasks: map(maker.make, tasks))
         names: list[str] = []
         planned = Tally()
         sizes: dict[str, int] = {}
+        first = iter([True])
 
         def unfinished() -> Iterator[ShardTask]:
             for number, task in enumerate(shard_tasks(plan_folder / SAMPLES, options.shard_size)):
@@ -116,6 +122,8 @@ def render_plan(
                 if maker.is_complete(task, finished):
                     progress(len(task.samples))
                 else:
+                    if next(first, False):
+                        mark_beginning(folder)
                     sizes[task.name] = len(task.samples)
                     (folder / MANIFEST).unlink(missing_ok=True)
                     yield task
@@ -206,6 +214,22 @@ def render_settings(
         )
     )
     return settings
+
+
+def drawn_before(previews: Path | None, settings: Mapping[str, Any]) -> list[Path]:
+    """The folders in `previews` whose pictures are those of a run with these settings; the shard size may differ."""
+    found: list[Path] = []
+    for folder in sorted(previews.iterdir()) if previews is not None and previews.is_dir() else ():
+        if not (folder / SETTINGS).is_file():
+            continue
+        try:
+            before = read_sealed(folder / SETTINGS, "render-settings")
+        except IntegrityError as error:
+            log.warning("%s is damaged and not used: %s", folder / SETTINGS, error.what)
+            continue
+        if {**before, "shard_size": None, "seal": None} == {**settings, "shard_size": None, "seal": None}:
+            found.append(folder)
+    return found
 
 
 def open_folder(folder: Path, settings: dict[str, Any]) -> None:

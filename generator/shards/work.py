@@ -27,6 +27,7 @@ from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_s
 from ..alignment.base import Judge, check_verdicts
 from ..render.base import NothingShownError, Renderer
 from ..render.metadata import save_options, xmp_packet
+from .journal import AGAIN, FAILED, Fate, fate_of, rejections, shard_journal
 
 log = logging.getLogger(__name__)
 
@@ -134,9 +135,19 @@ def shard_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
 
 
 class ShardMaker:
-    """Makes shards in `folder` with a renderer and, if there is one, a judge."""
+    """Makes shards in `folder` with a renderer and, if there is one, a judge.
 
-    def __init__(self, renderer: Renderer, judge: Judge | None, folder: Path, options: RenderOptions) -> None:
+    earlier: folders of shards of the same settings, of whatever shard size; what they hold of a task is taken from there.
+    """
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        judge: Judge | None,
+        folder: Path,
+        options: RenderOptions,
+        earlier: Sequence[Path] = (),
+    ) -> None:
         self._renderer = renderer
         self._judge = judge
         self._folder = folder
@@ -144,14 +155,22 @@ class ShardMaker:
         self._packet = xmp_packet(renderer.identity)
         self._failed_in_a_row = 0
         self._failed_before: frozenset[str] = frozenset()
+        self._earlier = {
+            sample.key: (sample, aside)
+            for place in earlier
+            for below, aside in ((place, False), (place / QUARANTINE, True))
+            for path in sorted(below.glob("[!.]*.tar"))
+            for sample in _readable(path)
+        }
 
     def make(self, task: ShardTask) -> ShardOutcome:
         """Draw what is missing of a task and write its files, the shard last; what is there and valid is kept as it is."""
-        held = {key: place for key, place in self._held(task) if place is not None}
+        held = self._taken(task)
+        held |= {key: place for key, place in self._held(task) if place is not None}
         inner, outer, listed = shard_files(self._folder, task.name)
         self._failed_before = _failed_keys(listed)
         with storage_errors(self._folder / task.name):
-            made = self._draw([s for s in task.samples if s.key not in held])
+            made = self._draw(task.name, [s for s in task.samples if s.key not in held])
         inside = made.accepted | {k: sample for k, (sample, aside) in held.items() if not aside}
         outside = made.quarantined | {k: sample for k, (sample, aside) in held.items() if aside}
         order = [s.key for s in task.samples]
@@ -161,6 +180,14 @@ class ShardMaker:
         files = {f"{QUARANTINE}/{task.name}": aside, task.name: shard}
         written = {path: facts for path, facts in files.items() if facts is not None}
         return ShardOutcome(task.name, len(inside), len(outside), made.failed, written)
+
+    def _taken(self, task: ShardTask) -> dict[str, tuple[ShardSample, bool]]:
+        """What earlier folders hold of a task, as the plan says: key -> (sample, whether in quarantine)."""
+        return {
+            spec.key: found
+            for spec in task.samples
+            if (found := self._earlier.get(spec.key)) and self._is_expected(spec, found[0])
+        }
 
     def is_complete(self, task: ShardTask, digests: Mapping[str, str] | None = None) -> bool:
         """Whether every sample of the task lies where it belongs, once, in order, and is what the plan says; none failed.
@@ -233,14 +260,18 @@ class ShardMaker:
             "renderer": self._renderer.identity,
         }
 
-    def _draw(self, samples: Sequence[SampleSpec]) -> _Drawn:
+    def _draw(self, shard: str, samples: Sequence[SampleSpec]) -> _Drawn:
         made = _Drawn()
         waiting = [_Attempt(sample) for sample in samples]
-        while waiting:
-            again: list[_Attempt] = []
-            for start in range(0, len(waiting), self._options.batch_size):
-                again += self._batch(waiting[start : start + self._options.batch_size], made)
-            waiting = again
+        with shard_journal(self._folder, shard) as note:
+            while waiting:
+                again: list[_Attempt] = []
+                for start in range(0, len(waiting), self._options.batch_size):
+                    batch = waiting[start : start + self._options.batch_size]
+                    rejected = self._batch(batch, made)
+                    note(_fates([attempt.sample.key for attempt in batch], made, rejected))
+                    again += rejected
+                waiting = again
         return made
 
     def _batch(self, batch: Sequence[_Attempt], made: _Drawn) -> list[_Attempt]:
@@ -353,6 +384,19 @@ class ShardMaker:
                     expected="RGB",
                     found=image.mode,
                 )
+
+
+def _fates(keys: Sequence[str], made: _Drawn, again: Sequence[_Attempt]) -> Iterator[tuple[str, Fate]]:
+    """What became of the samples of a batch."""
+    waiting = {attempt.sample.key: attempt for attempt in again}
+    for key in keys:
+        if key in waiting:
+            yield key, Fate(AGAIN, rejections(waiting[key].rejected), waiting[key].failed)
+        elif key in made.failed:
+            yield key, Fate(FAILED)
+        else:
+            drawn = key in made.accepted
+            yield key, fate_of((made.accepted if drawn else made.quarantined)[key].record, drawn)
 
 
 def _single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | None:

@@ -83,7 +83,7 @@ const conditionPath = (name) => here(`conditions/${encodeURIComponent(name)}`);
 async function addCondition(name, values) {
   const facts = await ask(conditionPath(name), { values });
   takeCondition(facts);
-  if (values.length && values.length <= 60) state.typed[facts.name] = values;
+  if (values.length <= 60) state.typed[facts.name] = values;
   if (!(facts.name in state.weights)) state.weights[facts.name] = 1;
   state.colour = `values:${facts.name}`;
   showConditions();

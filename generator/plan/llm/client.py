@@ -7,7 +7,7 @@ request's header and nowhere else: what a server says is masked as it comes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +28,8 @@ KEY_PLACES = "OPENAI_API_KEY, or --llm-key-file"
 _RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _FORMAT_REJECTED = {400, 404, 415, 422, 501}
 _FIELD_REJECTED = {400, 422}
+_BOUND, _OTHER_BOUND = "max_tokens", "max_completion_tokens"
+"""How servers call the most tokens of a reply; newer models of OpenAI's take the other name only."""
 _BACKOFF = 0.5
 _SHOWN = 600
 
@@ -52,6 +54,12 @@ class _Failure:
     raw: str = ""
     wait: float | None = None
     hint: str | None = None
+
+
+def _named(parameters: Mapping[str, Any], unwanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """The parameters, the bound of a reply under its other name where servers do not take the first."""
+    for name, value in parameters.items():
+        yield (_OTHER_BOUND if name == _BOUND and name in unwanted else name), value
 
 
 class ChatClient:
@@ -117,7 +125,9 @@ class ChatClient:
         response_format: Mapping[str, Any] | None,
     ) -> Reply | _Failure:
         self.meter.take()
-        sent = {name: value for name, value in parameters.items() if name not in self._unwanted}
+        sent = {
+            name: value for name, value in _named(parameters, self._unwanted) if name not in self._unwanted
+        }
         body: dict[str, Any] = {"model": self.server.model, "messages": list(messages), **sent}
         if response_format is not None:
             body["response_format"] = response_format

@@ -14,6 +14,7 @@ from browser import complaints, new_tab, press
 from explore_world import HOSTILE, collection, explorer, features, png, served, workbench
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from clay_eval.evaluator.explore.conditions import Worded, of_values
 from clay_eval.evaluator.explore.missing import GivenTexts
 from clay_eval.evaluator.explore.workbench import Workbench
 from clay_eval.generator.review.decisions import read_decisions
@@ -357,6 +358,7 @@ def test_nothing_is_wider_than_the_screen_and_words_can_be_read(
         expect(tab.locator("#why-values .reason")).to_have_count(2)
         press(tab, "s")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        expect(tab.get_by_role("button", name="Keys (CSV)")).to_be_in_viewport()
         assert tab.evaluate(CONTRASTS) == []
         for name in ("#list-0", "#list-1"):
             box = tab.locator(name).bounding_box()
@@ -434,6 +436,22 @@ def test_reduced_motion_moves_nothing(browser: Browser, place: str) -> None:
         slider(tab, "shape").fill("1")
         asked(tab, "Alike in color and shape")
         assert tab.evaluate("document.getAnimations().length") == 0
+
+
+def test_conditions_that_were_typed_go_with_the_view(browser: Browser) -> None:
+    def words(entity: str, name: str, values: Any) -> tuple[str, Worded]:
+        return name, of_values(entity, name, values or ["dawn", "noon"], "a photo of {c}")
+
+    view = "#w=mood%3D1%3Btime%3D0.5&t=mood%3Dcalm%252Cwild%3Btime%3D"
+    for _ in range(2):
+        with served(explorer(words=words)) as address, new_tab(browser) as tab:
+            opened(tab, address, view)
+            asked(tab, "Alike in mood and time")
+            view = "#" + tab.url.partition("#")[2]
+            assert [one["values"] for one in tab.evaluate("entityFacts().conditions")][2:] == [
+                ["calm", "wild"],
+                ["dawn", "noon"],
+            ]
 
 
 def test_the_page_states_its_view_as_json_safe_text(tab: Page, place: str) -> None:

@@ -177,6 +177,19 @@ def test_a_field_that_the_server_does_not_take_is_left_out(body: Any, status: in
     assert waits == []
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_the_bound_of_a_reply_has_the_name_that_the_server_takes(name: str) -> None:
+    """OpenAI's reasoning models refuse max_tokens and say what they want; older servers know only that."""
+    words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    refusals = [faulty.Answer(json.dumps({"error": {"message": words, "param": "max_tokens"}}), 400)]
+    refusals = refusals if name == "max_completion_tokens" else []
+    reply, server, _, _ = ask(*refusals, faulty.completion("hi"), limits=Limits(retries=0))
+    assert reply.text == "hi"
+    assert server.requests[-1][name] == PARAMETERS["max_tokens"]
+    assert len({"max_tokens", "max_completion_tokens"} & set(server.requests[-1])) == 1
+    assert len(server.requests) == 1 + len(refusals)
+
+
 def test_a_server_that_takes_nothing_is_left() -> None:
     error, server, _, _ = ask(faulty.Answer('{"error": "seed, temperature, max_tokens"}', 422))
     assert isinstance(error, ServerError)

@@ -77,7 +77,7 @@ class Fake:
     def render(self, samples: Sequence[SampleSpec]) -> list[Image.Image]:
         images = [Image.new("RGB", (64, 64), (s.seed % 256, 0, 0)) for s in samples]
         for image in images:
-            image.putpixel((0, 0), (0, 99, 0))
+            image.putpixel((63, 63), (0, 99, 0))
         return images
 
 
