@@ -70,16 +70,42 @@ def draft_plans(
     return drafts, record
 
 
+def estimated_cost(
+    sources: Sequence[str], options: DraftOptions, max_tokens: int | None = None, local: bool = False
+) -> dict[str, Any]:
+    """What drafting `sources` will take, without asking anybody or writing anything; see generator.plan.llm.estimating.
+
+    Steps by the name of their instruction, and all together: requests, prompt and completion tokens. max_tokens: of a reply.
+    """
+    from clay_eval.generator.plan.llm.estimating import ATTEMPTS, StepCost, estimate, total
+
+    steps_: dict[str, StepCost] = {}
+    for source in sources:
+        for name, cost in estimate(_source(source), options, max_tokens or _bound(local)).items():
+            steps_[name] = total({"before": steps_.get(name, StepCost()), "now": cost})
+    return {
+        "steps": {name: vars(cost) for name, cost in steps_.items()},
+        **vars(total(steps_)),
+        "attempts": ATTEMPTS,
+    }
+
+
+def _bound(local: bool) -> int:
+    """Tokens of a reply at most where nobody says otherwise."""
+    from clay_eval.generator.plan.llm.local import MAX_TOKENS
+
+    return MAX_TOKENS if local else _MAX_TOKENS
+
+
 @contextmanager
 def chatting(place: Path, llm: LlmOptions, limits: Limits) -> Iterator[Chat]:
     """Questions to the model that `llm` names, every reply kept in `place`/calls; `place` is locked meanwhile."""
     from clay_eval.generator.plan.llm.asking import Chat
     from clay_eval.generator.plan.llm.client import ChatClient
-    from clay_eval.generator.plan.llm.local import MAX_TOKENS
     from clay_eval.generator.plan.llm.store import CallStore
     from clay_eval.schemas.files import locked, remove_leftovers
 
-    tokens = llm.max_tokens or (MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS)
+    tokens = llm.max_tokens or _bound(llm.llm == "local")
     parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
     with _server(llm) as server, locked(place):
         for part in (place, place / "calls"):
