@@ -11,9 +11,8 @@ from typing import Any
 from .errors import InputError
 from .fingerprint import fingerprint
 from .validate import check, parse_json, read_text
+from .words import TEMPLATE as TEMPLATE
 from .words import is_condition_name, nfc
-
-TEMPLATE = "a photo of {c}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ NAME_LENGTH = 63
 _ALIKE = 0.5
 VALUE_LENGTH = 200
 """The longest label that a report can hold, in characters."""
+TEMPLATE = "a photo of {c}"
+"""The paper's text of a value."""
 
 
 def nfc(text: str) -> str:

@@ -20,7 +20,7 @@ FLAGS = (
 )
 """Beside Playwright's own, which turn off first runs, updates and all else that a browser does in the background."""
 OUTSIDE = re.compile(r"^(?!(file|data|blob|about):|(http|ws)s?://(localhost|127\.0\.0\.1|\[::1\])[:/])")
-PAGES = "contact sheets, leaderboard, page of queries, search of the documentation"
+PAGES = "the page that explores, contact sheets, leaderboard, page of queries, search of the documentation"
 REQUIRED = "CLAY_EVAL_BROWSER"
 """Environment variable; where it says "required", a test without a browser fails instead of being skipped."""
 PATIENCE = 60_000

@@ -16,7 +16,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from browser import chromium, new_tab
@@ -67,9 +66,8 @@ def _logging_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Run `clay-eval ARGUMENTS` in this process: torch is loaded once for all tests, and maps get few iterations."""
+    """Run `clay-eval ARGUMENTS` in this process: torch is loaded once for all tests."""
     from clay_eval.cli import main
-    from clay_eval.evaluator.evaluation import maps
 
     def call(*arguments: object) -> Outcome:
         before = sys.argv
@@ -80,7 +78,6 @@ def cli() -> Cli:
                 _logging_kept(),
                 redirect_stdout(out),
                 redirect_stderr(err),
-                patch.object(maps, "_ITERATIONS", 250),
                 pytest.raises(SystemExit) as left,
             ):
                 main()

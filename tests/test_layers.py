@@ -25,7 +25,7 @@ FLOORS: Mapping[int, tuple[str, ...]] = {
     8: ("evaluator/submissions", "evaluator/reproduce"),
     7: ("evaluator/experiments", "evaluator/exports", "generator/publishing"),
     6: ("evaluator/evaluation", "evaluator/trec", "evaluator/explore", "generator/progress"),
-    5: ("evaluator/report", "evaluator/statistics", "evaluator/index", "generator/review"),
+    5: ("evaluator/report", "evaluator/statistics", "evaluator/index", "evaluator/audit", "generator/review"),
     4: ("evaluator/retrieval", "evaluator/conformance", "generator/shards"),
     3: ("evaluator/methods", "generator/render", "generator/alignment"),
     2: ("evaluator/embedding", "evaluator/scoring", "generator/plan"),
@@ -38,7 +38,7 @@ PUBLIC = "clay_eval"
 """The public names stand on the roof: `clay_eval/__init__.py` may import any room, and no room imports it."""
 LAZY = re.compile(r"clay_eval\.(cli|stages|ray|generator|evaluator|schemas)(\.\w+)*")
 """A text that names code. (Names of data and prompts packages are where resources are read from, not imports.)"""
-LONGEST_CHAIN = 16
+LONGEST_CHAIN = 17
 TRAINING = "data/training/"
 """What made the embedded models; it is in the source distribution only."""
 SIDE_FILES = {"data/README.md", "prompts/README.md"}

@@ -98,6 +98,7 @@ def expected_in_wheel(sources: Path) -> set[str]:
         "clay_eval.generator.publishing": ["*.json"],
         "clay_eval.generator.publishing.templates": ["*.md"],
         "clay_eval.generator.review.templates": ["*.html", "*.css", "*.js"],
+        "clay_eval.evaluator.explore.templates": ["*.html", "*.css", "*.js"],
         "clay_eval.evaluator.report.templates": ["*.html", "*.md", "*.css", "*.js"],
         "clay_eval.evaluator.submissions.templates": ["*.html", "*.md", "*.css", "*.js"],
         "clay_eval.prompts": ["*.txt"],

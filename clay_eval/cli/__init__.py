@@ -11,6 +11,7 @@ from clay_eval.schemas.errors import ClayEvalError, StorageError
 
 from . import (
     ablate,
+    audit,
     check_method,
     cluster,
     cost,
@@ -55,7 +56,7 @@ app = typer.Typer(
 )
 for module in (
     *(run, entities, plan, preview, render, status, merge, review, publish, embed),
-    *(evaluate, explore, search, report, export, score, verify, galleries, methods, check_method),
+    *(evaluate, explore, search, audit, report, export, score, verify, galleries, methods, check_method),
     *(ablate, paraphrase, cluster, cost, rank, leak, datasets, reproduce),
     *(submit, leaderboard),
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -31,8 +32,15 @@ EPILOG = """
 
     clay-eval export --out runs/first --format latex --experiment cluster
 
+    clay-eval export --out runs/first --entity demo-object --format lancedb --condition color --condition category
+
+    clay-eval export --out runs/mine --data photographs --format qdrant --store http://localhost:6333 \\
+        --condition "weather: sunny, rainy, snowy"
+
 csv and parquet hold every query's scores, latex and markdown the tables of the report. trec ranks again: it needs the data,
 the encoder and the texts of the evaluation, named as they were there, and writes a run a method and database, with qrels.
+lancedb and qdrant hold the pictures' vectors under each --condition (as in clay-eval search) with keys and labels; they need
+the data and the encoder, and no report. The key of a Qdrant server is read from QDRANT_API_KEY.
 """
 DEPTH = 1000
 
@@ -45,6 +53,11 @@ class Format(StrEnum):
     latex = "latex"
     markdown = "markdown"
     trec = "trec"
+    lancedb = "lancedb"
+    qdrant = "qdrant"
+
+
+_STORES = (Format.lancedb, Format.qdrant)
 
 
 def register(app: typer.Typer) -> None:
@@ -82,7 +95,9 @@ class RunOptions:
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", help="A method of the report to write runs of; may be repeated. Default: all."
+            "--method",
+            help="A method of the report to write runs of; may be repeated. Default: all. Of lancedb and qdrant the "
+            "one that makes the vectors; default: clay(fusion=sum).",
         ),
     ] = None
     depth: Annotated[int, typer.Option("--depth", min=0, help="Documents a query in a run; 0 for all.")] = (
@@ -94,6 +109,26 @@ class RunOptions:
     ] = None
 
 
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where conditional vectors go."""
+
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            help="The database of lancedb or qdrant: a folder, or an address. Default: lancedb/ or qdrant/ of --to.",
+        ),
+    ] = None
+    table: Annotated[
+        str | None,
+        typer.Option("--table", help="The table or collection. Default: the entity's name."),
+    ] = None
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a table or collection that is there.")
+    ] = False
+
+
 def export(
     *,
     out: Out,
@@ -103,22 +138,33 @@ def export(
     ] = None,
     tables: TableOptions,
     runs: RunOptions,
+    stores: StoreOptions,
     data: DataOptions,
     vectors: VectorOptions,
     texts: TextFiles = None,
     json: Json = False,
 ) -> None:
-    """Write a finished report, or an experiment, in the formats of other tools."""
+    """Write a finished report, an experiment, or vectors under conditions in the formats of other tools."""
     if tables.experiment is not None:
         _experiment(out, tables.experiment, format, to or out / "exports", json)
         return
     from clay_eval.evaluator.evaluation.evaluate import read_report
 
+    folder = to or out / "exports"
+    written = [name for name in dict.fromkeys(format) if name in _STORES]
+    files: dict[str, str | Path] = {}
+    if written:
+        files |= _stored(
+            inputs_of(out, replace(data, condition=None), vectors, texts), data, runs, stores, folder, written
+        )
+    if len(written) == len(set(format)):
+        emit(json, {"files": files}, *(f"{name}: {path}" for name, path in files.items()))
+        return
     place = RunFolder(out).report if RunFolder(out).report.is_dir() else out
     report = read_report(place)
-    folder = to or out / "exports"
-    files: dict[str, Path] = {}
     for name in dict.fromkeys(format):
+        if name in _STORES:
+            continue
         if name is Format.trec:
             files[name] = _runs(inputs_of(out, data, vectors, texts), report, runs, folder / "trec")
         elif name in (Format.csv, Format.parquet):
@@ -185,6 +231,49 @@ def _tables(name: Format, report: dict[str, Any], folder: Path, options: TableOp
     path, form = (folder / "tables.tex", latex) if name is Format.latex else (folder / "tables.md", markdown)
     write_text(path, form(grids, report["fingerprint"], intervals=options.intervals))
     return path
+
+
+def _stored(
+    inputs: Inputs,
+    data: DataOptions,
+    runs: RunOptions,
+    stores: StoreOptions,
+    folder: Path,
+    formats: Sequence[Format],
+) -> dict[str, str | Path]:
+    """Write the pictures' vectors under the conditions that are asked for; return where each format lies."""
+    import os
+
+    from clay_eval.evaluator.exports.vector_stores import Records, write_lancedb, write_qdrant
+    from clay_eval.schemas.errors import InputError
+    from clay_eval.stages.searching import METHOD, SearchOptions, open_index
+
+    if (
+        not data.condition
+        or (stores.store is not None and len(formats) > 1)
+        or len(runs.method or [METHOD]) > 1
+    ):
+        raise InputError(
+            "vectors are written under conditions, by one method, and --store is one place",
+            where="--condition, --method, --store",
+            expected="--condition NAME (may be repeated), at most one --method, and --store with one format",
+        )
+    options = SearchOptions((runs.method or [METHOD])[0])
+    with progress_bars() as progress:
+        found = open_index(inputs, data.condition, options, progress)
+    table = stores.table or found.entity
+    files = found.files if any(found.files) else ()
+    records = Records(found.index, files=files)
+    places: dict[str, str | Path] = {}
+    for name in formats:
+        place = stores.store or folder / name.value
+        if name is Format.lancedb:
+            write_lancedb(records, place, table, replace=stores.replace)
+        else:
+            key = os.environ.get("QDRANT_API_KEY")
+            write_qdrant(records, place, table, replace=stores.replace, key=key)
+        places[name.value] = f"{place}: {table}, {len(found.index)} pictures"
+    return places
 
 
 def _runs(inputs: Inputs, report: dict[str, Any], options: RunOptions, folder: Path) -> Path:

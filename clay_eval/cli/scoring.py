@@ -35,6 +35,8 @@ class Ties(StrEnum):
 
 
 def _split_name(name: str) -> str:
+    if name in SPLITS.registered and not SPLITS[name].from_file:
+        return name
     if name in drawable_splits():
         return name
     known = ", ".join(map(repr, drawable_splits()))

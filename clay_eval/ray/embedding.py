@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
-from clay_eval.evaluator.embedding.store import Engine, FeatureStore, embed_unit, refuse_another
+from clay_eval.evaluator.embedding.store import Engine, FeatureStore, embed_units, refuse_another
 from clay_eval.evaluator.pictures.labelled import ImageSource, Unit
 from clay_eval.ray.cluster import Resources, over_cluster, require_ray, wait_until_seen
 from clay_eval.ray.work import Work
@@ -86,7 +87,9 @@ class _WorkerSetup:
         units = {unit.name: unit for unit in self.source.units()}
 
         def work(piece: bytes) -> bytes:
-            embed_unit(self.source, units[piece.decode()], encoder, store, self.batch_size)
+            deque(
+                embed_units(self.source, [units[piece.decode()]], encoder, store, self.batch_size), maxlen=0
+            )
             return piece
 
         return work

@@ -54,9 +54,10 @@ def evaluate(
 
     All that can be refused is refused before anything is computed or written. split: a file that says what is a query;
     replace: whether a report of other settings may go; backend: what ranks, as `retrieval_scores` takes it; note: is told
-    what was left out and how much there is to do.
+    what was left out and how much there is to do; showing: whether pages are made, and what is told each result as it comes.
     """
     from clay_eval.evaluator.evaluation.evaluate import REPORT, evaluate_source
+    from clay_eval.evaluator.evaluation.gallery import Showing
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
     folder = inputs.folder.report

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import TEMPLATE
 
 from .folders import Progress, silent
 from .inputs import Inputs
@@ -42,7 +41,7 @@ class ExploreOptions:
     labels: Path | None = None
     no_labels: bool = False
     methods: Sequence[str] | None = None
-    template: str = TEMPLATE
+    template: str = "a photo of {c}"
 
 
 def place_of(data: Path | None, features: Path | None, out: Path | None) -> Path:
@@ -89,10 +88,10 @@ def open_explorer(
             notes = [*notes_of(source), *notes_of(supply)]
             benches[name] = _workbench(inputs, labels, features[name].matrix, encoder, options, notes)
             texts.add_to(benches[name], labels, supply)
-    data = inputs.data or inputs.features or inputs.folder.root
+    data = (inputs.data or inputs.features or inputs.folder.root).resolve()
     return Explorer(
         benches,
-        data.resolve().name,
+        data.name if inputs.pictured else data.parent.name,
         _called(supply.identity),
         _words(options.template, model),
         inputs.folder.root / FOLDER,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import TEMPLATE, ConditionTexts
+from clay_eval.schemas.words import TEMPLATE
 
 from .exploring import ExploreOptions, encoder_of, opened
 from .folders import Progress, silent
@@ -19,8 +19,9 @@ from .wording import AskedModel, condition_in_words, joined_texts, parse_words
 if TYPE_CHECKING:
     from clay_eval.evaluator.embedding.encoders import Encoder
     from clay_eval.evaluator.index.conditional_index import ConditionalIndex
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.evaluator.retrieval.vectors import FeatureSource
+    from clay_eval.schemas.texts import ConditionTexts
 
 METHOD = "clay(fusion=sum)"
 
@@ -60,8 +61,9 @@ class Searchable:
         path = Path(said)
         if not path.is_file():
             self._refuse(said)
-        if str(path) in self.files:
-            return self.index.keys[self.files.index(str(path))]
+        for row, file in enumerate(self.files):
+            if path.suffix != ".tar" and Path(file).name == path.name and path.samefile(file):
+                return self.index.keys[row]
         image = decode_image(read_bytes(path, MAX_BYTES, "picture"), str(path))
         return self.encoder.encode_images([image])[0]
 
@@ -240,7 +242,7 @@ def _files(source: ImageSource, data: Path | None, entity: str) -> list[str]:
     names: Mapping[str, str] = getattr(source, "names", {})
     if names and data is not None:
         return [str(data / names[key]) for key in labels.keys]
+    units = [unit for unit in source.units() if unit.entity == entity]
     if isinstance(source, InTars):
-        units = [unit for unit in source.units() if unit.entity == entity]
         return [str(source.tar(unit)[0]) for unit in units for _ in unit.keys]
     return [""] * len(labels.keys)

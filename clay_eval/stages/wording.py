@@ -12,17 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.texts import (
-    TEMPLATE,
-    ConditionTexts,
-    parse_texts,
-    shipped_condition,
-    texts_from_values,
-)
-from clay_eval.schemas.words import did_you_mean, is_condition_name, nearest, nfc
+from clay_eval.schemas.words import TEMPLATE, did_you_mean, is_condition_name, nearest, nfc
 
 if TYPE_CHECKING:
     from clay_eval.generator.plan.llm.meter import Limits
+    from clay_eval.schemas.texts import ConditionTexts
 
     from .drafting import LlmOptions
 
@@ -64,6 +58,8 @@ def condition_in_words(
     Raises InputError for a name that cannot be a condition's, fewer than two values, and a name that nothing knows;
     PlannerError where the model, its server or the budget fails.
     """
+    from clay_eval.schemas.texts import shipped_condition, texts_from_values
+
     name, values = parse_words(words)
     if values:
         if model is not None:
@@ -124,6 +120,8 @@ def joined_texts(texts: Sequence[ConditionTexts], entity: str = ENTITY) -> Condi
 
     Raises InputError for no texts.
     """
+    from clay_eval.schemas.texts import parse_texts
+
     if not texts:
         raise InputError("there is no condition to keep", where="condition", expected="one or more")
     origins = {str(one.record["origin"]): one.record["origin"] for one in texts}
@@ -153,6 +151,8 @@ def _other_ways(name: str) -> str:
 
 def _alone(texts: ConditionTexts, name: str, entity: str) -> ConditionTexts:
     """One condition of `texts`, under its name."""
+    from clay_eval.schemas.texts import parse_texts
+
     items = next(items for said, items in texts.record["conditions"].items() if nfc(said) == name)
     return parse_texts(_record(entity, texts.record["origin"], {name: items}), f"the texts of {name}")
 

@@ -13,7 +13,8 @@ Whether a thing faces left or right, or whether a person has long hair, is littl
 decided at the highest noise, or shows in a few pixels, and a model that ignores it loses one or two per cent. So
 pictures come in twins that differ in such a value, with the same noise, time and phrasing. The errors of two twins are
 taken apart into what they share and what they do not, and the latter, which is what the differing words should have
-changed, counts TWIN_WEIGHT times; and most of the times lean towards high noise. Neither moves the optimum.
+changed, counts TWIN_WEIGHT times. Training begins with high noise alone, where nothing but the text tells twins apart,
+and most of the later times lean towards it. Neither moves the optimum.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 from loop import learning_rate, load_checkpoint, options_of, save_checkpoint, set_learning_rate
 from pictures import ENTITIES
+from priming import prime
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -48,6 +50,8 @@ LENGTH = 48
 EMPTY_SHARE = 0.1
 AVERAGE = 0.999
 TWIN_WEIGHT = 24.0
+HIGH_NOISE, HIGH_SHARE = 0.07, 1 / 3
+"""For the first third of the steps, all times lie in the last 7 per cent, where the text alone says what is there."""
 log = logging.getLogger("train")
 
 
@@ -149,19 +153,21 @@ def text_of(spec: EntitySpec, record: Any, rng: random.Random) -> str:
     return prompt(spec, record["labels"], record["diversity"], rng)
 
 
-def loss_of(error: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-    """The loss of errors (B, C, H, W) of twins, 2i and 2i + 1: the mean square, with their difference weighed more.
+def loss_of(error: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(loss, own part) of errors (B, C, H, W) of twins, 2i and 2i + 1: the mean square, their difference weighed more.
 
     told: (B / 2,) bool, whether the prompts of two twins differ, so that the model can know the difference.
     """
     pairs = error.unflatten(0, (-1, 2))
     shared = (pairs[:, 0] + pairs[:, 1]).square().mean((1, 2, 3)) / 4
     own = (pairs[:, 0] - pairs[:, 1]).square().mean((1, 2, 3)) / 4
-    return (shared + torch.where(told, TWIN_WEIGHT, 1.0) * own).mean()
+    return (shared + torch.where(told, TWIN_WEIGHT, 1.0) * own).mean(), own[told].mean()
 
 
-def times_of(count: int, generator: torch.Generator) -> torch.Tensor:
-    """(count,) times in 0..1: some from a logit-normal, most with a density that rises towards 1 (noise)."""
+def times_of(count: int, generator: torch.Generator, high: bool) -> torch.Tensor:
+    """(count,) times in 0..1: some from a logit-normal, most with a density that rises towards 1; `high`: all near 1."""
+    if high:
+        return 1 - HIGH_NOISE * torch.rand(count, generator=generator)
     middle = torch.randn(count, generator=generator).sigmoid()
     high = torch.rand(count, generator=generator) ** 0.25
     return torch.where(torch.rand(count, generator=generator) < 0.4, middle, high)
@@ -219,6 +225,8 @@ def train(options: Any) -> None:
     model = Model(len(tokenizer))
     if options.start:
         start_from(model, options.start)
+        if not (options.work / "checkpoint.pt").exists():
+            prime(model, tokenizer, tokens_of, entities, records)
         scale = json.loads((options.start / "vae" / "config.json").read_text())["scaling_factor"]
     average = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
@@ -247,23 +255,24 @@ def train(options: Any) -> None:
                 texts.append(text_of(entities[entity], records[entity][n], random.Random(wording)))
         clean = torch.stack(rows).float() * scale
         noise = torch.randn((len(rows) // 2, *clean.shape[1:]), generator=generator).repeat_interleave(2, 0)
-        times = times_of(len(rows) // 2, generator).repeat_interleave(2)
+        times = times_of(len(rows) // 2, generator, step < options.steps * HIGH_SHARE).repeat_interleave(2)
         spread = times[:, None, None, None]
         noisy = (1 - spread) * clean + spread * noise
         set_learning_rate(optimizer, learning_rate(step, options.steps, options.lr, warm_up=200))
         with torch.autocast("cpu", torch.bfloat16):
             predicted = forward(noisy, times, tokens_of(tokenizer, texts))
         told = torch.tensor([texts[i] != texts[i + 1] for i in range(0, len(texts), 2)])
-        loss = loss_of(predicted.float() - (noise - clean), told)
+        loss, own = loss_of(predicted.float() - (noise - clean), told)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(model)
-        recent.append(loss.item())
+        recent.append((loss.item(), own.item()))
         if (step + 1) % 50 == 0:
             seconds = (time.perf_counter() - began) / (step + 1 - first)
-            log.info("step %d loss %.4f, %.3f s a step", step + 1, sum(recent) / len(recent), seconds)
+            whole, part = np.mean(recent, axis=0)
+            log.info("step %d loss %.4f, of twins %.5f, %.3f s a step", step + 1, whole, part, seconds)
             recent = []
         if (step + 1) % 250 == 0 or step + 1 == options.steps:
             save_checkpoint(options.work, both, optimizer, step + 1)

@@ -19,12 +19,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from clay_eval.schemas.decoding import by_pixels, decode_image
 from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
@@ -34,6 +36,7 @@ from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import parse_json, read_text
 
 from ..pictures.labelled import ImageSource, Unit
+from .ahead import ahead
 from .encoders import Encoder, Preparing, slug
 from .encoders.rows import UNKNOWN_LOGIT_SCALE
 from .feature_files import DamagedFeaturesError, FeatureFile, read_features, write_features
@@ -44,6 +47,7 @@ ENCODER_FILE = "encoder.json"
 ENCODER_SCHEMA = "clay-eval/encoder/2"
 _NORM_TOLERANCE = 1e-3
 _THREADS = min(8, os.cpu_count() or 1)
+_AHEAD = 2
 
 Engine = Callable[[Iterable[Unit]], Iterator[Unit]]
 """Gets units embedded and written to the store, in whatever order and place; yields each when it is."""
@@ -204,11 +208,10 @@ def embed(
                 yield unit
 
     def here(units: Iterable[Unit]) -> Iterator[Unit]:
-        for unit in units:
-            embed_unit(
-                source, unit, encoder, store, batch_size, lambda pictures: progress(done + pictures, total)
-            )
-            yield unit
+        waiting = list(units)  # told here and now: what reads ahead does so in a thread of its own
+        return embed_units(
+            source, waiting, encoder, store, batch_size, lambda pictures: progress(done + pictures, total)
+        )
 
     for unit in (engine or here)(stale()):
         computed += len(unit.keys)
@@ -227,68 +230,90 @@ def is_current(unit: Unit, identity: Mapping[str, Any], store: FeatureStore) -> 
         return False
 
 
-def embed_unit(
+def embed_units(
     source: ImageSource,
-    unit: Unit,
+    units: Iterable[Unit],
     encoder: Encoder,
     store: FeatureStore,
     batch_size: int,
     progress: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Embed one unit and write its features. progress: called with its pictures done so far, short of the last."""
-    features = _embed_unit(source, unit, encoder, batch_size, progress)
-    file = FeatureFile(unit.keys, features, unit.sha256, unit.entity)
-    write_features(store.unit_path(encoder.identity, unit), encoder.identity, file)
+) -> Iterator[Unit]:
+    """Embed units and write their features; yields each when it is written.
+
+    Pictures are read, decoded and prepared while the encoder works on those before, across units, too. progress: called with
+    a unit's pictures done so far, short of the last.
+    """
+    keys: list[str] = []
+    rows: list[NDArray[np.float32]] = []
+    prepared = isinstance(encoder, Preparing)
+    with (
+        ThreadPoolExecutor(_THREADS) as threads,
+        ahead(_pieces(source, units, encoder, batch_size, threads), _AHEAD if prepared else 1) as pieces,
+    ):
+        for piece in pieces:
+            unit = piece.unit
+            if piece.names:
+                encode = encoder.encode_prepared if isinstance(encoder, Preparing) else encoder.encode_images
+                rows.append(encode(piece.pictures))
+                _check_contract(rows[-1], piece.names, encoder, unit.name)
+                keys += piece.names
+                if len(keys) < len(unit.keys):
+                    progress(len(keys))
+                continue
+            if tuple(keys) != unit.keys:
+                raise IntegrityError(
+                    "the pictures read are not those of the unit",
+                    where=unit.name,
+                    expected=len(unit.keys),
+                    found=len(keys),
+                )
+            features = np.concatenate([np.empty((0, encoder.dimension), np.float32), *rows])
+            file = FeatureFile(unit.keys, features, unit.sha256, unit.entity)
+            write_features(store.unit_path(encoder.identity, unit), encoder.identity, file)
+            keys, rows = [], []
+            yield unit
 
 
-def _embed_unit(
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Pictures that the encoder gets at once, prepared where it can do that; none at all: the unit is at its end."""
+
+    unit: Unit
+    names: Sequence[str] = ()
+    pictures: Sequence[Any] = ()
+
+
+def _pieces(
     source: ImageSource,
-    unit: Unit,
+    units: Iterable[Unit],
     encoder: Encoder,
     batch_size: int,
-    progress: Callable[[int], None],
-) -> NDArray[np.float32]:
-    keys: list[str] = []
-    rows = [np.empty((0, encoder.dimension), dtype=np.float32)]
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for batch in _batches(source.images(unit), batch_size):
-            names, features = _encode(encoder, batch, unit, threads)
-            _check_contract(features, names, encoder, unit.name)
-            rows.append(features)
-            keys += names
-            if len(keys) < len(unit.keys):
-                progress(len(keys))
-    if tuple(keys) != unit.keys:
-        raise IntegrityError(
-            "the pictures read are not those of the unit",
-            where=unit.name,
-            expected=len(unit.keys),
-            found=len(keys),
-        )
-    return np.concatenate(rows)
+    threads: ThreadPoolExecutor,
+) -> Iterator[_Piece]:
+    """The pieces of all units, of which few pictures are in memory at their full size.
 
-
-def _encode(
-    encoder: Encoder, batch: Iterable[tuple[str, bytes]], unit: Unit, threads: ThreadPoolExecutor
-) -> tuple[list[str], NDArray[np.float32]]:
-    """Keys and rows of a batch, of which few pictures are in memory at their full size.
-
-    An encoder that cannot prepare pictures gets them in more than one piece where they are large.
+    An encoder that cannot prepare pictures gets a batch in more than one piece where its pictures are large.
     """
-    names: list[str] = []
-    prepared: list[Any] = []
-    rows = [np.empty((0, encoder.dimension), dtype=np.float32)]
-    for group in by_pixels(batch):
-        names += [key for key, _ in group]
-        images = list(threads.map(lambda item: decode_image(item[1], f"{unit.name}: {item[0]}"), group))
-        if isinstance(encoder, Preparing):
-            prepared += encoder.prepare(images)
-        else:
-            rows.append(encoder.encode_images(images))
-        del images  # before the next ones are decoded
-    if isinstance(encoder, Preparing):
-        return names, encoder.encode_prepared(prepared)
-    return names, rows[1] if len(rows) == 2 else np.concatenate(rows)
+    for unit in units:
+        for batch in _batches(source.images(unit), batch_size):
+            names: list[str] = []
+            prepared: list[Any] = []
+            for group in by_pixels(batch):
+                own = [key for key, _ in group]
+                images = list(threads.map(partial(_decoded, unit), group))
+                if isinstance(encoder, Preparing):
+                    names += own
+                    prepared += encoder.prepare(images)
+                else:
+                    yield _Piece(unit, own, images)
+                del images  # before the next ones are decoded
+            if names:
+                yield _Piece(unit, names, prepared)
+        yield _Piece(unit)
+
+
+def _decoded(unit: Unit, item: tuple[str, bytes]) -> Image:
+    return decode_image(item[1], f"{unit.name}: {item[0]}")
 
 
 def _batches(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[Iterator[tuple[str, bytes]]]:

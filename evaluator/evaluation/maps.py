@@ -104,7 +104,7 @@ class Scene:
         """What determines the points: the rows' directions and the technique."""
         rows = _directions(self.features)
         digest = hashlib.sha256(f"{_SCHEMA} {self.technique} {rows.shape}".encode())
-        digest.update(np.ascontiguousarray(rows, dtype="<f4"))
+        digest.update(rows.astype("<f4").tobytes())
         return digest.hexdigest()
 
     def record(self, points: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -191,7 +191,8 @@ def _directions(features: FloatArray) -> npt.NDArray[np.float32]:
     rows = np.asarray(features, dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    return (unit.round(6) + 0.0).astype(np.float32)
+    rounded: npt.NDArray[np.float32] = (unit.round(6) + 0.0).astype(np.float32)
+    return rounded
 
 
 def _principal_plane(cosines: Float64Array, seed: int) -> Float64Array:

@@ -158,7 +158,7 @@ class Workbench:
             for index in self._indexes.values():
                 index.remove(name)
             for kept in (self.conditions, self._posteriors, self._colours):
-                kept.pop(name, None)  # type: ignore[attr-defined]
+                kept.pop(name, None)
             self._answers.clear()
 
     def require_condition(self, name: str) -> Worded:
@@ -256,10 +256,11 @@ class Workbench:
 
         colour: "values:CONDITION" for the likeliest value, "label:ATTRIBUTE", or "" for none.
         """
+        rows = drawn_rows(len(self.collection.keys))
         with self._lock:
-            rows = drawn_rows(len(self.collection.keys))
-            points = flat_map(self._space(spec, weights, rows))
+            space = self._space(spec, weights, rows)
             names, codes = self._coloured(colour)
+        points = flat_map(space)  # without the lock: sliders may move on meanwhile
         every = len(rows) == len(self.collection.keys)
         about = {"names": names, "rows": None if every else rows.tolist(), "of": len(self.collection.keys)}
         return packed(points, codes[rows], about)

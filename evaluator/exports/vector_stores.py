@@ -39,7 +39,7 @@ _POINTS = 256
 class Records:
     """What is written of the pictures of an index: those of `conditions`, all if none are named.
 
-    files: a picture's file each, relative to its folder, none where there are no files.
+    files: the path of each picture, none where there are no files.
     """
 
     index: ConditionalIndex
@@ -121,7 +121,11 @@ def write_qdrant(
     from qdrant_client.http.exceptions import ApiException
 
     remote = str(place).startswith(("http://", "https://"))
-    client = QdrantClient(url=str(place), api_key=key) if remote else QdrantClient(path=str(place))
+    client = (
+        QdrantClient(url=str(place), api_key=key, check_compatibility=False)
+        if remote
+        else QdrantClient(path=str(place))
+    )
     try:
         if client.collection_exists(collection):
             if not replace:

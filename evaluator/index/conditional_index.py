@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import numpy as np
@@ -47,6 +48,8 @@ from .weighing import Weighted, Weights, parse_weights, require_known
 
 DEFAULT_METHOD = "clay(fusion=sum)"
 _KEPT_SPACES = 8
+_MOST_VALUES = 2000
+"""Values of a posterior: it is fitted on as many numbers for each of thousands of pictures."""
 
 
 class ConditionalIndex:
@@ -127,9 +130,11 @@ class ConditionalIndex:
         """Fit the method for `condition` and keep every picture's vector under it: one pass over the pictures.
 
         A condition of the same name is replaced. Raises InputError as `Condition.checked` and the method's `fit`, where the
-        vectors would take more than 4 GiB, and IntegrityError where the pictures' vectors have changed meanwhile.
+        vectors would take more than 2 GiB or a posterior be over more than 2000 values, and IntegrityError where the
+        pictures' vectors have changed meanwhile.
         """
         texts = condition.checked(self._pictures.width)
+        self._require_few_values(condition.name, texts)
         with self._pictures.lock:
             self._pictures.require_unchanged()
             space = map_pictures(self._pictures, self._fit({condition.name: texts}))
@@ -230,7 +235,7 @@ class ConditionalIndex:
         vector = self._query_vector(query)
         parsed = parse_weights(weights or {}, self._conditions)
         self._require_weights_taken(parsed)
-        with self._pictures.lock:
+        with self._pictures.lock, _threads(1 if parsed.removed else None):
             self._pictures.require_unchanged()
             if not parsed.counted:
                 return self._cosines(vector, parsed.removed)
@@ -269,10 +274,8 @@ class ConditionalIndex:
         return checked
 
     def _fit(self, texts: Mapping[str, TextFeatures], weights: Weighted = ()) -> FeatureMethod:
-        from threadpoolctl import threadpool_limits
-
         extras = Extras(self._extras.name, self._extras.generic, self._extras.logit_scale, dict(weights))
-        with threadpool_limits(limits=1, user_api="blas"):  # texts are few: threads would wait for each other
+        with _threads(1):
             return fit_texts(self._method, self._pictures.surveyed, texts, extras)
 
     def _cosines(self, query: FloatArray, removed: Weighted) -> FloatArray:
@@ -324,6 +327,17 @@ class ConditionalIndex:
         combine = combiner(self._method.fusion, weights, chances=chances)
         return np.asarray(combine([space.scores(query)[None] for space in spaces])[0], np.float32)
 
+    def _require_few_values(self, name: str, texts: TextFeatures) -> None:
+        values = len(set(texts.values or ()))
+        if values > _MOST_VALUES and gives_chances(self._method.factory()):
+            raise InputError(
+                f"{self.method} keeps a chance a value, and these are too many",
+                where=f"condition {name!r}",
+                expected=f"at most {_MOST_VALUES} values",
+                found=values,
+                hint="clay and other methods that project keep 50 numbers, however many values there are",
+            )
+
     def _require_weights_taken(self, weights: Weights) -> None:
         if len({weight for _, weight in weights.counted}) < 2:
             return
@@ -366,6 +380,14 @@ class ConditionalIndex:
         if name not in self._clay:
             self._clay[name] = CLAY().fit(self._pictures.surveyed, self._texts[name].features)
         return self._clay[name]
+
+
+def _threads(count: int | None) -> AbstractContextManager[object]:
+    """BLAS with so many threads: those of small products wait for each other, on the cores that large ones need."""
+    from threadpoolctl import threadpool_limits
+
+    limited: AbstractContextManager[object] = threadpool_limits(limits=count, user_api="blas")
+    return limited
 
 
 def _checked_method(spec: str) -> Method:

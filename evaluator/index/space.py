@@ -18,7 +18,7 @@ from .pictures import Pictures
 from .removal import Removal, Subspaces
 
 Fitted = FeatureMethod | LinearMethod
-_LARGEST = 1 << 32
+_LARGEST = 1 << 31
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class ConditionSpace:
 
 
 def map_pictures(pictures: Pictures, fitted: Fitted) -> ConditionSpace:
-    """Map all pictures by a fitted method: one pass; raises InputError where the vectors would take more than 4 GiB."""
+    """Map all pictures by a fitted method: one pass; raises InputError where the vectors would take more than 2 GiB."""
 
     def transform(block: FloatArray, out: FloatArray | None) -> FloatArray:
         if type(fitted).transform is LinearMethod.transform and isinstance(fitted, LinearMethod):

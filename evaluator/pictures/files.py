@@ -38,7 +38,7 @@ class Folder:
             )
         relative = self._on_disk(inside, where)
         path = self.path / relative
-        if not _is_file(path):
+        if not is_file(path):
             raise InputError(
                 "a picture is missing",
                 where=where,
@@ -75,7 +75,7 @@ class Folder:
         return found[0]
 
     def _is_there(self, name: str, where: str) -> bool:
-        return _is_file(self.path / self._on_disk(PurePosixPath(name), where))
+        return is_file(self.path / self._on_disk(PurePosixPath(name), where))
 
     def _inside(self, path: PurePosixPath) -> PurePosixPath | None:
         if not path.is_absolute():
@@ -87,7 +87,7 @@ class Folder:
 
     def _on_disk(self, path: PurePosixPath, where: str) -> PurePosixPath:
         """`path` with each part as the disk spells it, where only the Unicode form differs."""
-        if path.as_posix().isascii() or _is_file(self.path / path):
+        if path.as_posix().isascii() or is_file(self.path / path):
             return path
         place = PurePosixPath()
         for part in path.parts:
@@ -164,7 +164,8 @@ def text_of(path: Path) -> str:
     return text
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether a file is there, under whatever name."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # a name too long for the file system

@@ -10,10 +10,9 @@ from clay_eval.schemas.manifest import LABELS, MANIFEST
 from clay_eval.schemas.release import DATA
 from clay_eval.schemas.validate import parse_json, read_text
 
-from .files import picture_files
 from .label_source import TABLES, LabelsOnly
 from .labelled import ImageSource
-from .layouts import METADATA, has_class_folders, tables_in
+from .layouts import METADATA, has_class_folders, names_pictures, tables_in
 from .notes import said
 from .sources import ClayShards, ForeignShards, ImageFolder
 from .tars import other_data, tars_in
@@ -35,8 +34,8 @@ def open_folder(
     entity: which entity of our own shards (all of them if None), or the name to give to data made elsewhere.
     parents: child condition -> parent condition, e.g. {"subcategory": "category"}; for data made elsewhere only.
     conditions: the columns to take as conditions, all if None; for data made elsewhere only.
-    vectors: those of the pictures are given, so that a table of labels will do: its file, or one in a folder that holds no
-    picture.
+    vectors: those of the pictures are given, so that a table of labels will do: its file, or one in a folder that holds none
+    of its pictures.
     """
     if (shards := shards_folder(path)) is not None:
         if parents or conditions:
@@ -57,7 +56,7 @@ def open_folder(
         )
     if not path.is_dir():
         raise InputError("no such folder of pictures", where=path)
-    if vectors and len(tables := tables_in(path)) == 1 and picture_files(path) == ([], []):
+    if vectors and len(tables := tables_in(path)) == 1 and not names_pictures(tables[0]):
         return said(LabelsOnly(tables[0], entity, parents, conditions))
     if tables_in(path):
         return said(ImageFolder(path, entity, parents, conditions))

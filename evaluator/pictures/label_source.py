@@ -16,10 +16,10 @@ from clay_eval.schemas.fingerprint import fingerprint
 from .label_tables import read_label_tables
 from .labelled import UNIT_IMAGES, Unit
 from .names import entity_name
-from .sources import OwnData
+from .own_data import OwnData
 
 TABLES = (".csv", ".jsonl")
-NOTE = "there are no pictures, only labels and vectors: thumbnails and contact sheets are left out"
+NOTE = "none of the pictures is here, only labels and vectors: thumbnails and contact sheets are left out"
 
 
 class LabelsOnly(OwnData):

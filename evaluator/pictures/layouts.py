@@ -15,11 +15,12 @@ from pathlib import Path, PurePosixPath
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.foreign_members import CONVERT
 from clay_eval.schemas.manifest import LABELS
+from clay_eval.schemas.words import nfc
 
-from .files import Folder, picture_files, visible_folders
+from .files import Folder, is_file, picture_files, visible_folders
 from .label_tables import LabelTable, label_table, read_label_tables
 from .names import count, some, unique_keys
-from .table_rows import first_row
+from .table_rows import TableRows, first_row
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 CLASS = "class"
@@ -65,6 +66,16 @@ def read_tables(
             f"{count(len(unlisted), 'picture')} of the folder in no table, left out: {some(unlisted)}"
         )
     return replace(table, notes=(*notes, *_unread_notes(unread)))
+
+
+def names_pictures(table: Path) -> bool:
+    """Whether any row of a table names a picture that is there, by its file or as its key, in whatever Unicode form."""
+    rows = TableRows.read(table)
+    read, unread = picture_files(table.parent)
+    known = {nfc(name) for name in (*read, *unread)}
+    known |= {str(PurePosixPath(name).with_suffix("")) for name in known}
+    named = (str(record.get(column, "")) for record in rows.records for column in rows.special if column)
+    return any(nfc(name) in known or is_file(table.parent / name) for name in named)
 
 
 def has_class_folders(folder: Path) -> bool:

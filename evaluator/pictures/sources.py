@@ -26,6 +26,7 @@ from .labelled import UNIT_IMAGES, Labelled, Unit
 from .layouts import read_class_folders, read_tables, tables_in
 from .names import entity_name, some, unique_keys
 from .notes import identical_pictures
+from .own_data import OwnData
 from .tars import beside_tars, members_note, tars_in
 
 
@@ -123,33 +124,6 @@ def check_listed(path: Path, file: Mapping[str, Any], sha256: bool = True) -> No
 def _check_unchanged(path: Path, unit: Unit) -> None:
     if file_sha256(path) != unit.sha256:
         raise IntegrityError("a shard changed while it was in use", where=path, hint="run again")
-
-
-class OwnData:
-    """What user's pictures have in common: one entity, a checked table of labels, a fingerprint over all of it.
-
-    notes: what was left out or changed while reading, a sentence each.
-    """
-
-    def __init__(self, entity: str, table: LabelTable, units: Sequence[Unit], notes: Sequence[str]) -> None:
-        self._units = tuple(units)
-        self.notes = tuple(notes)
-        keys = tuple(key for unit in units for key in unit.keys)
-        labels = Labelled(keys, table.labels, table.parents, entity)
-        self.entities: Mapping[str, Labelled] = {entity: labels}
-        self.fingerprint: str = fingerprint(
-            {
-                "entity": entity,
-                "units": [[unit.name, unit.sha256] for unit in units],
-                "keys": list(keys),
-                "labels": {name: list(column) for name, column in table.labels.items()},
-                "parents": dict(table.parents),
-            }
-        )
-
-    def units(self) -> tuple[Unit, ...]:
-        """All units, in order."""
-        return self._units
 
 
 class ForeignShards(OwnData):

@@ -53,22 +53,26 @@ def comparison(report: Mapping[str, Any], *, several: bool) -> str | None:
     if not pairs:
         return _leader(report, results, several)
     return " ".join(
-        filter(None, [_against_raw(pairs, several, measure_title(metric)), _rival(report, results, several)])
+        filter(None, [_against_raw(report, pairs, several, metric), _rival(report, results, several)])
     )
 
 
 def _against_raw(
-    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], several: bool, measure: str
+    report: Mapping[str, Any],
+    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    several: bool,
+    metric: str,
 ) -> str:
     """CLAY and raw over the results both have.
 
-    CLAY wins a condition clearly if its interval lies above raw's, and loses it clearly if below; a mean ahead without a
-    clear win is not called a win.
+    CLAY wins a condition clearly where the paired comparison of the two, which the tables' signs show, is significant; where
+    they were not compared, if its interval lies above raw's. A mean ahead without a clear win is not called a win.
     """
+    measure, tested = measure_title(metric), _tested(report, metric)
     clay, raw = mean([c["value"] for c, _ in pairs]) or 0.0, mean([r["value"] for _, r in pairs]) or 0.0
     chance = mean([c["chance"] for c, _ in pairs])
-    wins = sum(_above(c, r) for c, r in pairs)
-    losses = sum(_above(r, c) for c, r in pairs)
+    signs = [tested.get(_asked(c), _above(c, r) - _above(r, c)) for c, r in pairs]
+    wins, losses = signs.count(1), signs.count(-1)
     asked = "two or more conditions at once" if several else "one condition"
     numbers = (
         f"{measure} {percent(clay)} against {percent(raw)} for raw cosine, mean over {_count(len(pairs), several)}, "
@@ -105,6 +109,20 @@ def _pairs(results: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any]
 
 def _place(result: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
     return result["entity"], result["encoder"], tuple(result["conditions"])
+
+
+def _tested(report: Mapping[str, Any], metric: str) -> dict[tuple[str, tuple[str, ...]], int]:
+    """(entity, conditions) -> 1 where CLAY is significantly better than raw, -1 where worse, else 0; as far as compared."""
+    found = {}
+    for row in report["comparisons"]:
+        if row["metric"] == metric and {row["method"], row["reference"]} == {CLAY, RAW}:
+            ahead = 1 if (row["difference"] > 0) == (row["method"] == CLAY) else -1
+            found[_asked(row)] = ahead if row["significant"] else 0
+    return found
+
+
+def _asked(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    return row["entity"], tuple(row["conditions"])
 
 
 def _above(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

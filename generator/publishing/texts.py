@@ -18,7 +18,7 @@ from . import facts, licences
 from .croissant import croissant
 from .pages import render, yaml_text
 
-LAYOUT = 3
+LAYOUT = 4
 """The number of what the texts look like; release.json names it under "layout" unless it is 1.
 
 `clay-eval verify` makes the texts of a release again, so a change of what comes out for the same records, in a template,
@@ -31,6 +31,10 @@ _ADDED = {
     3: ("hard_negatives", "hard_negatives_chance"),
 }
 """Layout -> the columns of results.csv that came with it."""
+
+
+_CHECKED = 4
+"""The layout since which card and datasheet say which labels a judge checked."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def texts(records: Records, layout: int = LAYOUT) -> dict[str, str]:
         if "huggingface.co" in url
         else "FOLDER",
         "paper": facts.PAPER,
+        "says_checked": layout >= _CHECKED,
         "head": yaml_text(facts.front_matter(release)),
     }
     made = {

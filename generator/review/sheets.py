@@ -66,25 +66,50 @@ def write_review(
         )
     refuse_unfinished(shards)
     manifest = read_manifest(shards)
+    data = _Data(manifest)
+
+    def page(name: str, shown: list[Shown]) -> str:
+        data.shown = shown
+        return render_page(data.table(name), data.details)
+
+    shown = publish_sheets(
+        folder, f"{manifest['seal']} {sides}", data.note(read_all(shards, manifest)), sides, page, progress
+    )
+    unreadable = sum(one.fault is not None for one in shown)
+    accepted, quarantined = counted(manifest)
+    return ReviewPage(folder / PAGE, accepted + quarantined, quarantined, unreadable)
+
+
+def publish_sheets(
+    folder: Path,
+    identity: str,
+    images: Iterator[tuple[str, bytes]],
+    sides: Sides,
+    page: Callable[[str, list[Shown]], str],
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Shown]:
+    """Write (name, encoded picture) beside the page in `folder`, then the page; pictures of an earlier one go.
+
+    identity: what the pictures are made of; page: makes the page from the name of the pictures' folder and what became of
+    each. Raises BusyError if the sheets are being made already.
+    """
     with locked(folder), storage_errors(folder):
         remove_leftovers(folder)
-        name = _PICTURES + hashlib.sha256(f"{manifest['seal']} {sides}".encode()).hexdigest()[:16]
+        name = _PICTURES + hashlib.sha256(identity.encode()).hexdigest()[:16]
         building = folder / ".building"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
-        data = _Data(manifest)
-        for shown in write_pictures(data.note(read_all(shards, manifest)), building, sides):
-            data.shown.append(shown)
+        found = []
+        for shown in write_pictures(images, building, sides):
+            found.append(shown)
             progress(1)
         shutil.rmtree(folder / name, ignore_errors=True)
         building.rename(folder / name)
-        write_text(folder / PAGE, render_page(data.table(name), data.details))
+        write_text(folder / PAGE, page(name, found))
         for old in folder.glob(f"{_PICTURES}*"):
             if old.name != name:
                 shutil.rmtree(old, ignore_errors=True)
-    unreadable = sum(shown.fault is not None for shown in data.shown)
-    accepted, quarantined = counted(manifest)
-    return ReviewPage(folder / PAGE, accepted + quarantined, quarantined, unreadable)
+    return found
 
 
 class _Data:
@@ -107,18 +132,20 @@ class _Data:
             facts = self.manifest["entities"][record["entity"]]
             labels = [self._number(record["labels"][name]) for name in facts["attributes"]]
             self.rows.append([seen.sample.key, self.entities.index(record["entity"]), *labels])
-            rejected = [_text(line) for line in _list(record.get("rejected"))]
+            rejected = [shown_text(line) for line in _list(record.get("rejected"))]
             if seen.quarantined:
                 self.reasons[len(self.rows) - 1] = rejected
                 failed = _list(record.get("failed")) or ["other"]
-                self.failed[len(self.rows) - 1] = "by hand" if last_by_hand(record) else _text(failed[-1])
+                self.failed[len(self.rows) - 1] = (
+                    "by hand" if last_by_hand(record) else shown_text(failed[-1])
+                )
             self.details.append(
                 [
-                    _text(record.get("prompt", "")),
-                    self._number(_text(record.get("negative_prompt", ""))),
-                    [self._number(_text(record["diversity"][name])) for name in facts["diversity"]],
-                    _text(record.get("seed", "")),
-                    _text(record.get("attempt", "")),
+                    shown_text(record.get("prompt", "")),
+                    self._number(shown_text(record.get("negative_prompt", ""))),
+                    [self._number(shown_text(record["diversity"][name])) for name in facts["diversity"]],
+                    shown_text(record.get("seed", "")),
+                    shown_text(record.get("attempt", "")),
                     _scores(record.get("scores")),
                     rejected,
                     self._number(seen.shard),
@@ -144,21 +171,21 @@ class _Data:
         }
 
     def _number(self, text: str) -> int:
-        return self.strings.setdefault(_text(text), len(self.strings))
+        return self.strings.setdefault(shown_text(text), len(self.strings))
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _text(value: object) -> str:
+def shown_text(value: object) -> str:
     """Text without control characters and without those that turn the direction of writing, of bounded length."""
     return _INVISIBLE.sub(" ", str(value))[:_MAX_TEXT]
 
 
 def _scores(value: Any) -> dict[str, float]:
     pairs = value.items() if isinstance(value, dict) else ()
-    return {_text(k): round(v, 4) for k, v in pairs if isinstance(v, (int, float)) and math.isfinite(v)}
+    return {shown_text(k): round(v, 4) for k, v in pairs if isinstance(v, (int, float)) and math.isfinite(v)}
 
 
 def render_page(table: Mapping[str, Any], details: list[list[Any]]) -> str:

@@ -84,7 +84,7 @@ def test_a_table_of_labels_gives_the_whole_report_less_its_thumbnails(
     record = evaluate(cli, vectors, tmp_path / "out")
     assert list(record["entities"]) == ["some-things"]
     assert record["inputs"]["data"]["kind"] == "labels"
-    assert any("there are no pictures" in warning for warning in record["warnings"])
+    assert any("none of the pictures is here" in warning for warning in record["warnings"])
     assert record["thumbnails"] == {}
     assert record["retrievals"]
     assert len(record["maps"]) == 4

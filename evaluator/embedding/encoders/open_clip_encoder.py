@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.fingerprint import fingerprint
-from clay_eval.schemas.proxies import proxy_fault
 
 from .devices import choose_device
 from .names import EncoderName, resolve_tag
@@ -191,6 +190,8 @@ def _loading_errors(name: EncoderName) -> Iterator[None]:
                 hint="name the model these weights were trained as",
             ) from error
         if name.kind in ("tag", "hub"):
+            from clay_eval.schemas.proxies import proxy_fault
+
             if isinstance(error, (ValueError, ImportError)) and (fault := proxy_fault()):
                 raise fault from error
             raise InputError(

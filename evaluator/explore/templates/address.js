@@ -60,7 +60,7 @@ function readAddress() {
     methods: found.m ? found.m.split("|") : [],
     top: Number(found.n) || 24,
     colour: found.c ?? "",
-    typed: Object.fromEntries(safely(found.t).map(([name, values = ""]) => [name, values.split(",")])),
+    typed: Object.fromEntries(safely(found.t).map(([name, values = ""]) => [name, values.split(",").filter(Boolean)])),
     given: Boolean(location.hash.slice(1)),
   };
 }

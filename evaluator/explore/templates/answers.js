@@ -1,6 +1,6 @@
 /* Neighbours: asked for while sliders move, the last question being the one that counts, and moved to their new places. */
 
-const answers = { query: {}, pictures: new Map(), methods: [], asking: false, again: false };
+const answers = { query: {}, weights: {}, pictures: new Map(), methods: [], asking: false, again: false };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const lists = [$("list-0"), $("list-1")];
 
@@ -14,8 +14,8 @@ async function refresh() {
   try {
     while (answers.again) {
       answers.again = false;
-      const asked = { query: queryNow(), weights: state.weights, methods: state.methods, top: state.top };
-      showAnswers(await ask(here("neighbours"), asked));
+      const asked = { query: queryNow(), weights: { ...state.weights }, methods: state.methods, top: state.top };
+      showAnswers(await ask(here("neighbours"), asked), asked.weights);
       content();
     }
   } catch (error) {
@@ -25,8 +25,9 @@ async function refresh() {
   }
 }
 
-function showAnswers(found) {
+function showAnswers(found, weights) {
   answers.query = found.query;
+  answers.weights = weights;
   answers.pictures = new Map(found.pictures.map((picture) => [picture.row, picture]));
   answers.methods = found.methods;
   const [first, second] = found.methods.map((one) => new Set(one.rows));
@@ -42,12 +43,12 @@ function showAnswers(found) {
   document.body.dataset.ms = found.ms;
   document.body.dataset.answers = String(Number(document.body.dataset.answers ?? 0) + 1);
   const best = found.methods[0].rows[0];
-  if (best !== undefined) announce(`${$("asked").textContent}. First by ${methodName(state.methods[0])}: ${answers.pictures.get(best).name}`);
+  if (best !== undefined) announce(`${$("asked").textContent}. First by ${methodName(found.methods[0].method)}: ${answers.pictures.get(best).name}`);
 }
 
 /* The question in a sentence. */
 function questionWords() {
-  const asked = Object.entries(state.weights).filter(([, weight]) => weight);
+  const asked = Object.entries(answers.weights).filter(([, weight]) => weight);
   const named = (sign) => asked.filter(([, weight]) => Math.sign(weight) === sign).map(([name]) => name.replaceAll("_", " "));
   const [alike, regardless] = [named(1), named(-1)];
   const bold = (names) => names.flatMap((name, i) => [i ? (i === names.length - 1 ? " and " : ", ") : "", make("b", { textContent: name })]);

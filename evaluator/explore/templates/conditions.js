@@ -26,7 +26,7 @@ function conditionRow({ name, values, texts, origin }, place) {
   const id = `weight-${place}`;
   const slider = make("input", { type: "range", id, min: -1, max: 1, step: WEIGHT_STEP });
   slider.dataset.condition = name;
-  const output = make("output", { htmlFor: id });
+  const output = make("span", { className: "weight", "aria-hidden": "true" });
   const button = make("button", { type: "button", className: "edit", textContent: "✎", title: `${texts} texts, ${origin}: ${values.slice(0, 30).join(", ")}` });
   button.setAttribute("aria-label", `texts of ${spoken(name)}`);
   button.addEventListener("click", () => told(() => editTexts(name)));
@@ -39,7 +39,7 @@ function conditionRow({ name, values, texts, origin }, place) {
 }
 
 function setSlider(item, weight) {
-  const [slider, output] = [item.querySelector("input"), item.querySelector("output")];
+  const [slider, output] = [item.querySelector("input"), item.querySelector(".weight")];
   const shown = Math.min(1, Math.max(-1, weight));
   if (Number(slider.value) !== shown) slider.value = shown;
   slider.style.setProperty("--at", `${50 + 50 * shown}%`);
@@ -83,7 +83,7 @@ const conditionPath = (name) => here(`conditions/${encodeURIComponent(name)}`);
 async function addCondition(name, values) {
   const facts = await ask(conditionPath(name), { values });
   takeCondition(facts);
-  if (values.length && values.length <= 60) state.typed[facts.name] = values;
+  if (values.length <= 60) state.typed[facts.name] = values;
   if (!(facts.name in state.weights)) state.weights[facts.name] = 1;
   state.colour = `values:${facts.name}`;
   showConditions();
@@ -111,10 +111,18 @@ function dialogWork(dialog, form, fault, work) {
       content();
     } catch (error) {
       fault.textContent = error.message;
+      if (error.texts) fault.append(listButton(error.texts));
     } finally {
       event.submitter.disabled = false;
     }
   });
+}
+
+/* The texts that would have to be encoded elsewhere, one a line. */
+function listButton(texts) {
+  const button = make("button", { type: "button", textContent: "Save the list of texts" });
+  button.addEventListener("click", () => saveAs("texts.keys.txt", new Blob([texts.map((text) => `${text}\n`).join("")])));
+  return make("p", {}, button);
 }
 
 dialogWork($("condition-dialog"), $("condition-form"), $("condition-fault"), async () => {

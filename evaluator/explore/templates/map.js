@@ -22,7 +22,7 @@ let mapNumber = 0;
 let moving = 0;
 
 const rowOf = (point) => (plane.rows ? plane.rows[point] : point);
-const scaleNow = () => Math.min(canvas.clientWidth, canvas.clientHeight) * 0.94 * view.zoom;
+const scaleNow = () => Math.min(canvas.clientWidth, canvas.clientHeight) * 0.91 * view.zoom;
 const toScreen = (x, y) => [(x - view.x) * scaleNow() + canvas.clientWidth / 2, (y - view.y) * scaleNow() + canvas.clientHeight / 2];
 const toPlane = (px, py) => [(px - canvas.clientWidth / 2) / scaleNow() + view.x, (py - canvas.clientHeight / 2) / scaleNow() + view.y];
 

@@ -4,13 +4,14 @@ const $ = (id) => document.getElementById(id);
 
 /* An answer that says what is wrong, in words for a person. */
 class Refusal extends Error {
-  constructor({ what, where, expected, found, hint }) {
+  constructor({ what, where, expected, found, hint, texts }) {
     const parts = [what];
     if (expected) parts.push(`expected: ${expected}`);
     if (found) parts.push(`found: ${found}`);
     if (hint) parts.push(`try: ${hint}`);
     super(parts.join("\n"));
     this.where = where;
+    this.texts = texts;
   }
 }
 
@@ -40,7 +41,11 @@ const here = (path) => `${encodeURIComponent(state.entity)}/${path}`;
 /* Save an answer as a file of the name that it brings. */
 async function save(answer) {
   const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "file";
-  const link = make("a", { href: URL.createObjectURL(await answer.blob()), download: name });
+  return saveAs(name, await answer.blob());
+}
+
+function saveAs(name, content) {
+  const link = make("a", { href: URL.createObjectURL(content), download: name });
   document.body.append(link);
   link.click();
   link.remove();

@@ -28,7 +28,7 @@ function tileWords(place, picture, similarity) {
 
 /* Whether a picture's labels are the query's in all conditions that are asked for; null where that is not known. */
 function agrees(picture, query) {
-  const asked = Object.entries(state.weights).filter(([name, weight]) => weight > 0 && name in picture.labels);
+  const asked = Object.entries(answers.weights).filter(([name, weight]) => weight > 0 && name in picture.labels);
   if (!asked.length || !query.labels) return null;
   return asked.every(([name]) => picture.labels[name] === query.labels[name]);
 }

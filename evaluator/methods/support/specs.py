@@ -145,7 +145,7 @@ def uses_texts(methods: Iterable[Method]) -> bool:
 def reencodes(name: str) -> bool:
     """Whether a method embeds the pictures anew for every set of conditions; `package.module:Class` is imported."""
     if ":" not in name:
-        return name in image_method_names()
+        return name not in BUILT_IN and name in image_method_names()
     with plug_in_errors(name, "when it was imported"):
         return is_image_method(import_target(name))
 

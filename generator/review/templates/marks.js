@@ -6,7 +6,7 @@ class Review {
   constructor(table, storage) {
     this.table = table;
     this.storage = storage;
-    this.place = "clay-eval review " + table.manifest;
+    this.place = "clay-eval review " + (table.page ?? table.manifest);
     this.numbers = new Map(table.rows.map((row, number) => [row[0], number]));
     this.clear();
   }

@@ -35,6 +35,7 @@ function words(number) {
   const mark = review.marks.get(number);
   if (mark?.decision === "remove") return mark.reason ?? "removed";
   if (mark) return "accepted";
+  if (grouping.said) return grouping.said.get(number);
   if (review.quarantined(number)) return table.reasons[number].at(-1)?.replace(/^attempt \d+: /, "") ?? "quarantined";
   const asked = grouping.id.slice(grouping.entity.length + 1);
   if (asked === "*") return "";
@@ -78,7 +79,8 @@ function dress(figure) {
   const labels = labelsOf(table, number).map(([name, value]) => `${name} ${value}`);
   const said = mark ? [mark.decision === "remove" ? `removed: ${mark.reason ?? "no reason"}` : "accepted"] : [];
   const held = review.quarantined(number) ? ["quarantined: " + table.reasons[number].join("; ")] : [];
-  pick.setAttribute("aria-label", [...said, ...labels, ...held, table.rows[number][0]].join(", "));
+  const why = grouping.said ? [grouping.said.get(number)] : [];
+  pick.setAttribute("aria-label", [...said, ...why, ...labels, ...held, table.rows[number][0]].join(", "));
 }
 
 function redraw(numbers) {
@@ -278,7 +280,9 @@ function enlarge() {
   $("large-mark").className = mark?.decision ?? "";
   $("large-picture").replaceChildren(picture(number, large ? "-large" : "", labelsOf(table, number).map((pair) => pair.join(" ")).join(", ")));
   $("labels").replaceChildren(...facts.flatMap(([name, value], n) => row(`${n + 1} ${name}`, value)));
+  const why = all.flatMap((one) => one.said?.get(number) ?? []);
   $("facts").replaceChildren(
+    ...(why.length ? row("suspected", list([...new Set(why)])) : []),
     ...(judged.length ? row("scores", list(judged)) : []),
     ...(rejected.length ? row(review.quarantined(number) ? "quarantined" : "earlier attempts", list(rejected)) : []),
     ...more.filter(([, value]) => value).flatMap(([name, value]) => row(name, value)),
@@ -362,6 +366,8 @@ for (const entity of [...new Set(all.map((one) => one.entity))]) {
   const options = all.filter((one) => one.entity === entity).map((one) => make("option", { value: one.id }, one.title));
   $("grouping").append(make("optgroup", { label: entity }, ...options));
 }
+$("about").textContent = table.about ?? "";
+$("about").hidden = !table.about;
 review.restore();
 $("reviewer").value = review.reviewer;
 openGrouping(review.at.grouping, review.at.sheet);

@@ -7,8 +7,20 @@ const entityOf = (table, number) => table.entities[table.rows[number][1]];
 const labelsOf = (table, number) =>
   entityOf(table, number).attributes.map((name, place) => [name, text(table, table.rows[number][2 + place])]);
 
+/* The orders that were made elsewhere, with what is said of each picture in each of them. */
+const ranked = (table) =>
+  table.rankings.map(({ id, entity, title, numbers, words }) => ({
+    id,
+    entity,
+    title,
+    numbers,
+    groups: [[title, numbers]],
+    said: new Map(numbers.map((number, place) => [number, words[place]])),
+  }));
+
 /* Everything that can be gone through: [{id, title, entity, numbers, groups: [[title, numbers]]}]. */
 function groupings(table) {
+  if (table.rankings) return ranked(table);
   const found = [];
   const add = (id, entity, title, numbers, nameOf) => {
     const groups = new Map();

@@ -293,6 +293,8 @@ def test_ten_thousand_values_are_a_condition_too(world: World) -> None:
     )
     assert len(index.query("p000", {"thing": 1})) == 20
     assert len(index.explain("p000", "thing", top=5)) == 5
+    with pytest.raises(InputError, match="too many"):
+        index.beside("text-mixture")
 
 
 def test_an_approximate_index_finds_most_of_what_the_exact_one_does() -> None:

@@ -239,6 +239,22 @@ def test_the_headline_claims_a_win_only_if_every_interval_says_so() -> None:
     assert "clearly better on 2 of 3, clearly worse on none" in ahead
 
 
+def test_the_headline_counts_what_the_signs_in_the_tables_show() -> None:
+    near = [result("clay", (c,), 0.46) for c in "ab"] + [result("raw", (c,), 0.45) for c in "ab"]
+    made = report(*near)
+    assert "clearly better on 0 of 2, clearly worse on none" in summary.headline(made)
+    row = {"entity": "e", "metric": "AP", "difference": 0.01, "significant": True}
+    made["comparisons"] = [
+        {**row, "conditions": ["a"], "method": "clay", "reference": "raw"},
+        {**row, "conditions": ["b"], "method": "raw", "reference": "clay"},
+    ]
+    assert "clearly better on 1 of 2, clearly worse on 1." in summary.headline(made)
+    made["comparisons"][1]["difference"] = -0.01
+    assert summary.headline(made).startswith("CLAY finds what you ask for: mAP 46.0 against 45.0")
+    made["comparisons"][1]["significant"] = False
+    assert "clearly better on 1 of 2, clearly worse on none" in summary.headline(made)
+
+
 def test_the_headline_names_a_rival_that_is_ahead_of_clay() -> None:
     won = [result("clay", (c,), 0.8) for c in "ab"] + [result("raw", (c,), 0.3) for c in "ab"]
     rival = [result("ip-composer", (c,), 0.9) for c in "ab"]

@@ -122,7 +122,10 @@ def test_all_prompts_of_a_spec_are_checked() -> None:
 
 def test_pairs_leave_out_parent_and_child() -> None:
     spec = load_entity("demo-object")
-    assert [(a.name, b.name) for a, b in pairs(spec)] == [("category", "color"), ("subcategory", "color")]
+    found = [(a.name, b.name) for a, b in pairs(spec)]
+    core, varied = [a.name for a in spec.attributes], [d.name for d in spec.diversity]
+    assert found[:2] == [("category", "color"), ("subcategory", "color")]
+    assert found[2:] == [(a, d) for a in core for d in varied]
     gone = [{"first": "x", "second": s} for s in ("p", "q")]
     assert pair_problems(gone[:1], ["x", "y"], ["p", "q"]) == []
     assert pair_problems(gone, ["x", "y"], ["p", "q"]) == [
