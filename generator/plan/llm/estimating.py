@@ -2,7 +2,7 @@
 
 Its answers are made-up words, as many as are asked for, so that the questions are those of a model whose every first answer
 can be used. Of what only a model can say, this is taken: where a sentence lists no attributes, three; no attribute depends
-on another; two further attributes of four phrases; one contradiction in eight pairs of values. Four characters are a token,
+on another; two further attributes of four phrases; one contradiction in twelve pairs of values. Four characters are a token,
 and the schema that goes with a question counts as prompt. Answers that have to be repaired come on top: up to `ATTEMPTS`
 requests a question, each longer than the one before; thinking of a model that thinks first is not in it either.
 """
@@ -25,7 +25,7 @@ from .store import CallStore
 
 ATTEMPTS = 3
 _CHARACTERS_A_TOKEN = 4
-_ONE_CONTRADICTION_IN = 8
+_ONE_CONTRADICTION_IN = 12
 _SYLLABLES = ("ba", "de", "fi", "go", "lu", "ma", "ne", "po", "ri", "tu", "va", "zo")
 
 

@@ -298,7 +298,7 @@ def test_a_dry_run_says_what_a_run_then_costs_within_a_factor_of_two(
         assert cost[name] == sum(step[name] for step in cost["steps"].values())
     names = Counter(body["response_format"]["json_schema"]["name"] for body in server.requests)
     assert set(names) == set(cost["steps"])
-    for name in ("outline", "parents", "values", "core", "opening", "closing", "wordings"):
+    for name in ("outline", "parents", "values", "core", "opening", "closing"):
         assert cost["steps"].get(name, {"requests": 0})["requests"] == names[name]
 
 
