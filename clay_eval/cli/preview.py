@@ -90,6 +90,11 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     from clay_eval.generator.progress.quantities import lasting, number, size
 
     yield f"{record['samples']} of {record['planned']} samples: {record['page']}"
+    if record["llm"] is not None:
+        yield (
+            "the plan's language model gave {answers} answers: {prompt_tokens} prompt and {completion_tokens} completion "
+            "tokens".format(**record["llm"])
+        )
     for one in record["settings"]:
         yield ""
         yield f"{one['model']} ({one['folder']})"
