@@ -192,7 +192,7 @@ def _card(row: Row, sample: SampleSpec) -> dict[str, Any]:
     }
     found = row.pictures.get(sample.key)
     if found is None:
-        labels = [(_NONE, *item) for item in values]
+        labels: list[tuple[Mapping[str, str], str, str]] = [(_NONE, *item) for item in values]
         if sample.key not in row.failures:
             return {
                 **card,
