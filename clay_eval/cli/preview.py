@@ -76,7 +76,8 @@ def preview(
 ) -> None:
     """Draw a few pictures first: look at them, and learn what the whole plan would take."""
     drawings = []
-    for model in dict.fromkeys(steering.model or [None]):
+    models: list[str | None] = [*steering.model] if steering.model else [None]
+    for model in dict.fromkeys(models):
         learned = LearnedOptions(model, steering.steps, steering.guidance)
         given = given_options(learned, diffusion, endpoint)
         check_options(renderer, given)
