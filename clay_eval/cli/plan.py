@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clay_eval.stages.drafting import LlmOptions, draft_plans, estimated_cost, quality_of
+from clay_eval.stages.costing import estimated_cost
+from clay_eval.stages.drafting import LlmOptions, draft_plans, quality_of
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.planning import PlanOptions, plan_drafts
 from clay_eval.stages.planning import plan as make_plan

@@ -52,7 +52,7 @@ def draft_plans(
     from clay_eval.generator.plan.llm.drafting import draft, write_draft
 
     place = folder.plan / "llm"
-    read = [_source(text) for text in sources]
+    read = [source_of(text) for text in sources]
     drafts, files = [], {}
     with chatting(place, llm, limits) as chat:
         advance = steps(progress, "draft", STEPS * len(read))
@@ -70,27 +70,7 @@ def draft_plans(
     return drafts, record
 
 
-def estimated_cost(
-    sources: Sequence[str], options: DraftOptions, max_tokens: int | None = None, local: bool = False
-) -> dict[str, Any]:
-    """What drafting `sources` will take, without asking anybody or writing anything; see generator.plan.llm.estimating.
-
-    Steps by the name of their instruction, and all together: requests, prompt and completion tokens. max_tokens: of a reply.
-    """
-    from clay_eval.generator.plan.llm.estimating import ATTEMPTS, StepCost, estimate, total
-
-    steps_: dict[str, StepCost] = {}
-    for source in sources:
-        for name, cost in estimate(_source(source), options, max_tokens or _bound(local)).items():
-            steps_[name] = total({"before": steps_.get(name, StepCost()), "now": cost})
-    return {
-        "steps": {name: vars(cost) for name, cost in steps_.items()},
-        **vars(total(steps_)),
-        "attempts": ATTEMPTS,
-    }
-
-
-def _bound(local: bool) -> int:
+def reply_bound(local: bool) -> int:
     """Tokens of a reply at most where nobody says otherwise."""
     from clay_eval.generator.plan.llm.local import MAX_TOKENS
 
@@ -105,7 +85,7 @@ def chatting(place: Path, llm: LlmOptions, limits: Limits) -> Iterator[Chat]:
     from clay_eval.generator.plan.llm.store import CallStore
     from clay_eval.schemas.files import locked, remove_leftovers
 
-    tokens = llm.max_tokens or _bound(llm.llm == "local")
+    tokens = llm.max_tokens or reply_bound(llm.llm == "local")
     parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
     with _server(llm) as server, locked(place):
         for part in (place, place / "calls"):
@@ -133,7 +113,7 @@ def quality_of(drafts: list[Draft], encoder: str) -> dict[str, dict[str, dict[st
     return found
 
 
-def _source(text: str) -> str | dict[str, Any]:
+def source_of(text: str) -> str | dict[str, Any]:
     """A sentence as it is; the record of a shipped entity, or of a partial spec in a JSON file."""
     from clay_eval.schemas.entity import load_entity, shipped_entities
     from clay_eval.schemas.errors import InputError
