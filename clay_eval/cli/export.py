@@ -20,6 +20,7 @@ from .scoring import DataOptions, TextFiles, VectorOptions, inputs_of
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
+    from clay_eval.evaluator.exports.vector_stores import Records
 
 EPILOG = """
 **Examples**
@@ -40,7 +41,9 @@ EPILOG = """
 csv and parquet hold every query's scores, latex and markdown the tables of the report. trec ranks again: it needs the data,
 the encoder and the texts of the evaluation, named as they were there, and writes a run a method and database, with qrels.
 lancedb and qdrant hold the pictures' vectors under each --condition (as in clay-eval search) with keys and labels; they need
-the data and the encoder, and no report. The key of a Qdrant server is read from QDRANT_API_KEY.
+the data and the encoder, and no report; so do atlas, a parquet file with pictures, labels, a map and neighbours under each
+--condition, for Embedding Atlas, and fiftyone, a folder that FiftyOne imports. The key of a Qdrant server is
+read from QDRANT_API_KEY.
 """
 DEPTH = 1000
 
@@ -55,9 +58,12 @@ class Format(StrEnum):
     trec = "trec"
     lancedb = "lancedb"
     qdrant = "qdrant"
+    atlas = "atlas"
+    fiftyone = "fiftyone"
 
 
-_STORES = (Format.lancedb, Format.qdrant)
+_DATABASES = (Format.lancedb, Format.qdrant)
+_STORES = (Format.lancedb, Format.qdrant, Format.atlas, Format.fiftyone)
 
 
 def register(app: typer.Typer) -> None:
@@ -266,7 +272,13 @@ def _stored(
     records = Records(found.index, files=files)
     places: dict[str, str | Path] = {}
     for name in formats:
-        place = stores.store or folder / name.value
+        place = stores.store or (folder / name.value if name in _DATABASES else folder)
+        if name is Format.fiftyone:
+            places[name.value] = _fiftyone(inputs, records, found.entity, Path(place), stores.replace)
+            continue
+        if name is Format.atlas:
+            places[name.value] = _atlas(inputs, records, found.entity, Path(place))
+            continue
         if name is Format.lancedb:
             write_lancedb(records, place, table, replace=stores.replace)
         else:
@@ -274,6 +286,33 @@ def _stored(
             write_qdrant(records, place, table, replace=stores.replace, key=key)
         places[name.value] = f"{place}: {table}, {len(found.index)} pictures"
     return places
+
+
+def _fiftyone(inputs: Inputs, records: Records, entity: str, folder: Path, replace: bool) -> Path:
+    """Write the folder for FiftyOne."""
+    from clay_eval.evaluator.exports.fiftyone import write_fiftyone
+    from clay_eval.evaluator.pictures.access import PictureReader
+    from clay_eval.schemas.errors import InputError
+
+    if not getattr(inputs.source, "pictured", True):
+        raise InputError(
+            "FiftyOne shows pictures, and there are none", where="--format fiftyone", hint="use --data"
+        )
+    reader = PictureReader(inputs.source)
+    path = folder / f"{entity}.fiftyone"
+    write_fiftyone(records, path, lambda row: reader.read(entity, row), replace=replace)
+    return path
+
+
+def _atlas(inputs: Inputs, records: Records, entity: str, folder: Path) -> Path:
+    """Write the file for Embedding Atlas, with the pictures where they are at hand."""
+    from clay_eval.evaluator.exports.atlas import write_atlas
+    from clay_eval.evaluator.pictures.access import PictureReader
+
+    reader = PictureReader(inputs.source) if getattr(inputs.source, "pictured", True) else None
+    path = folder / f"{entity}.atlas.parquet"
+    write_atlas(records, path, None if reader is None else lambda row: reader.read(entity, row))
+    return path
 
 
 def _runs(inputs: Inputs, report: dict[str, Any], options: RunOptions, folder: Path) -> Path:

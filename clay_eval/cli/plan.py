@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clay_eval.stages.costing import estimated_cost
 from clay_eval.stages.drafting import LlmOptions, draft_plans, quality_of
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.planning import PlanOptions, plan_drafts
@@ -31,6 +32,8 @@ EPILOG = """
     clay-eval plan "kitchen tools: type, material, state" --llm local --out runs/kitchen
 
     clay-eval plan "kitchen tools: type, material, state" --llm http://localhost:8000/v1 --model NAME --out runs/kitchen
+
+    clay-eval plan "kitchen tools" --llm env --dry-run --out runs/kitchen      # what it will cost; asks nobody
 
 Writes plan/plan.jsonl (a sample a line), plan/coverage.md, and copies of the specs and condition texts. A finished plan of
 the same settings is left alone; other settings are refused (exit code 3).
@@ -180,13 +183,21 @@ def plan(
     draft_only: Annotated[
         bool, _option("--draft-only", "Stop after the draft, so that it can be edited.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        _option("--dry-run", "Only say how many requests and tokens each step will take; nothing is sent."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Plan which pictures to make: every combination of attribute values less the exclusions."""
     folder = RunFolder(out)
     options = PlanOptions(entity, planned.count, planned.seed, planned.texts or (), planned.exclusions)
     drafted: dict[str, Any] = {}
-    _refuse_contradictions(options, server, bool(encoder) or draft_only)
+    _refuse_contradictions(options, server, bool(encoder) or draft_only or dry_run)
+    if dry_run:
+        cost = estimated_cost(entity, draft.options(), server.llm_max_tokens, server.llm == "local")
+        emit(json, cost, *_cost_lines(cost))
+        return
     with progress_bars() as progress:
         if server.llm is None:
             record = make_plan(folder, options, progress)
@@ -219,7 +230,7 @@ def _refuse_contradictions(options: PlanOptions, server: ServerOptions, of_draft
     if server.llm is None and (of_drafts or server.model):
         raise InputError(
             "an option that needs a language model",
-            where="--draft-only, --model, --encoder",
+            where="--draft-only, --dry-run, --model, --encoder",
             hint="add --llm",
         )
     if server.llm is not None and (options.texts or options.exclusions):
@@ -228,6 +239,20 @@ def _refuse_contradictions(options: PlanOptions, server: ServerOptions, of_draft
             where="--texts, --exclusions",
             hint="leave out --llm to plan with files of your own",
         )
+
+
+def _cost_lines(cost: dict[str, Any]) -> list[str]:
+    rows = [*cost["steps"].items(), ("all", cost)]
+    lines = [f"{'step':<16}{'requests':>10}{'prompt tokens':>16}{'completion tokens':>20}"]
+    lines += [
+        f"{name:<16}{one['requests']:>10}{one['prompt_tokens']:>16}{one['completion_tokens']:>20}"
+        for name, one in rows
+    ]
+    return [
+        *lines,
+        "estimated for a model whose every first answer can be used; one that has to be asked for repairs takes up to "
+        f"{cost['attempts']} requests a question",
+    ]
 
 
 def _draft_lines(drafted: dict[str, Any]) -> list[str]:

@@ -76,7 +76,8 @@ def preview(
 ) -> None:
     """Draw a few pictures first: look at them, and learn what the whole plan would take."""
     drawings = []
-    for model in dict.fromkeys(steering.model or [None]):
+    models: list[str | None] = [*steering.model] if steering.model else [None]
+    for model in dict.fromkeys(models):
         learned = LearnedOptions(model, steering.steps, steering.guidance)
         given = given_options(learned, diffusion, endpoint)
         check_options(renderer, given)
@@ -90,6 +91,11 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     from clay_eval.generator.progress.quantities import lasting, number, size
 
     yield f"{record['samples']} of {record['planned']} samples: {record['page']}"
+    if record["llm"] is not None:
+        yield (
+            "the plan's language model gave {answers} answers: {prompt_tokens} prompt and {completion_tokens} completion "
+            "tokens".format(**record["llm"])
+        )
     for one in record["settings"]:
         yield ""
         yield f"{one['model']} ({one['folder']})"

@@ -32,6 +32,8 @@ value is named as rejected far more often than the others of its attribute if Fi
 """
 
 _THINNEST = 12
+_GAP_SECONDS = 15.0
+"""So long nobody may be seen at work between two shards."""
 
 
 def register(app: typer.Typer) -> None:
@@ -136,9 +138,11 @@ def _pace(record: Mapping[str, Any]) -> str:
     if record["ray_workers"]:
         at_work = f"{record['ray_workers']} Ray workers at work"
     parts = [at_work, f"last picture {_duration(record['last_sign'])} ago"]
-    if record["samples_a_minute"]:
+    if record["samples_a_minute"] and (workers or record["last_sign"] < _GAP_SECONDS):
         parts.append(f"{record['samples_a_minute']:.1f} samples a minute over the last ten minutes")
         parts.append(f"{_duration(record['remaining'])} to go at that rate")
+    elif not workers:
+        parts.append("clay-eval render goes on with it")
     return ", ".join(parts)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.audit.findings import EntityAudit
     from clay_eval.evaluator.audit.settings import AuditSettings
     from clay_eval.evaluator.experiments.study import Needs
-    from clay_eval.evaluator.pictures.sources import ImageSource
+    from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.generator.review.ranked import Exhibit, Ranking
 
 FOLDER = "audit"
@@ -230,8 +230,11 @@ def _duplicates(entity: str, groups: Sequence[Mapping[str, Any]]) -> list[tuple[
 
 
 def _words(said: Mapping[str, Any]) -> str:
-    suggested = f", rather {said['suggested']}" if said["suggested"] else ""
-    return f"{said['attribute']} {said['label']}?{suggested} ({said['suspicion']:.0%} wrong)"
+    """What is said against a label, with the margin of each source that knows it."""
+    suggested = f" rather {said['suggested']}" if said["suggested"] else ""
+    margins = [f"{name} {said[name]['margin']:+.1f}" for name in ("neighbours", "texts") if said[name]]
+    known = f" ({', '.join(margins)})" if margins else ""
+    return f"{said['attribute']} {said['label']}?{suggested}: {said['suspicion']:.0%} likely wrong{known}"
 
 
 def _about(record: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def draft_plans(
     from clay_eval.generator.plan.llm.drafting import draft, write_draft
 
     place = folder.plan / "llm"
-    read = [_source(text) for text in sources]
+    read = [source_of(text) for text in sources]
     drafts, files = [], {}
     with chatting(place, llm, limits) as chat:
         advance = steps(progress, "draft", STEPS * len(read))
@@ -70,16 +70,22 @@ def draft_plans(
     return drafts, record
 
 
+def reply_bound(local: bool) -> int:
+    """Tokens of a reply at most where nobody says otherwise."""
+    from clay_eval.generator.plan.llm.local import MAX_TOKENS
+
+    return MAX_TOKENS if local else _MAX_TOKENS
+
+
 @contextmanager
 def chatting(place: Path, llm: LlmOptions, limits: Limits) -> Iterator[Chat]:
     """Questions to the model that `llm` names, every reply kept in `place`/calls; `place` is locked meanwhile."""
     from clay_eval.generator.plan.llm.asking import Chat
     from clay_eval.generator.plan.llm.client import ChatClient
-    from clay_eval.generator.plan.llm.local import MAX_TOKENS
     from clay_eval.generator.plan.llm.store import CallStore
     from clay_eval.schemas.files import locked, remove_leftovers
 
-    tokens = llm.max_tokens or (MAX_TOKENS if llm.llm == "local" else _MAX_TOKENS)
+    tokens = llm.max_tokens or reply_bound(llm.llm == "local")
     parameters = {"temperature": _TEMPERATURE, "seed": llm.seed, "max_tokens": tokens}
     with _server(llm) as server, locked(place):
         for part in (place, place / "calls"):
@@ -107,7 +113,7 @@ def quality_of(drafts: list[Draft], encoder: str) -> dict[str, dict[str, dict[st
     return found
 
 
-def _source(text: str) -> str | dict[str, Any]:
+def source_of(text: str) -> str | dict[str, Any]:
     """A sentence as it is; the record of a shipped entity, or of a partial spec in a JSON file."""
     from clay_eval.schemas.entity import load_entity, shipped_entities
     from clay_eval.schemas.errors import InputError

@@ -68,4 +68,24 @@ def preview(
         "samples": len(chosen),
         "planned": len(samples),
         "settings": [f for _, f in rows],
+        "llm": _spent(run),
     }
+
+
+def _spent(run: RunFolder) -> dict[str, int] | None:
+    """Answers of a language model that the plan was drafted with, and their tokens; None where none was asked."""
+    from clay_eval.schemas.errors import ClayEvalError
+    from clay_eval.schemas.reading import read_bytes
+    from clay_eval.schemas.validate import MAX_JSON_BYTES, parse_json
+
+    spent = {"answers": 0, "prompt_tokens": 0, "completion_tokens": 0}
+    for path in sorted((run.plan / "llm" / "calls").glob("[!.]*.json")):
+        try:
+            usage = parse_json(read_bytes(path, MAX_JSON_BYTES), path)["usage"]
+            tokens = int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+        except (ClayEvalError, OSError, KeyError, TypeError, ValueError):
+            continue  # a fault that was kept to be read
+        spent["answers"] += 1
+        spent["prompt_tokens"] += tokens[0]
+        spent["completion_tokens"] += tokens[1]
+    return spent if spent["answers"] else None

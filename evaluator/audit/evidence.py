@@ -7,7 +7,7 @@ Both are looked at for two values of each picture: its own label, and one drawn 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ class Evidence:
         return self.chances[:, 0] - self.other_chance
 
 
+@runtime_checkable
 class Posterior(Protocol):
     """A fitted method with posteriors."""
 

@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method
 from ..pictures.labelled import Codes, Labelled
 from ..retrieval.spaces import Extras, TextFeatures, group_texts, make_space
 from ..retrieval.splits import everyone
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
-from ..vectors.arrays import Float64Array, FloatArray, take_rows
+from ..vectors.arrays import Float64Array, FloatArray, take_rows, unit_rows
 from .calibration import Calibration, calibrated, log_odds, suspicion
 from .duplicates import DuplicateGroup, duplicate_groups
 from .evidence import (
     UNKNOWN,
     Evidence,
+    Posterior,
     nearest,
     neighbour_evidence,
     nothing,
@@ -251,7 +252,7 @@ class _Attribute:
             self.notes += [f"{self.attribute}: {warning}" for warning in space.warnings]
             ((queries, database),) = space.pairs
         else:
-            queries = database = _units(database)
+            queries = database = unit_rows(database)
         return neighbour_evidence(*nearest(queries, database, count), self.codes[rows], asked)
 
     def _said(self, group: RetrievalGroup, asked: Codes) -> tuple[Evidence, Float64Array]:
@@ -273,15 +274,14 @@ class _Attribute:
             return nothing(len(features)), np.zeros(len(features))
         return evidence, oddness(features, own.features[chosen], [values[row] for row in chosen], unnamed)
 
-    def _fitted(self, features: FloatArray, texts: FloatArray, values: list[str]) -> FeatureMethod:
-        asked = {"text_values": values, "logit_scale": self.extras.logit_scale}
+    def _fitted(self, features: FloatArray, texts: FloatArray, values: list[str]) -> Posterior:
+        known: dict[str, Callable[[], Any]] = {
+            "text_values": lambda: values,
+            "logit_scale": self.extras.logit_scale,
+        }
         method = self.posterior.factory()
-        given = {}
-        for name in self.posterior.asks:
-            if name in asked:
-                found = asked[name]
-                given[name] = found() if callable(found) else found
-        method.fit(features, texts, **given)
+        method.fit(features, texts, **{name: known[name]() for name in self.posterior.asks if name in known})
+        assert isinstance(method, Posterior)
         return method
 
     def _leave_single_values(self, neighbours: Evidence) -> None:
@@ -300,7 +300,8 @@ def _drawn(codes: Codes, draw: np.random.Generator) -> Codes:
     place = np.searchsorted(usual, codes)
     inside = usual[np.minimum(place, len(usual) - 1)] == codes
     chosen = draw.integers(0, len(usual) - inside)
-    return usual[chosen + (inside & (chosen >= place))]
+    drawn: Codes = usual[chosen + (inside & (chosen >= place))]
+    return drawn
 
 
 def _put(all_: Evidence, rows: npt.NDArray[np.intp], some: Evidence) -> None:
@@ -309,9 +310,3 @@ def _put(all_: Evidence, rows: npt.NDArray[np.intp], some: Evidence) -> None:
         some.other,
         some.other_chance,
     )
-
-
-def _units(features: FloatArray) -> FloatArray:
-    from ..vectors.arrays import unit_rows
-
-    return unit_rows(features)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from clay_eval.schemas.errors import InputError
 
 from ..methods.support.specs import Method, prepare_methods
+from .evidence import Posterior
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class AuditSettings:
                     where=option,
                     expected="a method of texts or of the values that they name",
                 )
-        if not hasattr(posterior.factory(), "posterior"):
+        if not isinstance(posterior.factory(), Posterior):
             raise InputError(
                 f"{posterior.name} has no posterior over values",
                 where="--posterior",

@@ -48,7 +48,9 @@ def outliers(values: Mapping[str, Mapping[str, Mapping[str, ValueTally]]]) -> li
                 p = float(hypergeom.sf(own.missed - 1, looked, missed, own.looked))
                 rest = missed - own.missed, looked - own.looked
                 found.append(Outlier(entity, attribute, value, own.missed, own.looked, *rest, min(p, 1.0)))
-    adjusted = holm([one.p for one in found]) if found else []
+    if not found:
+        return []
+    adjusted = holm([one.p for one in found])
     named = [
         Outlier(**{**vars(one), "p": float(p)})
         for one, p in zip(found, adjusted, strict=True)

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -39,16 +38,13 @@ TIMING = "timing.json"
 _MOST_BYTES = 1 << 20
 
 
-@dataclass
 class _TimedRenderer:
     """Draws as `inner` does, and notes how long each call took."""
 
-    inner: Renderer
-    calls: list[tuple[int, float]]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        return self.inner.identity
+    def __init__(self, inner: Renderer, calls: list[tuple[int, float]]) -> None:
+        self.inner = inner
+        self.calls = calls
+        self.identity = inner.identity
 
     def check(self, spec: EntitySpec) -> None:
         self.inner.check(spec)

@@ -156,11 +156,17 @@ def _settings(settings: Mapping[str, Any]) -> str:
         f"{name} {renderer[name]}" for name in shown if isinstance(renderer.get(name), str | int | float)
     ]
     judge = settings["judge"]
-    named = judge and (judge.get("encoder") or judge.get("name") or judge.get("type"))
-    named = named.get("model") if isinstance(named, dict) else named
+    named = ", ".join(map(_judge_name, judge.get("judges", [judge]))) if judge else ""
     return ", ".join(
         [*parts, f"judge {named}" if judge else "no judge", f"{settings['attempts']} attempts at most"]
     )
+
+
+def _judge_name(judge: Mapping[str, Any]) -> str:
+    """The model that judges, by an identity; else the kind of judge."""
+    encoder = judge.get("encoder")
+    name = encoder.get("name") if isinstance(encoder, dict) else judge.get("model")
+    return str(name or judge.get("type"))
 
 
 def _figures(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -192,7 +198,7 @@ def _card(row: Row, sample: SampleSpec) -> dict[str, Any]:
     }
     found = row.pictures.get(sample.key)
     if found is None:
-        labels = [(_NONE, *item) for item in values]
+        labels: list[tuple[Mapping[str, str], str, str]] = [(_NONE, *item) for item in values]
         if sample.key not in row.failures:
             return {
                 **card,

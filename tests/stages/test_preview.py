@@ -141,9 +141,14 @@ def test_the_stage_makes_a_page_with_a_row_for_each_setting(run: RunFolder) -> N
 
 
 def test_the_command_and_what_render_keeps(run: RunFolder, cli: Any) -> None:
+    calls = run.plan / "llm" / "calls"
+    calls.mkdir(parents=True)
+    (calls / "a.json").write_text('{"usage": {"prompt_tokens": 12, "completion_tokens": 3}}')
+    (calls / "b.json").write_text('{"raw": "a fault"}')
     shown = cli("preview", "--renderer", "procedural", "--size", 64, "--count", 6, "--out", run.root)
     assert shown.code == 0, shown
     assert "6 of 80 samples" in shown.out
+    assert "1 answers: 12 prompt and 3 completion tokens" in shown.out
     done = cli("render", "--renderer", "procedural", "--size", 64, "--shard-size", 40, "--out", run.root)
     assert done.code == 0, done
     cli("preview", "--renderer", "procedural", "--margin", 0.1, "--out", run.root).refused(2, "no judge")

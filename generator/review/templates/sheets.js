@@ -14,7 +14,7 @@ const ranked = (table) =>
     entity,
     title,
     numbers,
-    groups: [[title, numbers]],
+    groups: [["worst first", numbers]],
     said: new Map(numbers.map((number, place) => [number, words[place]])),
   }));
 

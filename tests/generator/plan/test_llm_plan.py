@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -275,3 +276,41 @@ def test_the_real_local_model(cli: Cli, tmp_path: Path) -> None:
         assert json.loads(again.out)["fingerprint"] == plan["fingerprint"]
     else:
         outcome.refused(7, "the raw reply is kept in")
+
+
+def thrifty(_: int, body: dict[str, Any]) -> Any:
+    return faulty.completion(json.dumps(sensible(body)), usage=False)
+
+
+@pytest.mark.parametrize("sentence", ["kitchen tools: type, material, state", "kitchen tools"])
+def test_a_dry_run_says_what_a_run_then_costs_within_a_factor_of_two(
+    cli: Cli, tmp_path: Path, sentence: str
+) -> None:
+    with faulty.faulty_server(thrifty) as server:
+        told = draft(cli, server.url, tmp_path / "run", "--dry-run", "--json", sentence=sentence)
+        assert told.code == 0, told
+        assert server.requests == []
+        assert not (tmp_path / "run").exists(), "nothing is written"
+        done = draft(cli, server.url, tmp_path / "run", "--draft-only", "--json", sentence=sentence)
+    cost, spent = json.loads(told.out), json.loads(done.out)["llm"]["cost"]
+    for name in ("requests", "prompt_tokens", "completion_tokens"):
+        assert spent[name] / 2 <= cost[name] <= 2 * spent[name], (name, cost, spent)
+        assert cost[name] == sum(step[name] for step in cost["steps"].values())
+    names = Counter(body["response_format"]["json_schema"]["name"] for body in server.requests)
+    assert set(names) == set(cost["steps"])
+    for name in ("outline", "parents", "values", "core", "opening", "closing"):
+        assert cost["steps"].get(name, {"requests": 0})["requests"] == names[name]
+
+
+def test_a_dry_run_in_the_terminal_and_a_bound_of_replies(cli: Cli, tmp_path: Path) -> None:
+    with faulty.faulty_server(good) as server:
+        shown = draft(cli, server.url, tmp_path / "run", "--dry-run")
+        assert shown.code == 0, shown
+        assert "wordings" in shown.out
+        small = json.loads(
+            draft(cli, server.url, tmp_path / "run", "--dry-run", "--json", "--llm-max-tokens", 16).out
+        )
+        assert small["completion_tokens"] <= 16 * small["requests"]
+        assert draft(cli, server.url, tmp_path / "run", "--draft-only", "--llm-max-tokens", 99).code == 0
+    assert {body["max_tokens"] for body in server.requests} == {99}
+    cli("plan", "demo-object", "--dry-run", "--out", tmp_path / "b").refused(2, "needs a language model")
