@@ -168,3 +168,14 @@ def test_of_the_shipped_specs_core_and_diversity_hardly_go_together() -> None:
     assert len(mixed) == 3 * len(diversity)
     assert max(f["cramers_v"]["after"] for f in mixed) < 0.06
     assert math.isclose(record["pairs"]["category|subcategory"]["cramers_v"]["after"], 1)
+
+
+def test_an_exclusion_of_a_diversity_value_is_counted_by_the_combinations_that_it_touches() -> None:
+    barred = {"when": {"kind": ["boat"], "light": ["dim"]}, "reason": "boats carry lamps"}
+    plan = Plan(parse_entity({**SPEC, "exclusions": [*SPEC["exclusions"], barred]}, "toy.json"))
+    record = coverage(plan)
+    assert record["combinations"] == coverage(Plan(toy()))["combinations"], "none is excluded by it"
+    assert record["exclusions"][-1] == {**barred, "combinations": 6}
+    assert record["pairs"]["kind|light"]["counts"]["boat|dim"] == 0
+    page = coverage_markdown("toy", record)
+    assert "- kept apart in 6 combinations (kind: boat, light: dim): boats carry lamps" in page
