@@ -197,7 +197,7 @@ def test_one_text_only(cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_path:
 
 
 def test_texts_of_something_else(cli: Cli, own_folder: Path, tiny_encoder: Path, tmp_path: Path) -> None:
-    texts = texts_file(tmp_path / "texts.json", "others", [("red", "red"), ("blue", "blue")])
+    texts = texts_file(tmp_path / "texts.json", "others", [("oak", "oak"), ("steel", "steel")])
     evaluate(cli, own_folder, tmp_path / "out", tiny_encoder, "--texts", texts).refused(
         2, "'things'", "'others'"
     )
