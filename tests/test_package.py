@@ -95,6 +95,7 @@ def expected_in_wheel(sources: Path) -> set[str]:
         "clay_eval.data.embedded.judge": ["*.json", "*.safetensors", "*.md"],
         "clay_eval.data.embedded.pipeline": ["*.json", "*.md", "*/*"],
         "clay_eval.data.entities": ["*.json"],
+        "clay_eval.generator.progress.templates": ["*.html", "*.css"],
         "clay_eval.generator.publishing": ["*.json"],
         "clay_eval.generator.publishing.templates": ["*.md"],
         "clay_eval.generator.review.templates": ["*.html", "*.css", "*.js"],

@@ -55,8 +55,8 @@ def get(address: str, path: str = "", body: Any = None) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
-def test_a_run_is_served_and_ends_with_ctrl_c(start: Start, finished: Path) -> None:
-    with running(start, "--out", finished) as (process, said):
+def test_a_run_is_served_and_ends_with_ctrl_c(start: Start, a_run: Path) -> None:
+    with running(start, "--out", a_run) as (process, said):
         status, page = get(said["address"])
         assert (status, b"<!DOCTYPE html>" in page) == (200, True)
         about = json.loads(get(said["address"], "api/about")[1])
@@ -65,7 +65,7 @@ def test_a_run_is_served_and_ends_with_ctrl_c(start: Start, finished: Path) -> N
         assert {one["name"] for one in entity["conditions"]} == {"category", "subcategory", "color"}
         assert entity["decisions"] is True
         assert get(said["address"], "api/demo-object/picture/0/small")[0] == 200
-        assert str(finished).encode() not in get(said["address"], "api/about")[1]
+        assert str(a_run).encode() not in get(said["address"], "api/about")[1]
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0

@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 
     def load(name: str, **options: Any) -> FakeJudge:
         names.append((name, {k: v for k, v in options.items() if k != "texts"}))
-        return FakeJudge()
+        return FakeJudge(0.7)
 
     monkeypatch.setattr(loading, "load_judge", load)
     return names

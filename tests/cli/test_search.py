@@ -36,12 +36,10 @@ def found(outcome: Any) -> dict[str, Any]:
     return record
 
 
-def test_a_run_is_searched_by_the_texts_of_its_conditions(
-    cli: Cli, finished: Path, tiny_encoder: Path
-) -> None:
+def test_a_run_is_searched_by_the_texts_of_its_conditions(cli: Cli, a_run: Path, tiny_encoder: Path) -> None:
     first = found(
-        cli("search", "--out", finished, "--encoder", tiny_encoder, "--entity", "demo-object", "--query",
-            key_of(finished), "--condition", "color=2", "--condition", "category", "--top", 4, "--json")
+        cli("search", "--out", a_run, "--encoder", tiny_encoder, "--entity", "demo-object", "--query",
+            key_of(a_run), "--condition", "color=2", "--condition", "category", "--top", 4, "--json")
     )  # fmt: skip
     assert first["conditions"] == {"color": 2.0, "category": 1.0}
     assert first["method"] == "clay(fusion=sum)"
@@ -50,12 +48,12 @@ def test_a_run_is_searched_by_the_texts_of_its_conditions(
     assert [one["similarity"] for one in neighbours] == sorted(
         (one["similarity"] for one in neighbours), reverse=True
     )
-    assert key_of(finished) not in [one["key"] for one in neighbours]
+    assert key_of(a_run) not in [one["key"] for one in neighbours]
     assert set(neighbours[0]["labels"]) == {"category", "subcategory", "color"}
     assert Path(neighbours[0]["path"]).is_file()
     assert 0 < neighbours[0]["likely"]["color"]["chance"] <= 1
     several = cli(
-        "search", "--out", finished, "--encoder", tiny_encoder, "--query", "nothing", "--condition", "color"
+        "search", "--out", a_run, "--encoder", tiny_encoder, "--query", "nothing", "--condition", "color"
     )
     assert (several.code, "several entities" in several.err) == (2, True)
 
@@ -134,25 +132,25 @@ def test_given_vectors_say_which_texts_they_lack(cli: Cli, tmp_path: Path) -> No
     ],
 )
 def test_what_cannot_be_asked(
-    cli: Cli, finished: Path, tiny_encoder: Path, condition: str, message: str
+    cli: Cli, a_run: Path, tiny_encoder: Path, condition: str, message: str
 ) -> None:
-    outcome = cli("search", "--out", finished, "--encoder", tiny_encoder, "--entity", "demo-object",
+    outcome = cli("search", "--out", a_run, "--encoder", tiny_encoder, "--entity", "demo-object",
                   "--query", "x", "--condition", condition)  # fmt: skip
     assert outcome.code == 2
     assert message in outcome.err
 
 
 def test_conditional_vectors_are_exported_with_keys_and_labels(
-    cli: Cli, finished: Path, tiny_encoder: Path, tmp_path: Path
+    cli: Cli, a_run: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     lancedb, qdrant = pytest.importorskip("lancedb"), pytest.importorskip("qdrant_client")
-    options = ("export", "--out", finished, "--encoder", tiny_encoder, "--entity", "demo-object", "--to", tmp_path,
+    options = ("export", "--out", a_run, "--encoder", tiny_encoder, "--entity", "demo-object", "--to", tmp_path,
                "--condition", "color", "--condition", "category", "--format", "lancedb", "--format", "qdrant")  # fmt: skip
     record = found(cli(*options, "--json"))
     assert set(record["files"]) == {"lancedb", "qdrant"}
-    key = key_of(finished)
+    key = key_of(a_run)
     expected = found(
-        cli("search", "--out", finished, "--encoder", tiny_encoder, "--entity", "demo-object", "--query", key,
+        cli("search", "--out", a_run, "--encoder", tiny_encoder, "--entity", "demo-object", "--query", key,
             "--condition", "color", "--top", 5, "--json")
     )["neighbours"]  # fmt: skip
     table = lancedb.connect(tmp_path / "lancedb").open_table("demo-object")
@@ -174,5 +172,5 @@ def test_conditional_vectors_are_exported_with_keys_and_labels(
     again = cli(*options)
     assert (again.code, "--replace" in again.err) == (2, True)
     assert cli(*options, "--replace").code == 0
-    bare = cli("export", "--out", finished, "--encoder", tiny_encoder, "--format", "lancedb")
+    bare = cli("export", "--out", a_run, "--encoder", tiny_encoder, "--format", "lancedb")
     assert (bare.code, "--condition" in bare.err) == (2, True)

@@ -143,10 +143,10 @@ def test_stopped_at_every_write(
     assert hashes(tmp_path) == whole
 
 
-@pytest.mark.parametrize("name", ["quarantine/" + OBJECT.format(0), OBJECT.format(1), "manifest.json"])
+@pytest.mark.parametrize("name", ["quarantine", OBJECT.format(1), "manifest.json"])
 @pytest.mark.parametrize("how", ["flip", "delete", "cut"])
 def test_damage_is_made_again(plan: Path, whole: dict[str, str], tmp_path: Path, name: str, how: str) -> None:
-    assert name in whole
+    name = next(found for found in whole if found.startswith(name))
     render_plan(plan, tmp_path, Picky(), OPTIONS, judge=FakeJudge())
     path = tmp_path / name
     data = bytearray(path.read_bytes())
