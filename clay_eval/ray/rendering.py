@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clay_eval.generator.alignment.base import Judge
@@ -37,7 +37,6 @@ def ray_engine(
     options: RenderOptions,
     resources: Resources | None = None,
     can_use_gpus: bool = True,
-    previews: Path | None = None,
 ) -> Engine:
     """An engine that has shards made by the workers of the Ray cluster that runs here, or at $RAY_ADDRESS.
 
@@ -48,7 +47,8 @@ def ray_engine(
 
     def engine(tasks: Iterable[ShardTask]) -> Iterator[ShardOutcome]:
         specs = tuple(plan_specs(plan_folder, read_plan_record(plan_folder)))
-        bench = _Bench(recipe, folder.resolve(), options, specs, previews and previews.resolve())
+        seen = options.previews and options.previews.resolve()
+        bench = _Bench(recipe, folder.resolve(), replace(options, previews=seen), specs)
         pieces = ((task.name, pack_task(task)) for task in tasks)
         try:
             for answer in over_cluster(pieces, bench, folder, resources or Resources(), can_use_gpus):
@@ -73,7 +73,6 @@ class _Bench:
     folder: Path
     options: RenderOptions
     specs: tuple[EntitySpec, ...]
-    previews: Path | None = None
 
     def __call__(self) -> Work:
         renderer, judge = self.recipe()
@@ -91,7 +90,7 @@ class _Bench:
             "a worker would make other pictures than this machine: give both the same models, and name what they choose "
             "by their hardware, such as --dtype",
         )
-        earlier = drawn_before(self.previews, now)
+        earlier = drawn_before(self.options.previews, now)
         maker = ShardMaker(renderer, judge, self.folder, self.options, earlier)
         return lambda piece: _answer(maker.make(unpack_task(piece)))
 

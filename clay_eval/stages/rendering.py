@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clay_eval.generator.alignment.base import Judge
     from clay_eval.generator.render.base import Renderer
     from clay_eval.generator.shards.rendering import Engine
+    from clay_eval.generator.shards.work import RenderOptions
     from clay_eval.ray.cluster import Resources
 
 
@@ -46,19 +47,9 @@ def render(
     total = read_plan_record(run.plan)["samples"]
     advance = steps(progress, "render", total if part is None else -(-total // part[1]))
     renderer, judge = loaded or DrawingRecipe(drawing, run.plan)()
-    engine = render_engine(drawing, run.plan, folder, resources, run.previews)
-    options = drawing.options()
-    return render_plan(
-        run.plan,
-        folder,
-        renderer,
-        options,
-        advance,
-        judge=judge,
-        part=part,
-        engine=engine,
-        previews=run.previews,
-    )
+    options = replace(drawing.options(), previews=run.previews)
+    engine = render_engine(drawing, run.plan, folder, resources, options)
+    return render_plan(run.plan, folder, renderer, options, advance, judge=judge, part=part, engine=engine)
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class DrawingRecipe:
 
 
 def render_engine(
-    drawing: Drawing, plan: Path, folder: Path, resources: Resources | None, previews: Path | None = None
+    drawing: Drawing, plan: Path, folder: Path, resources: Resources | None, options: RenderOptions
 ) -> Engine | None:
     """The engine that makes the shards of `plan` in `folder` on the cluster; None for the local one."""
     if resources is None:
@@ -81,7 +72,7 @@ def render_engine(
     from clay_eval.ray.rendering import ray_engine
 
     recipe = DrawingRecipe(drawing, plan.resolve())
-    return ray_engine(recipe, plan, folder, drawing.options(), resources, _can_use_gpus(drawing), previews)
+    return ray_engine(recipe, plan, folder, options, resources, _can_use_gpus(drawing))
 
 
 def _loaded_elsewhere(drawing: Drawing, plan: Path, folder: Path, resources: Resources) -> tuple[Any, Any]:

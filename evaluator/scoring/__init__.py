@@ -33,6 +33,7 @@ from .ranking import choose_sort
 from .relevance import (
     CodePair,
     Codes,
+    Relevance,
     checked_codes,
     checked_own,
     checked_pairs,
@@ -82,28 +83,28 @@ def retrieval_scores(
     check_ties(ties)
     pairs = checked_spaces(spaces)
     rows, n = len(pairs[0].queries), len(pairs[0].database)
-    row_codes = checked_codes(query_codes, rows, "query_codes")
-    column_codes = checked_codes(database_codes, n, "database_codes")
-    places = checked_own(own, rows, n)
-    grades = checked_pairs(graded_codes, rows, n)
-    others = checked_pairs(other_codes, rows, n)
-    check_measures(wanted, len(grades))
+    relevance = Relevance(
+        checked_codes(query_codes, rows, "query_codes"),
+        checked_codes(database_codes, n, "database_codes"),
+        checked_own(own, rows, n),
+        checked_pairs(graded_codes, rows, n),
+        checked_pairs(other_codes, rows, n),
+    )
+    check_measures(wanted, len(relevance.grades))
     if len(pairs) > 1 and combine is None:
         raise InputError(
             "several spaces need a way to combine their scores", where="combine", expected="a function"
         )
-    names = [*map(str, wanted), *([HARD_NEGATIVES] if others else [])]
+    names = [*map(str, wanted), *([HARD_NEGATIVES] if relevance.others else [])]
     if not rows or not n or not names:
         values = np.full((rows, len(names)), np.nan)
     elif backend == "numpy":
-        values = _ranked(pairs, row_codes, column_codes, wanted, ties, places, combine, grades, others)
+        values = _ranked(pairs, relevance, wanted, ties, combine)
     elif backend.partition(":")[0] == "torch":
         from .torch_backend import ranked_on_device
 
         device = backend.partition(":")[2] or "cpu"
-        values = ranked_on_device(
-            pairs, row_codes, column_codes, wanted, ties, places, combine, grades, others, device
-        )
+        values = ranked_on_device(pairs, relevance, wanted, ties, combine, device)
     else:
         raise InputError(
             "unknown backend", where="backend", expected="numpy, torch or torch:<device>", found=repr(backend)
@@ -204,19 +205,16 @@ def chance_average_precision(
 
 def _ranked(
     pairs: Sequence[Pair],
-    row_codes: Codes,
-    column_codes: Codes,
+    relevance: Relevance,
     measures: tuple[Measure, ...],
     ties: Ties,
-    own: Codes | None,
     combine: Combine | None,
-    grades: Sequence[tuple[Codes, Codes]],
-    others: Sequence[tuple[Codes, Codes]],
 ) -> Float64Array:
-    """Return (Q, M), and a column more of hard negatives where there are `others`.
+    """Return (Q, M), and a column more of hard negatives where there are other conditions.
 
     Queries of one code become neighbours; so do columns of one code, if they are copied anyway.
     """
+    row_codes, column_codes, own = relevance.rows, relevance.columns, relevance.own
     n, row_order = len(column_codes), np.argsort(row_codes, kind="stable")
     codes = row_codes[row_order]
     column_order = None if is_large(pairs) else np.argsort(column_codes, kind="stable")
@@ -226,7 +224,7 @@ def _ranked(
         ordered = column_codes[column_order]
         mark = mark_runs(np.searchsorted(ordered, codes, "left"), np.searchsorted(ordered, codes, "right"))
     if any(measure.graded for measure in measures):
-        mark = mark_levels(mark, _arranged(grades, row_order, column_order))
+        mark = mark_levels(mark, _arranged(relevance.grades, row_order, column_order))
     places = None
     if own is not None:
         places = own[row_order]
@@ -236,15 +234,15 @@ def _ranked(
             places = np.where(places >= 0, moved[places], -1)
         mark = leave_out(mark, places)
     tops = None
-    if others:
-        asked, *rest = _arranged([(row_codes, column_codes), *others], row_order, column_order)
+    if relevance.others:
+        asked, *rest = _arranged([(row_codes, column_codes), *relevance.others], row_order, column_order)
         tops = TopShare(asked, rest, places)
     products = [Products(pair, row_order, column_order) for pair in pairs]
     sort, tables = choose_sort(_sample(products, combine, len(codes)), len(codes)), Tables(n)
     size = product_rows(n, len(codes), len(products))
 
     def worker() -> Part:
-        scorer = Scorer(n, measures, ties, sort, tables, len(grades), row_order)
+        scorer = Scorer(n, measures, ties, sort, tables, len(relevance.grades), row_order)
         buffers = [product.buffer(size) for product in products]
 
         def part(start: int, stop: int) -> Float64Array:

@@ -7,6 +7,7 @@ match the query in at least t conditions. An item that is left out of a ranking 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,21 @@ Codes = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
 Marker = Callable[[Keys, Rows, int], None]
 CodePair = tuple[npt.ArrayLike, npt.ArrayLike]
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """What counts as found: queries `rows` (Q,) and database `columns` (N,) have equal codes where relevant.
+
+    own: the query's own row in the database, which is left out, or -1, (Q,). grades: codes by each asked condition, for
+    measures with gains. others: codes by each condition that is not asked for, for hard negatives.
+    """
+
+    rows: Codes
+    columns: Codes
+    own: Codes | None
+    grades: Sequence[tuple[Codes, Codes]]
+    others: Sequence[tuple[Codes, Codes]]
 
 
 def mark_flags(flags: npt.NDArray[np.bool_]) -> Marker:

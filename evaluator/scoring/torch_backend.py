@@ -24,7 +24,7 @@ from .duplicates import find_duplicates
 from .hard_negatives import TOP
 from .measures import Measure
 from .products import Combine, Pair, combined, float_type
-from .relevance import Codes, dense_codes
+from .relevance import Relevance, dense_codes
 from .ties import Formula, Ties, Weight, miss_probability
 
 if TYPE_CHECKING:
@@ -37,17 +37,15 @@ _SLICE_ROWS = 65536
 
 def ranked_on_device(
     pairs: Sequence[Pair],
-    row_codes: Codes,
-    column_codes: Codes,
+    relevance: Relevance,
     measures: tuple[Measure, ...],
     ties: Ties,
-    own: Codes | None,
     combine: Combine | None,
-    grades: Sequence[tuple[Codes, Codes]],
-    others: Sequence[tuple[Codes, Codes]],
     device: str,
 ) -> Float64Array:
-    """Return (Q, M) values, and a column more of hard negatives where there are `others`; `device` as torch names it.
+    """Return (Q, M) values, and a column more of hard negatives where there are other conditions.
+
+    device: as torch names it.
 
     The database is copied to the device. Blocks of rows hold 2^21 scores (2^24 on an accelerator), and at least one
     row; `combine` runs on the host.
@@ -57,10 +55,14 @@ def ranked_on_device(
     import torch
 
     where = _checked_device(device)
-    n, rows = len(column_codes), len(row_codes)
+    own, grades, others = relevance.own, relevance.grades, relevance.others
+    n, rows = len(relevance.columns), len(relevance.rows)
     databases = [_on_device(pair, where) for pair in pairs]
     duplicates = [find_duplicates(pair.database) for pair in pairs]
-    code_pairs = [dense_codes(row_codes, column_codes), *(dense_codes(q, c) for q, c in (*grades, *others))]
+    code_pairs = [
+        dense_codes(relevance.rows, relevance.columns),
+        *(dense_codes(q, c) for q, c in (*grades, *others)),
+    ]
     columns = [torch.from_numpy(c).to(where) for _, c in code_pairs]
     weights = _Weights(n, where)
     size = max(1, _BLOCK_ENTRIES.get(where.type, _BLOCK_ENTRIES_ELSEWHERE) // n)

@@ -82,11 +82,9 @@ def render_plan(
     judge: Judge | None = None,
     part: tuple[int, int] | None = None,
     engine: Engine | None = None,
-    previews: Path | None = None,
 ) -> dict[str, Any]:
     """Render a whole plan, or part i of n of its shards, into `folder`, continuing what is there; return the manifest.
 
-    previews: a folder of folders that were drawn before (see `drawn_before`); what they hold is not drawn again.
     `progress` is called with the number of samples that a finished shard added. Files of a finished run that were lost or
     changed since are made again; samples that failed are drawn again, alone. Raises ConfigChangedError if the folder was
     begun with another plan, renderer, judge or encoding, and ClayEvalError if every picture was rejected or failed.
@@ -105,7 +103,7 @@ def render_plan(
         labels = folder / LABELS
         if not labels.exists() or file_sha256(labels) != finished.get(LABELS):
             (folder / MANIFEST).unlink(missing_ok=True)
-        maker = ShardMaker(renderer, judge, folder, options, drawn_before(previews, settings))
+        maker = ShardMaker(renderer, judge, folder, options, drawn_before(options.previews, settings))
         engine = engine or (lambda tasks: map(maker.make, tasks))
         names: list[str] = []
         planned = Tally()

@@ -47,13 +47,15 @@ class RenderOptions:
     """How pictures are made and stored.
 
     shard_size: samples a shard. image_format: "jpg", "png", "webp". batch_size: pictures a renderer call. attempts: pictures
-    that are made of a sample at most, where a judge rejects them or nothing is to be seen on them.
+    that are made of a sample at most, where a judge rejects them or nothing is to be seen on them. previews: a folder of
+    folders that were drawn before (see `drawn_before`); what they hold is not drawn again.
     """
 
     shard_size: int = 256
     image_format: str = "jpg"
     batch_size: int = 8
     attempts: int = 3
+    previews: Path | None = None
 
     def __post_init__(self) -> None:
         if self.image_format not in IMAGE_FORMATS:

@@ -230,12 +230,18 @@ def test_the_command_lines_options_reach_the_workers(
 
     monkeypatch.setattr(ray_engine_module, "over_cluster", here)
     resources = ray_resources(EngineName.ray, 3, None, 2)
-    engine = render_engine(drawing, plan, tmp_path / "shards", resources)
+    engine = render_engine(drawing, plan, tmp_path / "shards", resources, drawing.options())
     render_plan(plan, tmp_path / "shards", drawing.make_renderer(), drawing.options(), engine=engine)
     assert hashes(tmp_path / "shards") == whole
     assert asked == [(Resources(3, None, 2), False)]
     assert (
-        render_engine(drawing, plan, tmp_path / "shards", ray_resources(EngineName.local, None, None, None))
+        render_engine(
+            drawing,
+            plan,
+            tmp_path / "shards",
+            ray_resources(EngineName.local, None, None, None),
+            drawing.options(),
+        )
         is None
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def test_a_rendering_keeps_what_was_previewed(run: RunFolder, rejects: float, sh
     kept = set(_keys(folder))
     assert len(kept) == 24
     renderer = Picky()
-    render_plan(run.plan, run.shards, renderer, options, judge=FakeJudge(rejects), previews=run.previews)
+    render_plan(
+        run.plan, run.shards, renderer, replace(options, previews=run.previews), judge=FakeJudge(rejects)
+    )
     assert kept.isdisjoint(renderer.asked)
     assert len({*renderer.asked}) == 80 - 24
     plain = run.root / "plain"
@@ -101,15 +104,19 @@ def _keys(folder: Path) -> list[str]:
 def test_other_settings_and_damaged_files_are_not_taken(run: RunFolder) -> None:
     folder = previewed(run, FakeJudge(0.5), 12)
     renderer = Picky()
-    render_plan(run.plan, run.shards, renderer, OPTIONS, judge=FakeJudge(0.4), previews=run.previews)
+    render_plan(run.plan, run.shards, renderer, replace(OPTIONS, previews=run.previews), judge=FakeJudge(0.4))
     assert len({*renderer.asked}) == 80, "another judge is another setting"
     for tar in (*folder.glob("*.tar"), *(folder / QUARANTINE).glob("*.tar")):
         tar.write_bytes(tar.read_bytes()[:700])
     other = Picky()
-    render_plan(run.plan, run.root / "b", other, OPTIONS, judge=FakeJudge(0.5), previews=run.previews)
+    render_plan(
+        run.plan, run.root / "b", other, replace(OPTIONS, previews=run.previews), judge=FakeJudge(0.5)
+    )
     assert len({*other.asked}) == 80
     (folder / "render.json").write_text("{}")
-    render_plan(run.plan, run.root / "c", Picky(), OPTIONS, judge=FakeJudge(0.5), previews=run.previews)
+    render_plan(
+        run.plan, run.root / "c", Picky(), replace(OPTIONS, previews=run.previews), judge=FakeJudge(0.5)
+    )
 
 
 def test_a_larger_preview_keeps_the_smaller_one_and_a_smaller_one_loses_nothing(run: RunFolder) -> None:

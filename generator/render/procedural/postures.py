@@ -29,17 +29,16 @@ def _upper_body(
     hip: Point,
     lean: float,
     tilt: float,
-    turn: float,
+    turns: tuple[float, float],
     arms: Callable[[Point, Point, bool], None],
     *,
     skirt: bool = True,
-    look: float | None = None,
 ) -> None:
     """Torso and head around `arms`, called with (near shoulder, far shoulder, is_far), far arm first.
 
-    `turn` is the body's, 0 seen from the front, 1 from the side; `look` the head's, if it turns further.
+    turns: of the body and of the head, 0 seen from the front, 1 from the side.
     """
-    gaze = turn if look is None else look
+    turn, gaze = turns
     side = turn > 0.5
     scratch = Figure()
     chest, neck, neck_lean = draw_torso(scratch, who, hip, lean, side=side)
@@ -74,7 +73,7 @@ def running(figure: Figure, who: Person, rng: random.Random) -> None:
         else:
             draw_arm(figure, who, near, -62 + swing, 32 - swing)
 
-    _upper_body(figure, who, hip, 16 + swing / 3, 6, 1.0, arms)
+    _upper_body(figure, who, hip, 16 + swing / 3, 6, (1.0, 1.0), arms)
     _stand_on(figure, 0.03)
     left = figure.bounds()[0]
     for height, length in ((0.30, 0.16), (0.48, 0.22), (0.66, 0.16)):
@@ -95,7 +94,7 @@ def jumping(figure: Figure, who: Person, rng: random.Random) -> None:
             draw_arm(figure, who, near, -upper + swing, -fore, spread=True)
             draw_arm(figure, who, far, upper + swing, fore, spread=True)
 
-    _upper_body(figure, who, (0, 0), 9, 4 + swing / 2, 0.28, arms, look=1.0)
+    _upper_body(figure, who, (0, 0), 9, 4 + swing / 2, (0.28, 1.0), arms)
     _stand_on(figure, 0.24 + rng.uniform(0, 0.04))
     for x in (-0.14, 0.0, 0.14):
         _mark(figure, [(x, 0.17 + 0.04 * (x == 0)), (x - 0.09, 0.08)], 0.016)
@@ -116,7 +115,7 @@ def waving(figure: Figure, who: Person, rng: random.Random) -> None:
             upper, fore = (108, 146) if who.age == "child" else (128, 166)
             hands.append(draw_arm(figure, who, far, upper + swing / 2, fore + swing, spread=True))
 
-    _upper_body(figure, who, (0, 0), 0, swing / 3, 0.22, arms, look=1.0)
+    _upper_body(figure, who, (0, 0), 0, swing / 3, (0.22, 1.0), arms)
     lift = -figure.bounds()[1]
     _stand_on(figure, 0.0)
     x, y = hands[0][0], hands[0][1] + lift
@@ -140,7 +139,7 @@ def lifting(figure: Figure, who: Person, rng: random.Random) -> None:
             hands.append(draw_arm(figure, who, near, -152 + swing, -176))
             hands.append(draw_arm(figure, who, far, 152 + swing, 176))
 
-    _upper_body(figure, who, (0, 0), 0, 0, 0.28, arms, look=1.0)
+    _upper_body(figure, who, (0, 0), 0, 0, (0.28, 1.0), arms)
     (x0, y0), (x1, y1) = hands
     mid, slope = ((x0 + x1) / 2, (y0 + y1) / 2), (y1 - y0) / (x1 - x0)
     disc = rng.choice(((46, 48, 58), (196, 44, 50), (40, 84, 160)))
@@ -196,7 +195,7 @@ def reading(figure: Figure, who: Person, rng: random.Random) -> None:
         if is_far:
             _book(figure, (grip[0] + 0.03, grip[1] + 0.05), rng)
 
-    _upper_body(figure, who, hip, 2 + swing / 2, 16, 1.0, arms, skirt=False)
+    _upper_body(figure, who, hip, 2 + swing / 2, 16, (1.0, 1.0), arms, skirt=False)
 
 
 def _book(figure: Figure, center: Point, rng: random.Random) -> None:
@@ -286,7 +285,7 @@ def cycling(figure: Figure, who: Person, rng: random.Random) -> None:
         draw_arm(figure, who, root, upper, fore, far=is_far)
 
     lean = 38 if who.age == "adult" else 26 if who.age == "child" else 18
-    _upper_body(figure, who, hip, lean + rng.uniform(-3, 3), 0, 1.0, arms, skirt=False)
+    _upper_body(figure, who, hip, lean + rng.uniform(-3, 3), 0, (1.0, 1.0), arms, skirt=False)
 
 
 POSTURES: dict[str, Posture] = {
