@@ -57,7 +57,7 @@ def test_a_query_by_click_by_name_and_by_a_dropped_picture(tab: Page, place: str
     assert f"q=p{row:03d}" in tab.url
 
     tab.get_by_role("combobox", name="Find a picture by its name").fill("green box")
-    tab.get_by_role("option", name="green box 9.png").click()
+    tab.get_by_role("option", name="green box 9.png", exact=True).click()
     expect(tab.locator("#query-name")).to_have_text("green box 9.png")
 
     (tmp_path / "mine.png").write_bytes(png("blue"))
