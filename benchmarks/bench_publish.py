@@ -24,8 +24,8 @@ from PIL import Image
 
 from clay_eval.generator.plan.planning import SAMPLES, PlanRequest, write_plan
 from clay_eval.generator.render.metadata import xmp_packet
+from clay_eval.generator.shards.pictures import encode_image
 from clay_eval.generator.shards.rendering import entity_facts, shard_tasks
-from clay_eval.generator.shards.work import encode_image
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.manifest import Provenance, Tally, write_manifest
 from clay_eval.schemas.samples import attempt_seed

@@ -24,8 +24,8 @@ from PIL import Image
 
 from clay_eval.generator.plan.combinations import Plan
 from clay_eval.generator.render.metadata import xmp_packet
+from clay_eval.generator.shards.pictures import encode_image
 from clay_eval.generator.shards.rendering import entity_facts
-from clay_eval.generator.shards.work import encode_image
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.manifest import Provenance, Tally, shard_name, write_manifest
 from clay_eval.schemas.shards import ShardSample, write_shard

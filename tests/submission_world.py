@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clay_eval.evaluator.embedding.store import EntityFeatures
-from clay_eval.evaluator.evaluation.evaluate import Evaluation, prepare
+from clay_eval.evaluator.evaluation.prepared import Evaluation, prepare
 from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 from clay_eval.evaluator.methods.support.specs import Method
 from clay_eval.evaluator.pictures.labelled import Labelled, Unit

@@ -154,7 +154,7 @@ def export(
     if tables.experiment is not None:
         _experiment(out, tables.experiment, format, to or out / "exports", json)
         return
-    from clay_eval.evaluator.evaluation.evaluate import read_report
+    from clay_eval.evaluator.evaluation.prepared import read_report
 
     folder = to or out / "exports"
     written = [name for name in dict.fromkeys(format) if name in _STORES]
@@ -317,7 +317,7 @@ def _atlas(inputs: Inputs, records: Records, entity: str, folder: Path) -> Path:
 
 def _runs(inputs: Inputs, report: dict[str, Any], options: RunOptions, folder: Path) -> Path:
     """Rank again, after a check that all is as it was in the report, and return the index of what was written."""
-    from clay_eval.evaluator.evaluation.evaluate import prepare
+    from clay_eval.evaluator.evaluation.prepared import prepare
     from clay_eval.evaluator.exports.rankings import evaluation_rankings
     from clay_eval.evaluator.trec.writing import INDEX, export_rankings
 

@@ -32,7 +32,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the pages of a finished evaluation."""
-    from clay_eval.evaluator.evaluation.evaluate import read_report
+    from clay_eval.evaluator.evaluation.prepared import read_report
     from clay_eval.evaluator.report.pages import write_pages
     from clay_eval.schemas.errors import InputError
 

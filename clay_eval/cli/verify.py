@@ -231,7 +231,7 @@ def _require_finite(path: Path, features: Any) -> None:
 def _check_report(run: RunFolder, manifest: dict[str, Any] | None, findings: Findings) -> None:
     """The report is whole; if it is of shards and there are some here, it is of these, and of the features here."""
     from clay_eval.evaluator.embedding.store import FeatureStore
-    from clay_eval.evaluator.evaluation.evaluate import REPORT, read_report
+    from clay_eval.evaluator.evaluation.prepared import REPORT, read_report
     from clay_eval.evaluator.pictures.opening import open_source
 
     if not (run.report / REPORT).exists():

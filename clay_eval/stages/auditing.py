@@ -199,7 +199,7 @@ def _exhibited(
 
     found = [
         ranking(
-            "all suspicious labels",
+            "labels by suspicion",
             "all",
             [(one["entity"], one["key"], _words(one["against"][0])) for one in record["suspects"]],
         )
@@ -234,7 +234,13 @@ def _words(said: Mapping[str, Any]) -> str:
     suggested = f" rather {said['suggested']}" if said["suggested"] else ""
     margins = [f"{name} {said[name]['margin']:+.1f}" for name in ("neighbours", "texts") if said[name]]
     known = f" ({', '.join(margins)})" if margins else ""
-    return f"{said['attribute']} {said['label']}?{suggested}: {said['suspicion']:.0%} likely wrong{known}"
+    return (
+        f"{said['attribute']} {said['label']}?{suggested}: {_chance(said['suspicion'])} likely wrong{known}"
+    )
+
+
+def _chance(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "under 1%"
 
 
 def _about(record: Mapping[str, Any]) -> str:

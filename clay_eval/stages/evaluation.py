@@ -10,8 +10,8 @@ from .folders import Note, Progress, silent, steps
 from .inputs import Inputs
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.evaluation.evaluate import Evaluation
     from clay_eval.evaluator.evaluation.gallery import Showing
+    from clay_eval.evaluator.evaluation.prepared import Evaluation
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
 
@@ -20,7 +20,7 @@ def prepared(inputs: Inputs, settings: EvaluationSettings, split: Path | None = 
 
     split: a file as `read_split` takes it, of the one entity there is.
     """
-    from clay_eval.evaluator.evaluation.evaluate import prepare
+    from clay_eval.evaluator.evaluation.prepared import prepare
 
     return prepare(
         inputs.source,
@@ -56,8 +56,9 @@ def evaluate(
     replace: whether a report of other settings may go; backend: what ranks, as `retrieval_scores` takes it; note: is told
     what was left out and how much there is to do; showing: whether pages are made, and what is told each result as it comes.
     """
-    from clay_eval.evaluator.evaluation.evaluate import REPORT, evaluate_source
+    from clay_eval.evaluator.evaluation.evaluate import evaluate_source
     from clay_eval.evaluator.evaluation.gallery import Showing
+    from clay_eval.evaluator.evaluation.prepared import REPORT
     from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 
     folder = inputs.folder.report
@@ -101,7 +102,7 @@ def _as_before(settings: EvaluationSettings, inputs: Inputs) -> EvaluationSettin
 
     So the same command continues what an earlier version began, which knew no bound.
     """
-    from clay_eval.evaluator.evaluation.evaluate import REPORT, read_report
+    from clay_eval.evaluator.evaluation.prepared import REPORT, read_report
     from clay_eval.evaluator.retrieval.condition_sets import EVERY_SIZE
 
     folder = inputs.folder.report

@@ -19,7 +19,7 @@ from ..retrieval.vectors import FeatureSource, extras
 from ..trec.writing import Ranking, score_blocks
 
 if TYPE_CHECKING:
-    from ..evaluation.evaluate import Evaluation
+    from ..evaluation.prepared import Evaluation
 
 Failed = Collection[tuple[str, str, tuple[str, ...]]]
 """Entity, method and conditions that an evaluation has no scores of."""
@@ -29,7 +29,7 @@ def evaluation_rankings(
     evaluation: Evaluation, feature_source: FeatureSource, failed: Failed = ()
 ) -> Iterator[Ranking]:
     """Yield the rankings that `evaluate_source` scores, but for those that `failed`."""
-    from ..evaluation.evaluate import encoded_texts
+    from ..evaluation.prepared import encoded_texts
 
     features = feature_source.images(evaluation.source)
     for name, labels in evaluation.entities.items():

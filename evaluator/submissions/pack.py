@@ -16,7 +16,7 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
-from ..evaluation.evaluate import Evaluation, encoded_texts
+from ..evaluation.prepared import Evaluation, encoded_texts
 from ..methods.support.protocol import NotApplicableError
 from ..methods.support.specs import Method, uses_texts
 from ..pictures.labelled import Labelled

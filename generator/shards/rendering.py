@@ -41,7 +41,8 @@ from ..plan.planning import SAMPLES, read_plan_record
 from ..render.base import Renderer
 from ..render.metadata import METADATA_VERSION
 from .journal import mark_beginning
-from .work import IMAGE_FORMATS, RenderOptions, ShardMaker, ShardOutcome, ShardTask
+from .pictures import IMAGE_FORMATS
+from .work import RenderOptions, ShardMaker, ShardOutcome, ShardTask
 
 log = logging.getLogger(__name__)
 

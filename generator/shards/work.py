@@ -7,7 +7,6 @@ anything): in failures/, a line of JSON. What is in neither tar is drawn when th
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,16 +25,12 @@ from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_s
 
 from ..alignment.base import Judge, check_verdicts
 from ..render.base import NothingShownError, Renderer
-from ..render.metadata import save_options, xmp_packet
+from ..render.metadata import xmp_packet
 from .journal import AGAIN, FAILED, Fate, fate_of, rejections, shard_journal
+from .pictures import IMAGE_FORMATS, decoded, encode_image, single_color
 
 log = logging.getLogger(__name__)
 
-IMAGE_FORMATS: Mapping[str, Mapping[str, Any]] = {
-    "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    "png": {"format": "PNG"},
-    "webp": {"format": "WEBP", "quality": 95, "method": 4},
-}
 FAILED_IN_A_ROW = 20
 """After so many failed samples with no success between them it is the renderer that fails, not the samples."""
 _OF_ONE_SAMPLE = (ClayEvalError, IntegrityError, NothingShownError)
@@ -117,18 +112,6 @@ class _Attempt:
     def asked(self) -> SampleSpec:
         """The sample spec with the seed of this attempt."""
         return replace(self.sample, seed=attempt_seed(self.sample.seed, self.number))
-
-
-def encode_image(image: Image.Image, image_format: str, packet: bytes) -> bytes:
-    """The picture as it is stored, with the XMP `packet` inside and no other metadata.
-
-    The same pixels and packet give the same bytes under one version of Pillow.
-    """
-    options = IMAGE_FORMATS[image_format]
-    bare = Image.frombytes(image.mode, image.size, image.tobytes())
-    stream = io.BytesIO()
-    bare.save(stream, **options, **save_options(options["format"], packet))
-    return stream.getvalue()
 
 
 def shard_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
@@ -288,7 +271,7 @@ class ShardMaker:
         samples = [sample for sample, _ in drawn]
         verdicts = None
         if self._judge is not None:
-            verdicts = self._judge.judge(samples, [_decoded(data) for _, data in drawn])
+            verdicts = self._judge.judge(samples, [decoded(data) for _, data in drawn])
             check_verdicts(samples, verdicts)
         for number, (sample, data) in enumerate(drawn):
             attempt = by_key[sample.key]
@@ -331,7 +314,7 @@ class ShardMaker:
             images = self._renderer.render(batch)
             self._check_pictures(batch, images)
             for sample, image in zip(batch, images, strict=True):
-                if (nothing := _single_color(sample, image)) is not None:
+                if (nothing := single_color(sample, image)) is not None:
                     blank[sample.key] = nothing
             pictures = [
                 (sample, encode_image(image, self._options.image_format, self._packet))
@@ -399,26 +382,6 @@ def _fates(keys: Sequence[str], made: _Drawn, again: Sequence[_Attempt]) -> Iter
         else:
             drawn = key in made.accepted
             yield key, fate_of((made.accepted if drawn else made.quarantined)[key].record, drawn)
-
-
-def _single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | None:
-    """What is wrong with a picture whose pixels are all alike, as black frames of safety checkers and broken models are."""
-    extrema: Any = image.getextrema()
-    if any(high > low for low, high in extrema):
-        return None
-    return NothingShownError(
-        f"a picture of a single color, {tuple(low for low, _ in extrema)}",
-        where=sample.key,
-        found=sample.prompt,
-        hint="a safety checker gives such pictures (change the prompt, or choose a model without one), and so does a model "
-        "in a precision that is too low for it (--dtype float32)",
-    )
-
-
-def _decoded(data: bytes) -> Image.Image:
-    """A picture that was encoded here, as its readers will see it."""
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGB")
 
 
 def _readable(path: Path, images: bool = True) -> Iterator[ShardSample]:

@@ -113,7 +113,7 @@ def test_the_page_marks_suspects_and_its_decisions_are_applied(
     assert before == {path: path.read_bytes() for path in before}, "an audit changes nothing"
     visit(tab, run / "audit" / "index.html")
     first = read_sealed(run / "audit" / "audit.json", "audit")["suspects"][0]
-    expect(tab.locator("#title")).to_contain_text("all suspicious labels")
+    expect(tab.locator("#title")).to_contain_text("labels by suspicion")
     expect(tab.locator("#about")).to_contain_text("clay-values and text-mixture")
     expect(tab.locator(".cell")).to_have_count(12)
     said = first["against"][0]

@@ -11,7 +11,8 @@ import pytest
 
 from clay_eval.evaluator.embedding.encoders import load_encoder
 from clay_eval.evaluator.embedding.store import FeatureStore, embed
-from clay_eval.evaluator.evaluation.evaluate import evaluate_source, prepare
+from clay_eval.evaluator.evaluation.evaluate import evaluate_source
+from clay_eval.evaluator.evaluation.prepared import prepare
 from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 from clay_eval.evaluator.methods.support.specs import prepare_methods
 from clay_eval.evaluator.pictures.opening import open_source

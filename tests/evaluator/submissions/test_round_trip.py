@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 from submission_world import Pictures, Vectors, evaluation_of
 
-from clay_eval.evaluator.evaluation.evaluate import encoded_texts
+from clay_eval.evaluator.evaluation.prepared import encoded_texts
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.retrieval.engine import evaluate_features
 from clay_eval.evaluator.retrieval.splits import combination_codes

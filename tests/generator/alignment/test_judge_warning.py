@@ -11,6 +11,7 @@ from clay_eval.evaluator.embedding.encoders import Encoder, load_encoder
 from clay_eval.evaluator.embedding.store import FeatureStore, embed
 from clay_eval.evaluator.evaluation import evaluate as evaluation
 from clay_eval.evaluator.evaluation.judged import judged_by_itself
+from clay_eval.evaluator.evaluation.prepared import prepare
 from clay_eval.evaluator.evaluation.settings import EvaluationSettings
 from clay_eval.evaluator.pictures.sources import ClayShards
 from clay_eval.evaluator.retrieval.vectors import StoredFeatures
@@ -55,7 +56,7 @@ def test_the_report_warns_of_its_own_judge_only(
     embed(source, encoders["tiny"], store, 64)
     settings = EvaluationSettings(methods=("raw",), bootstrap_draws=10)
     report = evaluation.evaluate_source(
-        evaluation.prepare(source, settings), StoredFeatures(store, encoders["tiny"]), tmp_path / "report"
+        prepare(source, settings), StoredFeatures(store, encoders["tiny"]), tmp_path / "report"
     )
     warned = judged_by in ("tiny", "both")
     assert sum(SAID in warning for warning in report["warnings"]) == warned

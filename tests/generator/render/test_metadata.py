@@ -15,7 +15,7 @@ from PIL import Image
 
 from clay_eval.generator.render.metadata import source_type, xmp_packet
 from clay_eval.generator.render.procedural import ProceduralRenderer
-from clay_eval.generator.shards.work import IMAGE_FORMATS, encode_image
+from clay_eval.generator.shards.pictures import IMAGE_FORMATS, encode_image
 from clay_eval.schemas.fingerprint import fingerprint
 
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"

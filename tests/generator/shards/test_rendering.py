@@ -20,8 +20,9 @@ from PIL import Image
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.shards import rendering
+from clay_eval.generator.shards.pictures import IMAGE_FORMATS
 from clay_eval.generator.shards.rendering import render_plan, shard_tasks
-from clay_eval.generator.shards.work import IMAGE_FORMATS, RenderOptions
+from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import EntitySpec, load_entity
 from clay_eval.schemas.errors import (
     BusyError,
