@@ -1,6 +1,6 @@
 """Embedding through the whole stage beside what it is made of: reading and preparing pictures alone, the model alone.
 
-python benchmarks/bench_embed.py --pictures 512 --batch-size 16
+python benchmarks/bench_embed.py --pictures 256 --batch-size 8
 
 "reading" is all but the model: tars are read and checked, JPEGs decoded and made into what the encoder takes, features
 written. "model" is the encoder on pictures that were prepared before. The stage is both beside each other, and should take
@@ -9,11 +9,15 @@ hardly longer than the slower of the two. All by turns in one run; ratios are me
 small         the encoder that comes with the package
 ViT-B-32      a model of that size and random weights, from open_clip's configuration; nothing is fetched
 accelerator   a stand-in that prepares as ViT-B-32 does and then waits, as a host does for an accelerator, as long as reading
-              took just before: the hardest case. It shows what runs beside what, and measures no model
+              took just before: the hardest case
+both wait     a stand-in that waits 10 ms for a picture to be prepared, too, and as long to encode it: nobody computes, so
+              that nothing but the stage and its order shows
+
+The stand-ins show what runs beside what, and measure no model.
 
 On a CPU, model and reading take cores from each other. So each has one of its own, alone as in the stage, where the system
-can be told so; the model computes with one thread. Other programs still move the clock's ratios; those of processor time (stage
-to the sum of both) show what the stage adds, and move less.
+can be told so; the model computes with one thread. Other programs still move the clock's ratios; those of processor time, of
+the stage to the sum of both, show what the stage adds, and move less.
 """
 
 from __future__ import annotations
@@ -44,20 +48,28 @@ from clay_eval.schemas.decoding import decode_image
 
 Times = tuple[float, float]
 REAL = "ViT-B-32"
+TINY = 64
+WAIT = 0.01
 
 
 class Waiting:
-    """Prepares as `inner` does, and waits `seconds` a picture where a model would compute; 0 is no model at all."""
+    """Prepares as `inner` does, and waits `seconds` a picture where a model would compute; 0 is no model at all.
 
-    def __init__(self, inner: OpenClipEncoder, seconds: float = 0.0) -> None:
-        self.inner, self.seconds = inner, seconds
+    preparing: seconds to wait for a picture instead of preparing it.
+    """
+
+    def __init__(self, inner: OpenClipEncoder, seconds: float = 0.0, preparing: float | None = None) -> None:
+        self.inner, self.seconds, self.preparing = inner, seconds, preparing
         self.identity: Mapping[str, Any] = {**inner.identity, "name": "waiting"}
         self.dimension, self.logit_scale = inner.dimension, inner.logit_scale
         self.row = np.eye(1, inner.dimension, dtype=np.float32)
 
     def prepare(self, images: Sequence[Image]) -> list[Any]:
-        """As the model's."""
-        return self.inner.prepare(images)
+        """As the model's, or nothing."""
+        if self.preparing is None:
+            return self.inner.prepare(images)
+        time.sleep(self.preparing * len(images))
+        return [None] * len(images)
 
     def encode_prepared(self, prepared: Sequence[Any]) -> NDArray[np.float32]:
         """The same row for each picture."""
@@ -127,6 +139,13 @@ def two_cores(device: str) -> tuple[set[int], set[int]]:
     return {first}, {second}
 
 
+def shards(folder: Path, count: int, size: int) -> ClayShards:
+    """So many JPEGs of `size` pixels."""
+    folder.mkdir()
+    ours(folder, make_samples(count, size), 128)
+    return ClayShards(folder)
+
+
 def timed(work: Callable[[], object]) -> Times:
     """(seconds by the clock, seconds of processor time) of a call."""
     began, used = time.perf_counter(), time.process_time()
@@ -134,7 +153,7 @@ def timed(work: Callable[[], object]) -> Times:
     return time.perf_counter() - began, time.process_time() - used
 
 
-def batches_of(source: ImageSource, encoder: OpenClipEncoder, size: int) -> list[list[Any]]:
+def batches_of(source: ImageSource, encoder: OpenClipEncoder | Waiting, size: int) -> list[list[Any]]:
     """All pictures, prepared, in batches."""
     prepared = [
         encoder.prepare([decode_image(data, key)])[0]
@@ -152,20 +171,20 @@ def through(source: ImageSource, encoder: Any, size: int) -> None:
 
 def measure(
     source: ImageSource,
-    encoder: OpenClipEncoder,
+    reader: Waiting,
     model: Callable[[float], OpenClipEncoder | Waiting],
     size: int,
     repeats: int,
 ) -> Mapping[str, list[Times]]:
-    """Times of each way, one a repeat. model: takes the seconds that reading has just taken for a picture."""
-    batches = batches_of(source, encoder, size)
-    encoder.encode_prepared(batches[0])
+    """Times of each way, one a repeat. reader: without a model. model: takes the seconds that reading took for a picture."""
+    batches = batches_of(source, reader, size)
+    model(0.0).encode_prepared(batches[0])
     count = sum(map(len, batches))
-    reads, computes = two_cores(encoder.device)
+    reads, computes = two_cores(reader.inner.device)
     times: dict[str, list[Times]] = {"reading": [], "model": [], "stage": []}
     for _ in range(repeats):
         with on(reads):
-            times["reading"].append(timed(partial(through, source, Waiting(encoder), size)))
+            times["reading"].append(timed(partial(through, source, reader, size)))
         used = model(times["reading"][-1][0] / count)
         with on(computes):
             times["model"].append(timed(lambda: [used.encode_prepared(batch) for batch in batches]))  # noqa: B023
@@ -197,10 +216,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=512)
+    parser.add_argument("--pictures", type=int, default=256)
     parser.add_argument("--size", type=int, default=1024, help="of a picture, in pixels")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", default=REAL, help="an open_clip model, for its size")
     options = parser.parse_args()
@@ -210,20 +229,22 @@ def main() -> None:
     small, real = load_encoder("embedded", device, batch_size=4096), random_encoder(options.model, device)
     assert isinstance(small, OpenClipEncoder)
     with tempfile.TemporaryDirectory() as name:
-        samples = make_samples(options.pictures, options.size)
-        ours(Path(name), samples, 128)
-        source = ClayShards(Path(name))
-        weight = sum(len(sample.image) for sample in samples) / len(samples) / 1024
+        large, tiny = (
+            shards(Path(name) / str(size), options.pictures, size) for size in (options.size, TINY)
+        )
         sys.stdout.write(
-            f"{options.pictures} JPEGs of {options.size} pixels ({weight:.0f} KiB each), batches of {options.batch_size}, "
-            f"model on {device}; ms a picture\n"
+            f"{options.pictures} JPEGs of {options.size} pixels, batches of {options.batch_size}, model on {device}; "
+            f"ms a picture\n"
             f"{'':12}{'reading':>10}{'model':>10}{'stage':>10}{'to the slower':>24}{'processor time':>24}\n"
         )
-        size, repeats = options.batch_size, options.repeats
-        show("small", measure(source, small, lambda _: small, size, repeats), options.pictures)
-        show(options.model, measure(source, real, lambda _: real, size, repeats), options.pictures)
-        waiting = partial(Waiting, real)
-        show("accelerator", measure(source, real, waiting, size, repeats), options.pictures)
+        rows: list[tuple[str, ImageSource, Waiting, Callable[[float], OpenClipEncoder | Waiting]]] = [
+            ("small", large, Waiting(small), lambda _: small),
+            (options.model, large, Waiting(real), lambda _: real),
+            ("accelerator", large, Waiting(real), partial(Waiting, real)),
+            ("both wait", tiny, Waiting(small, 0.0, WAIT), lambda _: Waiting(small, WAIT, WAIT)),
+        ]
+        for title, source, reader, model in rows:
+            show(title, measure(source, reader, model, options.batch_size, options.repeats), options.pictures)
 
 
 if __name__ == "__main__":
