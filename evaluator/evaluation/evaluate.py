@@ -9,7 +9,7 @@ report/report.html, report.md, queries.html, thumbnails/, pictures/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from ..retrieval.engine import score_methods, seeded_splits
 from ..retrieval.per_query import PER_QUERY, write_per_query
 from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.splits import combination_codes
-from ..retrieval.vectors import FeatureSource, extras
+from ..retrieval.vectors import FeatureSource
 from ..statistics.scoreboard import comparisons_of, results_of
+from ..vectors.arrays import FloatArray
 from .gallery import (
     PICTURED_SETS,
     Gallery,
@@ -44,7 +45,7 @@ from .gallery import (
 )
 from .inputs import described_entity, methods_record
 from .judged import judged_by_itself
-from .prepared import REPORT, TITLE, Evaluation, encoded_texts
+from .prepared import REPORT, TITLE, Evaluation, study_of
 from .warnings import Facts, report_warnings
 
 
@@ -194,7 +195,7 @@ def _score_entity(
     evaluation: Evaluation,
     feature_source: FeatureSource,
     labels: Labelled,
-    matrix: Any,
+    features: FloatArray,
     found: _Gathered,
     progress: Callable[[int], None],
     backend: str,
@@ -202,12 +203,10 @@ def _score_entity(
 ) -> None:
     settings, name = evaluation.settings, labels.entity
     engine = settings.engine(backend)
-    given = evaluation.given.get(name)
-    splits = seeded_splits(labels, engine, given)
+    splits = seeded_splits(labels, engine, evaluation.given.get(name))
     seed, first = next(iter(splits.items()))
     found.entities[name] = described_entity(labels, splits, evaluation.plan)
-    texts = encoded_texts(evaluation, labels, feature_source)
-    asked = extras(feature_source, settings.weights)
+    study = study_of(evaluation, labels, features, feature_source)
     methods = [method.of_entity(name) for method in evaluation.methods]
     clusters, inference = combination_codes(labels), settings.inference()
     measure, reference = settings.measures[0], settings.compared_with(methods)
@@ -218,39 +217,18 @@ def _score_entity(
             for result in results_of([outcome], [measure], inference, clusters):
                 showing.told(result)
 
-    outcomes, failures, faults = score_methods(
-        matrix,
-        labels,
-        texts,
-        methods,
-        entity=name,
-        encoder=str(feature_source.identity["name"]),
-        settings=engine,
-        conditions=evaluation.sets[name],
-        split=given,
-        extras=asked,
-        on_outcome=done,
-    )
+    outcomes, failures, faults = score_methods(study, methods, engine, evaluation.sets[name], done)
     found.results += results_of(outcomes, settings.measures, inference, clusters)
     if reference is not None:
         found.comparisons += comparisons_of(outcomes, reference, measure, inference, clusters)
-    if showing.pages:
-        found.galleries[name] = show_entity(
-            name,
-            labels,
-            first,
-            seed,
-            matrix,
-            texts,
-            methods,
-            outcomes,
-            measure,
-            asked,
-            reference=reference,
-            fit_images=settings.fit_images,
+    study = replace(study, split=first)
+    found.galleries[name] = (
+        show_entity(
+            study, seed, methods, outcomes, measure, reference=reference, fit_images=settings.fit_images
         )
-    else:
-        found.galleries[name] = counted_entity(labels, first, texts, outcomes)
+        if showing.pages
+        else counted_entity(study, outcomes)
+    )
     found.outcomes += outcomes
     found.failures += failures
     found.faults += faults

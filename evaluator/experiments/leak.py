@@ -31,11 +31,12 @@ from ..retrieval.engine import Settings, score_group
 from ..retrieval.spaces import make_space
 from ..retrieval.split_kinds import draw_split
 from ..retrieval.splits import Split
+from ..retrieval.study import Study
 from ..retrieval.tasks import relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Needs, Study, telling, whole_task
+from .studies import Needs, telling, whole_task
 
 LEAK_SPLITS = ("combination", "image")
 
@@ -133,7 +134,7 @@ def _leaks(
     task = whole_task(study.labelled, space, tests, trains)
     (group,) = task.groups
     try:
-        made = make_space(method, study.features, study.texts, task, group, study.extras)
+        made = make_space(method, study, task, group)
     except InputError as error:
         notes.append(f"{study.entity}: {method.name} failed on {space}: {' '.join(str(error).split())}")
         return []
