@@ -179,7 +179,7 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
     failures = [
         Failure("demo-human", "my.methods:Broken", ("age",), "fit raised ValueError\n  where: my.methods")
     ]
-    return build.build_report(
+    contents = build.Contents(
         title="Embedded demonstration",
         software={"clay-eval": "0.1.0", "python": "3.11.9", "numpy": "2.1.0"},
         inputs=fake_inputs(labelled),
@@ -197,6 +197,7 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
         neighbours=gallery.write_queries(source, galleries, folder, chosen.measures[0]),
         recorded={"device": "cpu", "batch_size": 64},
     )
+    return build.build_report(contents)
 
 
 def fake_inputs(labelled: dict[str, dict[str, list[str]]]) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def _run(
 
     def prepare(spec: str) -> Method:
         images = image_methods(inputs.source, FeatureStore(inputs.folder.features), inputs.runtime)
-        return prepare_methods([spec], {}, images)[0]
+        return prepare_methods([spec], None, images)[0]
 
     if use.declared is not None:
         use.model(inputs.identity())

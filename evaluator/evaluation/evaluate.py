@@ -22,7 +22,7 @@ from ..pictures.labelled import Labelled
 from ..pictures.notes import notes_of
 from ..pictures.sources import ClayShards
 from ..report.beside import NEIGHBOURS, SHEETS, THUMBNAILS
-from ..report.build import build_report, clipped
+from ..report.build import Contents, build_report, clipped
 from ..report.pages import remove_pages, write_pages
 from ..report.summary import PAGES
 from ..retrieval.condition_sets import entity_named
@@ -136,7 +136,7 @@ def _score(
         raise found.faults[0]
     keys = {name: labels.keys for name, labels in evaluation.entities.items()}
     judge = source.judge if isinstance(source, ClayShards) else None
-    return build_report(
+    contents = Contents(
         title=TITLE,
         **evaluation.identity(feature_source.identity),
         entities=found.entities,
@@ -169,6 +169,7 @@ def _score(
         else None,
         recorded={**recorded(), "backend": backend, **({} if showing.pages else {PAGES: False})},
     )
+    return build_report(contents)
 
 
 def _facts(evaluation: Evaluation, found: _Gathered) -> Facts:
