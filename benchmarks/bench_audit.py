@@ -46,8 +46,8 @@ def drawn(folder: Path, count: int) -> list[Study]:
     render_plan(folder / "plan", folder / "shards", ProceduralRenderer(64), RenderOptions())
     inputs = Inputs(RunFolder(folder))
     found = texts_by_entity(inputs.source.entities, (), inputs.plan, "a photo of {c}")
-    with inputs.supply() as supply:
-        return studies(inputs.source, found, supply, {})
+    with inputs.feature_source() as feature_source:
+        return studies(inputs.source, found, feature_source, {})
 
 
 def planted(

@@ -73,15 +73,15 @@ def audit_pictures(
     needs = text_needs(inputs, settings)
     source, folder = inputs.source, inputs.folder.root / FOLDER
     texts = texts_by_entity(source.entities, inputs.texts, inputs.plan, options.template)
-    with inputs.supply(progress) as supply:
-        described = inputs_record(source, supply.identity, texts)
-        found = studies(source, texts, supply, {}, needs)
+    with inputs.feature_source(progress) as feature_source:
+        described = inputs_record(source, feature_source.identity, texts)
+        found = studies(source, texts, feature_source, {}, needs)
         advance = steps(progress, "audit", sum(len(one.labelled.labels) for one in found))
         audits: dict[str, EntityAudit] = {}
         for one in found:
             with entity_named(one.entity):
                 audits[one.entity] = audit(one, settings, advance)
-        notes = [*notes_of(source), *notes_of(supply)]
+        notes = [*notes_of(source), *notes_of(feature_source)]
     same = _same_files(source, audits) if has_pictures(source) else {}
     record = _record(inputs, described, audits, same, settings, options, notes)
     check(record, "audit", folder / RECORD)

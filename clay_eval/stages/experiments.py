@@ -44,14 +44,14 @@ def experiment(
         asked = inputs_record(source, inputs.identity(), texts)
         if (before := finished(root / FOLDER / name, asked, settings)) is not None:
             return before
-    with inputs.supply(progress) as supply:
+    with inputs.feature_source(progress) as feature_source:
         advance = steps(progress, name, None)
         return run_experiment(
             root,
             name,
-            inputs_record(source, supply.identity, texts),
+            inputs_record(source, feature_source.identity, texts),
             settings,
-            lambda: find(studies(source, texts, supply, {}, needs), advance),
+            lambda: find(studies(source, texts, feature_source, {}, needs), advance),
             recorded=inputs.recorded,
             replace=replace,
         )
