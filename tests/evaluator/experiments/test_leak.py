@@ -122,8 +122,10 @@ def test_the_same_again_gives_the_same() -> None:
 def test_one_attribute_alone_and_bad_settings_are_refused() -> None:
     with pytest.raises(InputError, match="needs two attributes"):
         find_leaks([study({"color": VALUES["color"]}, copies=6)], SETTINGS)
-    with pytest.raises(InputError, match="unknown split"):
-        LeakSettings(split="leave-one-out")
+    for split in ("leave-one-out", "given", "random"):
+        with pytest.raises(InputError, match="holds pictures out") as error:
+            LeakSettings(split=split)
+        assert "combination" in str(error.value)
     with pytest.raises(InputError, match="between 0 and 1"):
         LeakSettings(held_out=1.0)
     with pytest.raises(InputError, match="unknown method"):
