@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clay_eval.schemas.fingerprint import fingerprint
 
-from .devices import exact_convolutions, memory_errors
+from .devices import exact_convolutions, in_turn, memory_errors
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ def encode_rows(
     import torch
 
     rows = [np.empty((0, dimension), dtype=np.float32)]
-    with torch.inference_mode(), exact_convolutions(device, precision):
+    with torch.inference_mode(), in_turn(device), exact_convolutions(device, precision):
         for start in range(0, len(items), batch_size):
             with memory_errors(batch_size):
                 features = encode(items[start : start + batch_size])
