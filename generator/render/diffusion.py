@@ -103,7 +103,7 @@ def load_diffusion(
 def open_diffusion(source: Source, options: DiffusionOptions, kind: type[_Renderer]) -> _Renderer:
     """Load the pipeline of a folder into a renderer of this `kind`, on its device; raises what `load_diffusion` does."""
     device = choose_device(options.device)
-    _check_offload(options.offload, device)
+    check_offload(options.offload, device)
     dtype = options.dtype
     if dtype == "auto":
         dtype = "bf16" if device.startswith("cuda") else "fp32"
@@ -111,7 +111,7 @@ def open_diffusion(source: Source, options: DiffusionOptions, kind: type[_Render
     facts = {"model": source.name, "revision": source.revision, **folder_digests(source.folder, index)}
     pipeline = load_pipeline(source.folder, index, dtype, options.trust_remote_code)
     renderer = kind(pipeline, options, {**facts, "dtype": dtype})
-    _place(pipeline, device, options)
+    place(pipeline, device, options)
     return renderer
 
 
@@ -323,7 +323,8 @@ def _scheduler_facts(pipeline: Any) -> dict[str, str] | None:
     return {"class": type(scheduler).__name__, "config": fingerprint(config)}
 
 
-def _check_offload(offload: str, device: str) -> None:
+def check_offload(offload: str, device: str) -> None:
+    """Raise InputError for a way to offload that this device, or what is installed, does not allow."""
     if offload == "none":
         return
     if device == "cpu":
@@ -341,7 +342,8 @@ def _check_offload(offload: str, device: str) -> None:
         )
 
 
-def _place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
+def place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
+    """Put a pipeline on its device, offloaded and compiled as `options` say; InputError where it does not fit."""
     import torch
 
     try:

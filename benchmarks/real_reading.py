@@ -1,0 +1,334 @@
+"""What reads pictures, at its real size: encoders, a vision-language model as judge and as image method, scoring."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import real_models as models
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from real_room import Line, Room, SkippedError, host_free
+from safetensors.torch import save_file
+from transformers import SiglipImageProcessor
+
+from clay_eval.evaluator.embedding.encoders import Encoder, OpenClipEncoder
+from clay_eval.evaluator.embedding.encoders.devices import exact_convolutions
+from clay_eval.evaluator.embedding.encoders.transformers_encoder import TransformersEncoder, pooled
+from clay_eval.evaluator.embedding.store import FeatureStore, embed
+from clay_eval.evaluator.methods.images.conditioned import embed_conditioned
+from clay_eval.evaluator.methods.images.vlm_embedding import VLMEmbedding, joined, last_state
+from clay_eval.evaluator.pictures.labelled import Labelled, Unit
+from clay_eval.evaluator.scoring import retrieval_scores
+from clay_eval.evaluator.scoring.measures import parse_measures
+from clay_eval.generator.alignment.vqa import VQAJudge
+from clay_eval.generator.alignment.vqa_loading import VisionLanguageModel
+from clay_eval.generator.plan.combinations import Plan
+from clay_eval.schemas.entity import load_entity
+from clay_eval.schemas.errors import InputError
+
+DIFFERENT = 16
+"""Pictures that are made; more are these again under other keys."""
+CONDITIONS = ["color"]
+_WORK = 3.0
+"""GiB beside the weights."""
+
+
+def photographs(count: int, side: int) -> list[bytes]:
+    """JPEGs of `side` x `side` pixels, about as costly to decode as photographs: blurred colours with a little grain."""
+    draw = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        coarse = draw.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        smooth = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+        grain = draw.normal(0, 6, (side, side, 1))
+        pixels = np.clip(np.asarray(smooth, np.float64) + grain, 0, 255).astype(np.uint8)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, format="JPEG", quality=92)
+        made.append(stream.getvalue())
+    return made
+
+
+class Album:
+    """Labelled pictures in memory, as one unit."""
+
+    def __init__(self, count: int, side: int) -> None:
+        self._files = photographs(min(count, DIFFERENT), side)
+        self._keys = tuple(f"{number:06}" for number in range(count))
+        self._unit = Unit("album", f"{count} of {side}", "album", self._keys)
+        self.entities: Mapping[str, Labelled] = {"album": Labelled(self._keys, {"color": ["red"] * count})}
+        self.fingerprint = self._unit.sha256
+
+    def units(self) -> tuple[Unit, ...]:
+        return (self._unit,)
+
+    def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
+        return ((key, self._files[row % len(self._files)]) for row, key in enumerate(unit.keys))
+
+    def opened(self) -> list[Image.Image]:
+        """All pictures, decoded."""
+        return [Image.open(io.BytesIO(data)).convert("RGB") for _, data in self.images(self._unit)]
+
+
+class Idle:
+    """An encoder that prepares pictures as another does, and then computes nothing: the stage without its model."""
+
+    logit_scale = 1.0
+
+    def __init__(self, encoder: Any) -> None:
+        self.identity: Mapping[str, Any] = {**encoder.identity, "name": "idle"}
+        self.dimension: int = encoder.dimension
+        self.prepare = encoder.prepare
+        self.encode_texts = encoder.encode_texts
+        self.encode_images = encoder.encode_images
+
+    def encode_prepared(self, prepared: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.eye(1, self.dimension, dtype=np.float32).repeat(len(prepared), axis=0)
+
+
+def encoder(room: Room, name: str) -> None:
+    """An encoder in fp32 and bf16: the embedding stage beside forward passes over pixels that are on the device."""
+    batch = 4 if room.small else {"vit-b-32": 256, "vit-l-14": 128}.get(name, 64) if room.on_gpu else 8
+    count = 8 if room.small else 4 * batch if room.on_gpu else 2 * batch
+    album = Album(count, 64 if room.small else 1024)
+    slow = 1 if room.on_gpu else {"vit-b-32": 1, "vit-l-14": 4}.get(name, 12)
+    for precision in ("fp32", "bf16"):
+        room.step(
+            f"{name}, {precision}, batch {batch}",
+            15 * slow,
+            partial(_encoder_line, room, name, precision, batch, album),
+        )
+
+
+def _encoder_line(room: Room, name: str, precision: str, batch: int, album: Album) -> Line:
+    contrastive = name in models.OPEN_CLIP
+    makes = models.encoder_towers(name, room.small, precision)
+    room.require(models.parameters(makes), models.BYTES[precision], _WORK)
+    model = models.build(makes["towers"], room.device, "fp32" if contrastive else precision)
+    make = _open_clip_encoder if contrastive else _siglip_encoder
+    encoder, forward = make(model, name, room, precision, batch)
+    images = album.opened()
+    pixels = [_on_device(encoder.prepare(images[i : i + batch]), room) for i in range(0, len(images), batch)]
+    del images
+
+    def bare() -> None:
+        with torch.inference_mode(), exact_convolutions(room.device, precision):
+            for part in pixels:
+                forward(part)
+
+    def stage(through: Any) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            embed(album, through, FeatureStore(Path(folder)), batch)
+
+    bare()
+    room.clean()
+    count = sum(map(len, pixels))
+    rounds = 3 if room.on_gpu else 1
+    alone, read, whole = room.by_turns(rounds, bare, partial(stage, Idle(encoder)), partial(stage, encoder))
+    peak = room.peak()
+    refusal = _out_of_memory(model.visual if contrastive else model.vision_model, encoder, batch)
+    note = f"{count / read:.1f} decoded and prepared without the model: {whole / max(alone, read):.2f} of the slower"
+    return Line(count / whole, count / alone, peak, f"{note}; {refusal}")
+
+
+def _on_device(prepared: Sequence[Any], room: Room) -> torch.Tensor:
+    """(n, 3, side, side) what an encoder prepared, in the type it prepares."""
+    rows = [one["pixel_values"] if isinstance(one, dict) else one[None] for one in prepared]
+    return torch.cat(rows).to(room.device)
+
+
+def _open_clip_encoder(model: Any, name: str, room: Room, precision: str, batch: int) -> tuple[Encoder, Any]:
+    config = PreprocessCfg(**model.visual.preprocess_cfg)
+    tokens = open_clip.get_tokenizer(models.OPEN_CLIP[name])
+    width = model.text_projection.shape[1]
+    encoder = OpenClipEncoder(
+        model,
+        image_transform_v2(config, is_train=False),
+        tokens,
+        {**_identity(name, precision), "dimension": int(width), "tokenizer": {"context_length": 77}},
+        room.device,
+        batch,
+    )
+    dtype = models.DTYPES[precision]
+    return encoder, lambda pixels: model.encode_image(pixels.to(dtype))
+
+
+def _siglip_encoder(model: Any, name: str, room: Room, precision: str, batch: int) -> tuple[Encoder, Any]:
+    vision = model.config.vision_config
+    processor = SiglipImageProcessor(size={"height": vision.image_size, "width": vision.image_size})
+    tokens = models.word_tokens(ending="<|endoftext|>")
+    facts = {**_identity(name, precision), "dimension": vision.hidden_size}
+    encoder = TransformersEncoder(model, processor, tokens, facts, room.device, batch)
+    dtype = models.DTYPES[precision]
+    return encoder, lambda pixels: pooled(model.get_image_features(pixel_values=pixels.to(dtype)))
+
+
+def _identity(name: str, precision: str) -> dict[str, Any]:
+    return {"library": "random weights", "name": name, "pretrained": "random", "precision": precision}
+
+
+def _out_of_memory(tower: torch.nn.Module, encoder: Encoder, batch: int) -> str:
+    """What is said of a batch that does not fit: encoders do not halve it."""
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory, as this benchmark plays it")
+
+    handle = tower.register_forward_pre_hook(full)
+    try:
+        encoder.encode_images([Image.new("RGB", (64, 64), "grey")] * batch)
+    except InputError as error:
+        return f"out of memory: {error.hint}"
+    finally:
+        handle.remove()
+    raise RuntimeError("a device without memory went unnoticed")
+
+
+def judge(room: Room) -> None:
+    """Qwen2.5-VL-3B as judge: its verdicts beside forward passes over questions that are on the device."""
+    for precision in ("bf16", "fp32"):
+        room.step(f"judge, {precision}", 45, partial(_judge_line, room, precision))
+
+
+def _judge_line(room: Room, precision: str) -> Line:
+    model, processor = _qwen(room, precision)
+    facts = {"model": "Qwen2.5-VL-3B, random", "dtype": precision}
+    held = VQAJudge(VisionLanguageModel(model, processor, room.device, facts), diversity=not room.small)
+    spec = load_entity("clay-object")
+    held.prepare(spec)
+    count = 2 if room.small else 8
+    samples = list(Plan(spec, count=count, seed=1))[:count]
+    images = Album(len(samples), 64 if room.small else 1024).opened()
+    asked: list[Any] = []
+    look = model.register_forward_pre_hook(lambda _m, _a, named: asked.append(named), with_kwargs=True)
+    held.judge(samples[:1], images[:1])
+    look.remove()
+    questions = len(asked)
+
+    def bare() -> None:
+        with torch.inference_mode():
+            for _ in samples:
+                for named in asked:
+                    model(**named).logits[0, -1].float().cpu()
+
+    bare()
+    room.clean()
+    alone, whole = room.by_turns(1 if room.small else 2, bare, lambda: held.judge(samples, images))
+    length = asked[0]["input_ids"].shape[1]
+    note = f"pictures; {questions} questions each, {length} tokens"
+    return Line(len(samples) / whole, len(samples) / alone, room.peak(), note)
+
+
+class _InMemory(VLMEmbedding):
+    """An image method on a model that is in memory already; `folder` has its configuration and processor only."""
+
+    def __init__(self, folder: Path, parts: tuple[Any, Any, str], precision: str, batch: int) -> None:
+        self._parts = parts
+        super().__init__(str(folder), device=parts[2], precision=precision, batch_size=batch)
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any, str]:
+        return self._parts
+
+
+def image_method(room: Room) -> None:
+    """Qwen2.5-VL-3B as image method: the stage beside forward passes over prompts that are on the device."""
+    batch = 2 if room.small else 8
+    for precision in ("bf16", "fp32"):
+        room.step(
+            f"image method, {precision}, batch {batch}", 40, partial(_method_line, room, precision, batch)
+        )
+
+
+def _method_line(room: Room, precision: str, batch: int) -> Line:
+    model, processor = _qwen(room, precision)
+    album = Album(4 if room.small else 32, 64 if room.small else 1024)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        model.config.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        save_file({"nothing": torch.zeros(1)}, folder / "model.safetensors")
+        method = _InMemory(folder, (model, processor, room.device), precision, batch)
+        images = album.opened()
+        first = [method._inputs(image, "color") for image in images[:batch]]
+        inputs = joined(first, room.device)
+        rounds = len(images) // batch
+        exact = exact_convolutions(room.device, precision) if room.on_gpu else nullcontext()
+
+        def bare() -> None:
+            with torch.inference_mode(), exact:
+                for _ in range(rounds):
+                    last_state(model, inputs).float().cpu()
+
+        def stage() -> None:
+            with tempfile.TemporaryDirectory() as store:
+                embed_conditioned(album, method, CONDITIONS, FeatureStore(Path(store)), batch_size=batch)
+
+        bare()
+        room.clean()
+        alone, whole = room.by_turns(1, bare, stage)
+    tokens = inputs["input_ids"].shape[1]
+    return Line(len(images) / whole, len(images) / alone, room.peak(), f"pictures; {tokens} tokens each")
+
+
+def _qwen(room: Room, precision: str) -> tuple[Any, Any]:
+    processor = models.qwen_processor(room.small)
+    makes = models.qwen_models(room.small, processor.tokenizer)
+    room.require(models.parameters(makes), models.BYTES[precision], 2 * _WORK)
+    return models.build(makes["model"], room.device, precision), processor
+
+
+def scoring(room: Room) -> None:
+    """mAP against a million vectors of 512 dimensions: by NumPy, by torch on the CPU, and on the GPU if there is one."""
+    images = 2000 if room.small else 1_000_000
+    queries = 8 if room.small else 256 if room.on_gpu else 16
+    world: dict[str, Any] = {}
+    found: dict[str, tuple[np.ndarray[Any, Any], float]] = {}
+
+    def made() -> str:
+        needed = 3 * images * 512 * 4 / (1 << 30)
+        if needed > min(host_free(), room.memory):
+            raise SkippedError(f"needs about {needed:.1f} GiB")
+        draw = np.random.default_rng(0)
+        rows = draw.standard_normal((images + queries, 512), np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        world["spaces"] = [(rows[:queries], rows[queries:])]
+        world["codes"] = (draw.integers(0, 10, queries), draw.integers(0, 10, images))
+        return f"{queries} queries, {images} vectors of 512 dimensions, float32, AP"
+
+    def scored(backend: str) -> str:
+        if not world:
+            raise SkippedError("there are no vectors")
+        measures = parse_measures(["AP"])
+        rounds = []
+        for _ in range(2 if backend.endswith("cuda") else 1):
+            start = time.perf_counter()
+            values = retrieval_scores(world["spaces"], *world["codes"], measures, backend=backend)
+            rounds.append(time.perf_counter() - start)
+        found[backend] = (values["AP"], min(rounds))
+        text = f"{queries / min(rounds):8.2f} queries/s, peak {room.peak():.2f} GiB"
+        if backend == "numpy" or "numpy" not in found:
+            return text
+        exact, seconds = found["numpy"]
+        apart = np.max(np.abs(values["AP"] - exact) / np.abs(exact))
+        return f"{text}; {seconds / min(rounds):.2f} times NumPy's speed, values at most {apart:.1e} apart (relative)"
+
+    room.step("the vectors", 20, made)
+    room.step("NumPy", 60, partial(scored, "numpy"))
+    room.step("torch on the CPU", 90, partial(scored, "torch:cpu"))
+    if room.on_gpu:
+        room.step("torch on the GPU", 20, partial(scored, f"torch:{room.device}"))
+    else:
+        room.step("torch on the GPU", 0, _no_gpu)
+
+
+def _no_gpu() -> str:
+    raise SkippedError("there is no GPU")
