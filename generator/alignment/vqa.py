@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clay_eval.evaluator.embedding.encoders.devices import is_out_of_memory
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -110,7 +111,9 @@ class VQAJudge:
         try:
             with torch.inference_mode():
                 logits = self._model.model(**inputs, use_cache=False).logits[0, -1]
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise InputError(
                 "the device has too little memory for one question about a picture",
                 where=f"--device {self._model.device}",

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from clay_eval.evaluator.embedding.encoders import choose_device
+from clay_eval.evaluator.embedding.encoders.devices import is_out_of_memory
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -42,7 +43,6 @@ OFFLOAD = ("none", "model", "sequential")
 MAX_SIZE = 4096
 _LIBRARIES = ("diffusers", "transformers", "torch")
 _Renderer = TypeVar("_Renderer", bound="DiffusionRenderer")
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,8 @@ class DiffusionRenderer:
             if made is not None:
                 images += made
                 continue
+            # A call that was cut short leaves the offloaded model that was at work on the device.
+            self.pipeline.maybe_free_model_hooks()
             _free_memory()
             if len(batch) == 1:
                 raise InputError(
@@ -204,15 +206,10 @@ class DiffusionRenderer:
 
     def _try(self, batch: Sequence[SampleSpec]) -> list[Image.Image] | None:
         """The batch's pictures, or None if memory did not suffice."""
-        import torch
-
         try:
             return self._call(batch)
-        except torch.OutOfMemoryError:
-            return None
         except RuntimeError as error:
-            # MPS and the CPU have no exception of their own for it.
-            if any(sign in str(error) for sign in _NO_MEMORY):
+            if is_out_of_memory(error):
                 return None
             raise
 
@@ -344,8 +341,6 @@ def check_offload(offload: str, device: str) -> None:
 
 def place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
     """Put a pipeline on its device, offloaded and compiled as `options` say; InputError where it does not fit."""
-    import torch
-
     try:
         if options.offload == "model":
             pipeline.enable_model_cpu_offload(device=device)
@@ -353,7 +348,9 @@ def place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
             pipeline.enable_sequential_cpu_offload(device=device)
         else:
             pipeline.to(device)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
             "the device has too little memory for this pipeline",
             where="--device",

@@ -9,6 +9,7 @@ from clay_eval.schemas.errors import InputError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
 def choose_device(device: str = "auto") -> str:
@@ -54,14 +55,23 @@ def exact_convolutions(device: str, precision: str) -> AbstractContextManager[No
     return exact
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a device has too little memory; the CPU, MPS and CUDA's libraries have no exception for it."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+
+
 @contextmanager
 def memory_errors(batch_size: int) -> Iterator[None]:
     """Turn a device that is out of memory into an InputError with the way out."""
-    import torch
-
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
             "the device has too little memory for one batch",
             found=f"batches of {batch_size}",

@@ -20,7 +20,7 @@ from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 from clay_eval.schemas.proxies import proxy_fault
 from clay_eval.schemas.reading import check_regular_below, open_regular, refuse_missing
 
-from .devices import choose_device
+from .devices import choose_device, is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -163,12 +163,12 @@ def readable(image: Image) -> Image:
 
 def to_device(model: Any, device: str) -> tuple[Any, str]:
     """`model` on the device that `device` means, and its name; InputError where it does not fit into memory."""
-    import torch
-
     chosen = choose_device(device)
     try:
         return model.to(chosen), chosen
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
             "the device has too little memory for this model",
             where="--device",
