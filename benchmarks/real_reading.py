@@ -6,7 +6,6 @@ import io
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -74,9 +73,10 @@ class Album:
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         return ((key, self._files[row % len(self._files)]) for row, key in enumerate(unit.keys))
 
-    def opened(self) -> list[Image.Image]:
-        """All pictures, decoded."""
-        return [Image.open(io.BytesIO(data)).convert("RGB") for _, data in self.images(self._unit)]
+    def opened(self, count: int) -> list[Image.Image]:
+        """The first `count` pictures, decoded; those that are the same are one object."""
+        found = [Image.open(io.BytesIO(data)).convert("RGB") for data in self._files[:count]]
+        return [found[row % len(found)] for row in range(count)]
 
 
 class Idle:
@@ -95,16 +95,23 @@ class Idle:
         return np.eye(1, self.dimension, dtype=np.float32).repeat(len(prepared), axis=0)
 
 
+ENCODERS: Mapping[str, tuple[int, int, float, float]] = {
+    "vit-b-32": (256, 8, 10, 15),
+    "vit-l-14": (128, 4, 15, 60),
+    "so400m": (64, 2, 20, 150),
+}
+"""Of each encoder the batch on a GPU and on a CPU, and about how many seconds a line takes there."""
+
+
 def encoder(room: Room, name: str) -> None:
     """An encoder in fp32 and bf16: the embedding stage beside forward passes over pixels that are on the device."""
-    batch = 4 if room.small else {"vit-b-32": 256, "vit-l-14": 128}.get(name, 64) if room.on_gpu else 8
-    count = 8 if room.small else 4 * batch if room.on_gpu else 2 * batch
-    album = Album(count, 64 if room.small else 1024)
-    slow = 1 if room.on_gpu else {"vit-b-32": 1, "vit-l-14": 4}.get(name, 12)
+    on_gpu, on_cpu, seconds, slowly = ENCODERS[name]
+    batch = 4 if room.small else on_gpu if room.on_gpu else on_cpu
+    album = Album(4 * batch if room.on_gpu else 2 * batch, 64 if room.small else 1024)
     for precision in ("fp32", "bf16"):
         room.step(
             f"{name}, {precision}, batch {batch}",
-            15 * slow,
+            seconds if room.on_gpu else slowly,
             partial(_encoder_line, room, name, precision, batch, album),
         )
 
@@ -116,9 +123,10 @@ def _encoder_line(room: Room, name: str, precision: str, batch: int, album: Albu
     model = models.build(makes["towers"], room.device, "fp32" if contrastive else precision)
     make = _open_clip_encoder if contrastive else _siglip_encoder
     encoder, forward = make(model, name, room, precision, batch)
-    images = album.opened()
-    pixels = [_on_device(encoder.prepare(images[i : i + batch]), room) for i in range(0, len(images), batch)]
-    del images
+    count = len(album.units()[0].keys)
+    known = encoder.prepare(album.opened(min(count, DIFFERENT)))
+    rows = [known[row % len(known)] for row in range(count)]
+    pixels = [_on_device(rows[start : start + batch], room) for start in range(0, count, batch)]
 
     def bare() -> None:
         with torch.inference_mode(), exact_convolutions(room.device, precision):
@@ -129,10 +137,10 @@ def _encoder_line(room: Room, name: str, precision: str, batch: int, album: Albu
         with tempfile.TemporaryDirectory() as folder:
             embed(album, through, FeatureStore(Path(folder)), batch)
 
-    bare()
+    with torch.inference_mode():
+        forward(pixels[0])
     room.clean()
-    count = sum(map(len, pixels))
-    rounds = 3 if room.on_gpu else 1
+    rounds = 2 if room.on_gpu else 1
     alone, read, whole = room.by_turns(rounds, bare, partial(stage, Idle(encoder)), partial(stage, encoder))
     peak = room.peak()
     refusal = _out_of_memory(model.visual if contrastive else model.vision_model, encoder, batch)
@@ -206,7 +214,7 @@ def _judge_line(room: Room, precision: str) -> Line:
     held.prepare(spec)
     count = 2 if room.small else 8
     samples = list(Plan(spec, count=count, seed=1))[:count]
-    images = Album(len(samples), 64 if room.small else 1024).opened()
+    images = Album(len(samples), 64 if room.small else 1024).opened(len(samples))
     asked: list[Any] = []
     look = model.register_forward_pre_hook(lambda _m, _a, named: asked.append(named), with_kwargs=True)
     held.judge(samples[:1], images[:1])
@@ -250,22 +258,19 @@ def image_method(room: Room) -> None:
 
 def _method_line(room: Room, precision: str, batch: int) -> Line:
     model, processor = _qwen(room, precision)
-    album = Album(4 if room.small else 32, 64 if room.small else 1024)
+    count = 4 if room.small else 32
+    album = Album(count, 64 if room.small else 1024)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
         model.config.save_pretrained(folder)
         processor.save_pretrained(folder)
         save_file({"nothing": torch.zeros(1)}, folder / "model.safetensors")
         method = _InMemory(folder, (model, processor, room.device), precision, batch)
-        images = album.opened()
-        first = [method._inputs(image, "color") for image in images[:batch]]
-        inputs = joined(first, room.device)
-        rounds = len(images) // batch
-        exact = exact_convolutions(room.device, precision) if room.on_gpu else nullcontext()
+        inputs = joined([method._inputs(image, "color") for image in album.opened(batch)], room.device)
 
         def bare() -> None:
-            with torch.inference_mode(), exact:
-                for _ in range(rounds):
+            with torch.inference_mode(), exact_convolutions(room.device, precision):
+                for _ in range(count // batch):
                     last_state(model, inputs).float().cpu()
 
         def stage() -> None:
@@ -276,7 +281,7 @@ def _method_line(room: Room, precision: str, batch: int) -> Line:
         room.clean()
         alone, whole = room.by_turns(1, bare, stage)
     tokens = inputs["input_ids"].shape[1]
-    return Line(len(images) / whole, len(images) / alone, room.peak(), f"pictures; {tokens} tokens each")
+    return Line(count / whole, count / alone, room.peak(), f"pictures; {tokens} tokens each")
 
 
 def _qwen(room: Room, precision: str) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ import gc
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import torch
 
-from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.evaluator.embedding.encoders.devices import is_out_of_memory
+from clay_eval.schemas.errors import InputError
 
 GIB = 1 << 30
 
@@ -78,11 +80,14 @@ class Room:
             self._skip(name, str(error))
         except InputError as error:
             self._skip(name, "; ".join(filter(None, [error.what, error.hint])))
-        except torch.OutOfMemoryError as error:
-            self._skip(name, f"does not fit: {str(error).partition('.')[0]}")
-        except ClayEvalError as error:
-            self.faults.append(f"{name}: {error}")
-            self.say(name, f"FAILED: {error}")
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".partition("\n")[0]
+            if is_out_of_memory(error):
+                self._skip(name, f"does not fit: {text}")
+            else:
+                self.faults.append(f"{name}: {text}")
+                self.say(name, f"went wrong: {text}")
+                traceback.print_exc()
         finally:
             self.clean()
 

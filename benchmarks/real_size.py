@@ -21,6 +21,7 @@ import argparse
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -30,8 +31,8 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-_MARGIN = 5.0
-"""Seconds before the end at which a part is stopped."""
+_ENDING = 5.0
+"""Seconds that are kept for the end."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,23 @@ class Told:
 
 
 def machine(asked: Asked, out: Connection) -> None:
-    """Send the device that "auto" means here, and a line on machine and libraries."""
+    """Send the device that "auto" means here, and a line on machine and libraries; None and why it cannot be used."""
     from importlib.metadata import version
 
     import torch
     from real_room import host_free
 
     from clay_eval.evaluator.embedding.encoders import choose_device
+    from clay_eval.schemas.errors import InputError
 
-    device = choose_device(asked.device)
+    try:
+        device = choose_device(asked.device)
+    except InputError as error:
+        out.send((None, str(error)))
+        return
     torch.zeros(1, device=device)
     if device.startswith("cuda"):
+        device = f"cuda:{torch.device(device).index or 0}"
         facts = torch.cuda.get_device_properties(device)
         where = f"{facts.name}, {facts.total_memory / (1 << 30):.0f} GiB"
     else:
@@ -123,6 +130,9 @@ def measure(name: str, asked: Asked, out: Connection) -> None:
     real_models.hush()
     if asked.small:
         torch.set_num_threads(1)  # threads cost such small models more than they save
+    if asked.device.startswith("cuda"):
+        torch.cuda.set_device(asked.device)
+        torch.zeros(1, device=asked.device)
     room = Room(asked.device, asked.small, asked.deadline, asked.memory)
     room.clean()
     work(room, *part.arguments)
@@ -142,8 +152,8 @@ def import_once() -> None:
     gc.freeze()
 
 
-def in_a_process(start: str, target: Callable[..., None], *arguments: Any, seconds: float) -> Any:
-    """What `target` sends; None where it ended without sending, or took longer than `seconds` and was ended.
+def in_a_process(start: str, target: Callable[..., None], *arguments: Any, seconds: float) -> tuple[Any, str]:
+    """What `target` sends; None and the reason where it ended without sending, or took longer than `seconds` and was ended.
 
     start: "fork", or "spawn" where libraries have touched the GPU while they were imported.
     """
@@ -153,9 +163,14 @@ def in_a_process(start: str, target: Callable[..., None], *arguments: Any, secon
     process.start()
     sender.close()
     try:
-        return receiver.recv() if receiver.poll(max(seconds, 0)) else None
+        if receiver.poll(max(seconds, 0)):
+            return receiver.recv(), ""
+        return None, "the time was up"
     except EOFError:
-        return None
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            return None, "the system ended it, which it does where memory runs out"
+        return None, f"it ended before it was done, with exit code {process.exitcode}; see above"
     finally:
         process.join(1)
         process.kill()
@@ -172,14 +187,16 @@ def run(names: list[str], start: str, asked: Asked) -> Told:
         _say(f"\n{name}: {part.about}")
         if part.gpu and asked.device == "cpu" and not asked.small:
             told = Told((f"{name}: {part.gpu}",))
-        elif left < _MARGIN:
+        elif left <= 0:
             told = Told((f"{name}: no time is left",))
         else:
-            told = in_a_process(start, measure, name, asked, seconds=left)
-            if told is None and time.monotonic() >= asked.deadline - 1:
-                told = Told((f"{name}: was stopped, the time was up",))
-            elif told is None:
-                told = Told(faults=(f"{name}: ended before it was done, see above",))
+            told, why = in_a_process(start, measure, name, asked, seconds=left)
+            if told is None:
+                stopped = (f"{name}: {why}",)
+                told = Told(stopped) if time.monotonic() >= asked.deadline else Told(faults=stopped)
+        for text in (*told.skipped, *told.faults):
+            if text.startswith(f"{name}: "):
+                _say(f"  {text}")
         _say(f"  {left - (asked.deadline - time.monotonic()):.0f} s")
         skipped += told.skipped
         faults += told.faults
@@ -203,15 +220,17 @@ def main() -> None:
             _say(f"{name:<22} {part.about}{'; needs a GPU' if part.gpu else ''}")
         return
     began = time.monotonic()
-    asked = Asked(options.device, options.small, began + 60 * options.minutes, options.memory)
+    asked = Asked(options.device, options.small, began + 60 * options.minutes - _ENDING, options.memory)
     import_once()
     for start in ("fork", "spawn"):
-        found = in_a_process(start, machine, asked, seconds=asked.deadline - time.monotonic())
+        found, _ = in_a_process(start, machine, asked, seconds=60)
         if found is not None:
             break
     else:
-        sys.exit("the machine could not be looked at, or there was no time to do it")
+        sys.exit("the device could not be used, see above")
     device, line = found
+    if device is None:
+        sys.exit(line)
     _say(line)
     _say(f"  {'':<34} {'stage':>8} {'bare':>8} {'times':>6} {'peak GiB':>9}")
     told = run(options.only or list(PARTS), start, replace(asked, device=device))

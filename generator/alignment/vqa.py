@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clay_eval.evaluator.embedding.encoders.devices import is_out_of_memory
+from clay_eval.evaluator.embedding.encoders.transformers_loading import fewest_logits
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -108,9 +109,10 @@ class VQAJudge:
         import torch
 
         inputs = self._inputs(image, question).to(self._model.device, self._model.model.dtype)
+        few = fewest_logits(self._model.model)
         try:
             with torch.inference_mode():
-                logits = self._model.model(**inputs, use_cache=False).logits[0, -1]
+                logits = self._model.model(**inputs, **few, use_cache=False).logits[0, -1]
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -56,7 +56,7 @@ def exact_convolutions(device: str, precision: str) -> AbstractContextManager[No
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that a device has too little memory; the CPU, MPS and CUDA's libraries have no exception for it."""
+    """Whether `error` says that a device has too little memory; only CUDA's allocator has an exception of its own for it."""
     import torch
 
     if isinstance(error, torch.OutOfMemoryError):

@@ -6,6 +6,7 @@ Weights are safetensors, and code that comes with a model is never run.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -175,6 +176,11 @@ def to_device(model: Any, device: str) -> tuple[Any, str]:
             found=chosen,
             hint="--device cpu, or a smaller model",
         ) from error
+
+
+def fewest_logits(model: Any) -> dict[str, int]:
+    """What keeps a language model from scoring words at every token, where it can be told so."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
 
 
 def model_files(folder: Path) -> tuple[Path, ...]:
