@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import real_models as models
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from real_room import Line, Room, SkippedError, host_free
+from real_room import Crowded, Line, Room, SkippedError, host_free
 from safetensors.torch import save_file
 from transformers import SiglipImageProcessor
 
@@ -33,20 +33,20 @@ from clay_eval.generator.alignment.vqa import VQAJudge
 from clay_eval.generator.alignment.vqa_loading import VisionLanguageModel
 from clay_eval.generator.plan.combinations import Plan
 from clay_eval.schemas.entity import load_entity
-from clay_eval.schemas.errors import InputError
 
-DIFFERENT = 16
+DIFFERENT = 8
 """Pictures that are made; more are these again under other keys."""
 CONDITIONS = ["color"]
 _WORK = 3.0
 """GiB beside the weights."""
 
 
-def photographs(count: int, side: int) -> list[bytes]:
-    """JPEGs of `side` x `side` pixels, about as costly to decode as photographs: blurred colours with a little grain."""
+def photographs(small: bool) -> list[bytes]:
+    """JPEGs of 1024 x 1024 pixels, about as costly to decode as photographs: blurred colours with a little grain."""
+    side = 64 if small else 1024
     draw = np.random.default_rng(0)
     made = []
-    for _ in range(count):
+    for _ in range(DIFFERENT):
         coarse = draw.integers(0, 256, (12, 12, 3), dtype=np.uint8)
         smooth = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
         grain = draw.normal(0, 6, (side, side, 1))
@@ -60,11 +60,11 @@ def photographs(count: int, side: int) -> list[bytes]:
 class Album:
     """Labelled pictures in memory, as one unit."""
 
-    def __init__(self, count: int, side: int) -> None:
-        self._files = photographs(min(count, DIFFERENT), side)
-        self._keys = tuple(f"{number:06}" for number in range(count))
-        self._unit = Unit("album", f"{count} of {side}", "album", self._keys)
-        self.entities: Mapping[str, Labelled] = {"album": Labelled(self._keys, {"color": ["red"] * count})}
+    def __init__(self, count: int, files: Sequence[bytes]) -> None:
+        self._files = files
+        keys = tuple(f"{number:06}" for number in range(count))
+        self._unit = Unit("album", f"{count} pictures", "album", keys)
+        self.entities: Mapping[str, Labelled] = {"album": Labelled(keys, {"color": ["red"] * count})}
         self.fingerprint = self._unit.sha256
 
     def units(self) -> tuple[Unit, ...]:
@@ -72,6 +72,10 @@ class Album:
 
     def images(self, unit: Unit) -> Iterator[tuple[str, bytes]]:
         return ((key, self._files[row % len(self._files)]) for row, key in enumerate(unit.keys))
+
+    def start(self, count: int) -> Album:
+        """The first `count` pictures as an album of their own."""
+        return Album(count, self._files)
 
     def opened(self, count: int) -> list[Image.Image]:
         """The first `count` pictures, decoded; those that are the same are one object."""
@@ -107,7 +111,7 @@ def encoder(room: Room, name: str) -> None:
     """An encoder in fp32 and bf16: the embedding stage beside forward passes over pixels that are on the device."""
     on_gpu, on_cpu, seconds, slowly = ENCODERS[name]
     batch = 4 if room.small else on_gpu if room.on_gpu else on_cpu
-    album = Album(4 * batch if room.on_gpu else 2 * batch, 64 if room.small else 1024)
+    album = Album(4 * batch if room.on_gpu else 2 * batch, photographs(room.small))
     for precision in ("fp32", "bf16"):
         room.step(
             f"{name}, {precision}, batch {batch}",
@@ -133,19 +137,23 @@ def _encoder_line(room: Room, name: str, precision: str, batch: int, album: Albu
             for part in pixels:
                 forward(part)
 
-    def stage(through: Any) -> None:
+    def stage(through: Any, pictures: Album) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            embed(album, through, FeatureStore(Path(folder)), batch)
+            embed(pictures, through, FeatureStore(Path(folder)), batch)
 
     with torch.inference_mode():
         forward(pixels[0])
     room.clean()
     rounds = 2 if room.on_gpu else 1
-    alone, read, whole = room.by_turns(rounds, bare, partial(stage, Idle(encoder)), partial(stage, encoder))
+    alone, read, whole = room.by_turns(
+        rounds, bare, partial(stage, Idle(encoder), album), partial(stage, encoder, album)
+    )
     peak = room.peak()
-    refusal = _out_of_memory(model.visual if contrastive else model.vision_model, encoder, batch)
+    tower = model.visual if contrastive else model.vision_model
+    crowded = Crowded(tower, "pixel_values", 1, batch // 2)
+    halved = _halved(crowded, partial(stage, encoder, album.start(batch)))
     note = f"{count / read:.1f} decoded and prepared without the model: {whole / max(alone, read):.2f} of the slower"
-    return Line(count / whole, count / alone, peak, f"{note}; {refusal}")
+    return Line(count / whole, count / alone, peak, f"{note}; {halved}")
 
 
 def _on_device(prepared: Sequence[Any], room: Room) -> torch.Tensor:
@@ -184,20 +192,11 @@ def _identity(name: str, precision: str) -> dict[str, Any]:
     return {"library": "random weights", "name": name, "pretrained": "random", "precision": precision}
 
 
-def _out_of_memory(tower: torch.nn.Module, encoder: Encoder, batch: int) -> str:
-    """What is said of a batch that does not fit: encoders do not halve it."""
-
-    def full(*_: Any) -> None:
-        raise torch.OutOfMemoryError("out of memory, as this benchmark plays it")
-
-    handle = tower.register_forward_pre_hook(full)
-    try:
-        encoder.encode_images([Image.new("RGB", (64, 64), "grey")] * batch)
-    except InputError as error:
-        return f"out of memory: {error.hint}"
-    finally:
-        handle.remove()
-    raise RuntimeError("a device without memory went unnoticed")
+def _halved(crowded: Crowded, stage: Callable[[], object]) -> str:
+    """What is said of a stage that goes on where its model is out of memory."""
+    stage()
+    crowded.leave()
+    return f"out of memory is played: went on with {crowded.seen[-1]} at once"
 
 
 def judge(room: Room) -> None:
@@ -214,7 +213,7 @@ def _judge_line(room: Room, precision: str) -> Line:
     held.prepare(spec)
     count = 2 if room.small else 8
     samples = list(Plan(spec, count=count, seed=1))[:count]
-    images = Album(len(samples), 64 if room.small else 1024).opened(len(samples))
+    images = Album(len(samples), photographs(room.small)).opened(len(samples))
     asked: list[Any] = []
     look = model.register_forward_pre_hook(lambda _m, _a, named: asked.append(named), with_kwargs=True)
     held.judge(samples[:1], images[:1])
@@ -259,7 +258,7 @@ def image_method(room: Room) -> None:
 def _method_line(room: Room, precision: str, batch: int) -> Line:
     model, processor = _qwen(room, precision)
     count = 4 if room.small else 32
-    album = Album(count, 64 if room.small else 1024)
+    album = Album(count, photographs(room.small))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
         model.config.save_pretrained(folder)
@@ -273,15 +272,17 @@ def _method_line(room: Room, precision: str, batch: int) -> Line:
                 for _ in range(count // batch):
                     last_state(model, inputs).float().cpu()
 
-        def stage() -> None:
+        def stage(pictures: Album) -> None:
             with tempfile.TemporaryDirectory() as store:
-                embed_conditioned(album, method, CONDITIONS, FeatureStore(Path(store)), batch_size=batch)
+                embed_conditioned(pictures, method, CONDITIONS, FeatureStore(Path(store)), batch_size=batch)
 
         bare()
         room.clean()
-        alone, whole = room.by_turns(1, bare, stage)
+        alone, whole = room.by_turns(1, bare, partial(stage, album))
+        peak = room.peak()
+        halved = _halved(Crowded(model, "input_ids", 1, batch // 2), partial(stage, album.start(batch)))
     tokens = inputs["input_ids"].shape[1]
-    return Line(count / whole, count / alone, room.peak(), f"pictures; {tokens} tokens each")
+    return Line(count / whole, count / alone, peak, f"pictures; {tokens} tokens each; {halved}")
 
 
 def _qwen(room: Room, precision: str) -> tuple[Any, Any]:

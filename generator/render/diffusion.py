@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import logging
 import math
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from clay_eval.evaluator.embedding.encoders import choose_device
-from clay_eval.evaluator.embedding.encoders.devices import is_out_of_memory
+from clay_eval.evaluator.embedding.encoders.devices import free_memory, is_out_of_memory
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -187,7 +186,7 @@ class DiffusionRenderer:
                 continue
             # A call that was cut short leaves the offloaded model that was at work on the device.
             self.pipeline.maybe_free_model_hooks()
-            _free_memory()
+            free_memory()
             if len(batch) == 1:
                 raise InputError(
                     "the device has too little memory for one picture",
@@ -361,13 +360,3 @@ def place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
         for name in ("transformer", "unet"):
             if (denoiser := getattr(pipeline, name, None)) is not None:
                 denoiser.compile()
-
-
-def _free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    elif torch.backends.mps.is_available():
-        torch.mps.empty_cache()

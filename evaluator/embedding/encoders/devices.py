@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import gc
+from contextlib import AbstractContextManager, nullcontext
 
 from clay_eval.schemas.errors import InputError
 
@@ -64,16 +64,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
 
 
-@contextmanager
-def memory_errors(batch_size: int) -> Iterator[None]:
-    """Turn a device that is out of memory into an InputError with the way out."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise InputError(
-            "the device has too little memory for one batch",
-            found=f"batches of {batch_size}",
-            hint="use a smaller --batch-size, or --device cpu",
-        ) from error
+def free_memory() -> None:
+    """Give back what nothing uses: on an accelerator, memory that torch keeps for later."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
