@@ -54,7 +54,9 @@ Data = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Number format of the encoder.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a forward pass.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Pictures a forward pass; halved if memory runs out.")
+]
 Backend = Annotated[
     str, typer.Option("--backend", help="What ranks: numpy, torch, or torch:cuda (the same numbers to 1e-5).")
 ]
