@@ -1,0 +1,127 @@
+"""A Ray cluster of this machine alone, for the time of one run: started where none is at hand, and gone with the run."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from clay_eval.schemas.errors import ClayEvalError
+
+ALONE = "clay-eval-alone"
+"""A resource that only such a cluster has: by it the work knows that all of the machine is its own."""
+
+_STORE_BYTES = 128 << 20
+"""Of shared memory: pieces of work and their answers are small, and pictures go through files."""
+
+
+def initialise(ray: Any, **options: Any) -> None:
+    """Call `ray.init` quietly. What SIGTERM did before, it does meanwhile and afterwards: Ray's own handler would end the
+    process with the signal's number, and without a word."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    on_term = signal.getsignal(signal.SIGTERM)
+    try:
+        with _silence():
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+    except SystemExit:
+        if callable(on_term):
+            on_term(signal.SIGTERM, None)
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread() and on_term is not None:
+            signal.signal(signal.SIGTERM, on_term)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Within the block, standard error goes nowhere: Ray says there, unasked, that it was told to be quiet."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def started_here(ray: Any) -> Iterator[None]:
+    """A cluster with the cores and GPUs of this machine. Raises ClayEvalError if it does not start.
+
+    Its processes go with this one, even on kill -9. It has no dashboard, reports no usage, and works for nobody else: it
+    listens on all of the machine's addresses, but to those alone who know a token that only this process has.
+    """
+    with _environment({"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": _token(), "RAY_AUTH_MODE": None}):
+        # Sockets need short paths, which TMPDIR may not be; the folder made is this user's own.
+        base = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108
+        place = tempfile.mkdtemp(prefix="clay-eval-", dir=base)
+        try:
+            _start(ray, place)
+            yield
+        finally:
+            ray.shutdown(wait_for_processes=True)
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _start(ray: Any, place: str) -> None:
+    try:
+        initialise(
+            ray,
+            address="local",
+            num_cpus=importlib.import_module("joblib").cpu_count(),  # by affinity and control group
+            resources={ALONE: 1},
+            object_store_memory=_STORE_BYTES,
+            include_dashboard=False,
+            _temp_dir=place,
+        )
+    except Exception as error:  # of whatever class: Ray's are many
+        raise ClayEvalError(
+            "Ray could not be started on this machine",
+            found=str(error).strip().partition("\n")[0][:400] or type(error).__name__,
+            hint="use --engine local, or set RAY_TMPDIR to a folder with a short path and some room",
+        ) from error
+
+
+@cache
+def _token() -> str:
+    """One for all clusters of this process: Ray reads it once."""
+    return secrets.token_hex(32)
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str | None]) -> Iterator[None]:
+    """Variables that are not set have these values within the block, and none after it, whoever set them."""
+    new = {name: value for name, value in changes.items() if name not in os.environ}
+    os.environ.update({name: value for name, value in new.items() if value is not None})
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
+
+
+def share_of(
+    workers: int | None, cpus: float | None, gpus: float, found: Mapping[str, float]
+) -> tuple[int, float]:
+    """How many workers work on a machine that is all theirs, at most, and how many CPUs each has.
+
+    workers, cpus: as asked for; None is one worker a GPU, or one where no GPUs are used, and an equal share of the cores,
+    which is less than a CPU for GPUs that outnumber them. gpus: of each worker. found: the machine's resources.
+    """
+    cores, room = int(found.get("CPU", 1)), int(found.get("GPU", 0) / gpus) if gpus else 0
+    count = min(workers, room or workers) if workers else max(room, 1)
+    if cpus is not None:
+        return count, cpus
+    if not gpus:
+        count = min(count, cores)
+    return count, float(cores // count) if count <= cores else int(100 * cores / count) / 100
