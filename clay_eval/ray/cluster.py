@@ -29,7 +29,7 @@ from typing import Any
 from clay_eval.schemas.errors import ClayEvalError, InputError, StorageError
 from clay_eval.schemas.software import versions
 
-from .here import ALONE, initialise, share_of, started_here
+from .here import ALONE, held, share_of, started_here
 from .work import Meeting, Recipe, Worker, meeting_in, not_shared, opened
 
 _SAME_PACKAGES = ("pillow", "numpy", "torch", "diffusers", "transformers", "open_clip_torch")
@@ -166,19 +166,17 @@ def _connection(ray: Any) -> Iterator[None]:
         with started_here(ray):
             yield
         return
-    try:
-        try:
-            initialise(ray, address=address or None)
-        except (ConnectionError, TimeoutError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-            raise InputError(
-                "there is no Ray cluster here",
-                where="RAY_ADDRESS" if address else None,
-                found=address or "that of the last `ray start` does not answer; `ray stop` clears it away",
-                hint=_START,
-            ) from error
+
+    def failure(_: Exception) -> InputError:
+        return InputError(
+            "there is no Ray cluster here",
+            where="RAY_ADDRESS" if address else None,
+            found=address or "that of the last `ray start` does not answer; `ray stop` clears it away",
+            hint=_START,
+        )
+
+    with held(ray, failure, address=address or None):
         yield
-    finally:
-        ray.shutdown()
 
 
 def _runs_here(ray: Any) -> bool:

@@ -7,15 +7,16 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError
+from clay_eval.schemas.files import storage_errors
 
 ALONE = "clay-eval-alone"
 """A resource that only such a cluster has: by it the work knows that all of the machine is its own."""
@@ -24,21 +25,28 @@ _STORE_BYTES = 128 << 20
 """Of shared memory: pieces of work and their answers are small, and pictures go through files."""
 
 
-def initialise(ray: Any, **options: Any) -> None:
-    """Call `ray.init` quietly. What SIGTERM did before, it does meanwhile and afterwards: Ray's own handler would end the
-    process with the signal's number, and without a word."""
+@contextmanager
+def held(ray: Any, failure: Callable[[Exception], ClayEvalError], **options: Any) -> Iterator[None]:
+    """Ray, quiet, from `ray.init(**options)` to `ray.shutdown()`; raises `failure` of what the first raises.
+
+    Both run in a thread that lives as long: so no signal meets them half-way, which would leave processes or end this one with
+    a fault, Ray does not take SIGTERM for itself, and its processes, which go with the thread that started them, stay.
+    """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    on_term = signal.getsignal(signal.SIGTERM)
-    try:
+
+    def begin() -> None:
         with _silence():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
-    except SystemExit:
-        if callable(on_term):
-            on_term(signal.SIGTERM, None)
-        raise
-    finally:
-        if threading.current_thread() is threading.main_thread() and on_term is not None:
-            signal.signal(signal.SIGTERM, on_term)
+
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            try:
+                thread.submit(begin).result()
+            except Exception as error:  # of whatever class: Ray's are many
+                raise failure(error) from error
+            yield
+        finally:
+            thread.submit(ray.shutdown, wait_for_processes=True).result()
 
 
 @contextmanager
@@ -64,32 +72,30 @@ def started_here(ray: Any) -> Iterator[None]:
     with _environment({"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": _token(), "RAY_AUTH_MODE": None}):
         # Sockets need short paths, which TMPDIR may not be; the folder made is this user's own.
         base = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108
-        place = tempfile.mkdtemp(prefix="clay-eval-", dir=base)
+        with storage_errors(Path(base)):
+            place = tempfile.mkdtemp(prefix="clay-eval-", dir=base)
         try:
-            _start(ray, place)
-            yield
+            with held(
+                ray,
+                _not_started,
+                address="local",
+                num_cpus=importlib.import_module("joblib").cpu_count(),  # by affinity and control group
+                resources={ALONE: 1},
+                object_store_memory=_STORE_BYTES,
+                include_dashboard=False,
+                _temp_dir=place,
+            ):
+                yield
         finally:
-            ray.shutdown(wait_for_processes=True)
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _start(ray: Any, place: str) -> None:
-    try:
-        initialise(
-            ray,
-            address="local",
-            num_cpus=importlib.import_module("joblib").cpu_count(),  # by affinity and control group
-            resources={ALONE: 1},
-            object_store_memory=_STORE_BYTES,
-            include_dashboard=False,
-            _temp_dir=place,
-        )
-    except Exception as error:  # of whatever class: Ray's are many
-        raise ClayEvalError(
-            "Ray could not be started on this machine",
-            found=str(error).strip().partition("\n")[0][:400] or type(error).__name__,
-            hint="use --engine local, or set RAY_TMPDIR to a folder with a short path and some room",
-        ) from error
+def _not_started(error: Exception) -> ClayEvalError:
+    return ClayEvalError(
+        "Ray could not be started on this machine",
+        found=str(error).strip().partition("\n")[0][:400] or type(error).__name__,
+        hint="use --engine local, or set RAY_TMPDIR to a folder with a short path and some room",
+    )
 
 
 @cache
