@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import secrets
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +23,14 @@ from typing import Any
 from clay_eval.schemas.errors import ClayEvalError
 from clay_eval.schemas.files import storage_errors
 
+from .keeper import READY
+
+log = logging.getLogger(__name__)
+
 ALONE = "clay-eval-alone"
 """A resource that only such a cluster has: by it the work knows that all of the machine is its own."""
 
+_END_SECONDS = 60.0
 _STORE_BYTES = 128 << 20
 """Of shared memory: pieces of work and their answers are small, and pictures go through files."""
 
@@ -29,8 +39,7 @@ _STORE_BYTES = 128 << 20
 def held(ray: Any, failure: Callable[[Exception], ClayEvalError], **options: Any) -> Iterator[None]:
     """Ray, quiet, from `ray.init(**options)` to `ray.shutdown()`; raises `failure` of what the first raises.
 
-    Both run in a thread that lives as long: so no signal meets them half-way, which would leave processes or end this one with
-    a fault, Ray does not take SIGTERM for itself, and its processes, which go with the thread that started them, stay.
+    Both run in a thread that lives as long: so no signal meets them half-way, which would end this process with a fault.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
@@ -44,6 +53,8 @@ def held(ray: Any, failure: Callable[[Exception], ClayEvalError], **options: Any
                 thread.submit(begin).result()
             except Exception as error:  # of whatever class: Ray's are many
                 raise failure(error) from error
+            if threading.current_thread() is threading.main_thread():  # Ray's libraries take SIGTERM over
+                signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
             yield
         finally:
             thread.submit(ray.shutdown, wait_for_processes=True).result()
@@ -66,7 +77,7 @@ def _silence() -> Iterator[None]:
 def started_here(ray: Any) -> Iterator[None]:
     """A cluster with the cores and GPUs of this machine. Raises ClayEvalError if it does not start.
 
-    Its processes go with this one, even on kill -9. It has no dashboard, reports no usage, and works for nobody else: it
+    Its processes end with this one, however that ends. It has no dashboard, reports no usage, and works for nobody else: it
     listens on all of the machine's addresses, but to those alone who know a token that only this process has.
     """
     with _environment({"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": _token(), "RAY_AUTH_MODE": None}):
@@ -75,25 +86,51 @@ def started_here(ray: Any) -> Iterator[None]:
         with storage_errors(Path(base)):
             place = tempfile.mkdtemp(prefix="clay-eval-", dir=base)
         try:
-            with held(
-                ray,
-                _not_started,
-                address="local",
-                num_cpus=importlib.import_module("joblib").cpu_count(),  # by affinity and control group
-                resources={ALONE: 1},
-                object_store_memory=_STORE_BYTES,
-                include_dashboard=False,
-                _temp_dir=place,
-            ):
+            with _kept(place), held(ray, _not_started, address=None, _temp_dir=place):
                 yield
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _not_started(error: Exception) -> ClayEvalError:
+@contextmanager
+def _kept(place: str) -> Iterator[None]:
+    """The process that keeps the cluster, once that is ready; both are gone at the end."""
+    options = {
+        "num_cpus": importlib.import_module("joblib").cpu_count(),  # by affinity and control group
+        "resources": {ALONE: 1},
+        "object_store_memory": _STORE_BYTES,
+        "include_dashboard": False,
+        "_temp_dir": place,
+    }
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "clay_eval.ray.keeper", json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        told = keeper.stdout.readline().strip() if keeper.stdout else ""
+        if told != READY:
+            raise _not_started(told or "it ended at once")
+        yield
+    finally:
+        try:
+            keeper.communicate(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.warning("Ray did not end within %g seconds, and was killed", _END_SECONDS)
+        finally:
+            if keeper.returncode != 0:
+                with suppress(ProcessLookupError):
+                    os.killpg(keeper.pid, signal.SIGKILL)
+                keeper.wait()
+
+
+def _not_started(found: object) -> ClayEvalError:
     return ClayEvalError(
         "Ray could not be started on this machine",
-        found=str(error).strip().partition("\n")[0][:400] or type(error).__name__,
+        found=str(found).strip().partition("\n")[0][:400],
         hint="use --engine local, or set RAY_TMPDIR to a folder with a short path and some room",
     )
 
