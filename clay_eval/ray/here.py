@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from clay_eval.schemas.errors import ClayEvalError
-from clay_eval.schemas.files import storage_errors
 
 from .keeper import READY
 
@@ -53,8 +52,9 @@ def held(ray: Any, failure: Callable[[Exception], ClayEvalError], **options: Any
                 thread.submit(begin).result()
             except Exception as error:  # of whatever class: Ray's are many
                 raise failure(error) from error
-            if threading.current_thread() is threading.main_thread():  # Ray's libraries take SIGTERM over
-                signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+            on_term = signal.getsignal(signal.SIGTERM)
+            if on_term is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, on_term)  # Ray's libraries have taken it over
             yield
         finally:
             thread.submit(ray.shutdown, wait_for_processes=True).result()
@@ -83,8 +83,11 @@ def started_here(ray: Any) -> Iterator[None]:
     with _environment({"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": _token(), "RAY_AUTH_MODE": None}):
         # Sockets need short paths, which TMPDIR may not be; the folder made is this user's own.
         base = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108
-        with storage_errors(Path(base)):
+        try:
+            Path(base).mkdir(parents=True, exist_ok=True)
             place = tempfile.mkdtemp(prefix="clay-eval-", dir=base)
+        except OSError as error:
+            raise _not_started(error) from error
         try:
             with _kept(place), held(ray, _not_started, address=None, _temp_dir=place):
                 yield
