@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clay_eval.evaluator.embedding.encoders.devices import in_turn
+from clay_eval.evaluator.embedding.encoders.devices import in_turn, is_out_of_memory
+from clay_eval.evaluator.embedding.encoders.transformers_loading import fewest_logits
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -108,12 +109,15 @@ class VQAJudge:
         import torch
 
         inputs = self._inputs(image, question)
+        few = fewest_logits(self._model.model)
         try:
             with torch.inference_mode(), in_turn(self._model.device):
                 placed = inputs.to(self._model.device, self._model.model.dtype)
-                logits = self._model.model(**placed, use_cache=False).logits[0, -1]
+                logits = self._model.model(**placed, **few, use_cache=False).logits[0, -1]
                 row: NDArray[np.float32] = logits.to("cpu", torch.float32).numpy()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise InputError(
                 "the device has too little memory for one question about a picture",
                 where=f"--device {self._model.device}",

@@ -62,7 +62,7 @@ def single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | 
         where=sample.key,
         found=sample.prompt,
         hint="a safety checker gives such pictures (change the prompt, or choose a model without one), and so does a model "
-        "in a precision that is too low for it (--dtype float32)",
+        "in a precision that is too low for it (--dtype fp32)",
     )
 
 
