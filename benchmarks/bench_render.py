@@ -166,7 +166,7 @@ def main() -> None:
         nargs=2,
         default=[0.1, 0.03],
         metavar="SECONDS",
-        help="that the stand-ins take for a picture: denoiser, judge",
+        help="that the stand-ins take for a picture: denoiser, judge; 0 0: no stand-ins",
     )
     parser.add_argument("--size", type=int, default=1024, help="of the stand-ins' pictures, in pixels")
     parser.add_argument("--threads", type=int, help="of torch; default: its own choice")
@@ -178,16 +178,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         plan = Path(name) / "plan"
         write_plan(PlanRequest([load_entity(ENTITY)], [None], options.samples), plan)
-        waiting = WaitingRenderer(options.waits[0], options.size)
-        times = measure(
-            plan, waiting.render, waiting, WaitingJudge(options.waits[1]), options.batch_size, options.repeats
-        )
-        show(
-            f"stand-in: a denoiser and a judge that wait {options.waits[0]:g} and {options.waits[1]:g} s a picture of "
-            f"{options.size} pixels",
-            times,
-            options.samples,
-        )
+        if any(options.waits):
+            waiting = WaitingRenderer(options.waits[0], options.size)
+            times = measure(
+                plan,
+                waiting.render,
+                waiting,
+                WaitingJudge(options.waits[1]),
+                options.batch_size,
+                options.repeats,
+            )
+            show(
+                f"stand-in: a denoiser and a judge that wait {options.waits[0]:g} and {options.waits[1]:g} s a picture of "
+                f"{options.size} pixels",
+                times,
+                options.samples,
+            )
         if options.judge == "none":
             return
         renderer = (
