@@ -19,7 +19,7 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
-_PANEL = "Many machines"
+_PANEL = "Many GPUs, many machines"
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,18 @@ class ClusterOptions:
         EngineName,
         typer.Option(
             "--engine",
-            help="ray: on all machines of the running Ray cluster ($RAY_ADDRESS, or this machine's); --out must be shared.",
+            help="ray: on all machines of the running Ray cluster ($RAY_ADDRESS, or this machine's), where --out must be "
+            "shared; without one, on all GPUs of this machine.",
             rich_help_panel=_PANEL,
         ),
     ] = EngineName.local
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, help="Workers at most. Default: as many as fit.", rich_help_panel=_PANEL
+            "--workers",
+            min=1,
+            help="Workers at most. Default: as many as fit a cluster; one a GPU on this machine, or one.",
+            rich_help_panel=_PANEL,
         ),
     ] = None
     gpus_per_worker: Annotated[
@@ -52,7 +56,9 @@ class ClusterOptions:
     cpus_per_worker: Annotated[
         float | None,
         typer.Option(
-            "--cpus-per-worker", help="CPUs a worker, and its threads. Default: 1.", rich_help_panel=_PANEL
+            "--cpus-per-worker",
+            help="CPUs a worker, and its threads. Default: 1 on a cluster; an equal share on this machine.",
+            rich_help_panel=_PANEL,
         ),
     ] = None
 
@@ -72,7 +78,7 @@ def ray_resources(
     from clay_eval.schemas.errors import InputError
 
     if engine is EngineName.ray:
-        resources = Resources(workers, gpus, 1.0 if cpus is None else cpus)
+        resources = Resources(workers, gpus, cpus)
         require_ray()
         return resources
     given = {"--workers": workers, "--gpus-per-worker": gpus, "--cpus-per-worker": cpus}

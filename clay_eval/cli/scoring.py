@@ -34,7 +34,8 @@ class Ties(StrEnum):
     pessimistic = "pessimistic"
 
 
-def _split_name(name: str) -> str:
+def split_name(name: str) -> str:
+    """`name`, of a split that is drawn; raises BadParameter for another."""
     if name in SPLITS.registered and not SPLITS[name].from_file:
         return name
     if name in drawable_splits():
@@ -63,7 +64,7 @@ SplitOption = Annotated[
     str,
     typer.Option(
         "--split",
-        parser=_split_name,
+        parser=split_name,
         metavar=f"<{'|'.join(name for name in SPLITS.registered if not SPLITS[name].from_file)}>",
         help="What is drawn to be a query.",
     ),

@@ -1,4 +1,4 @@
-"""Work beyond one machine: pieces of work handed to the workers of a Ray cluster that is already running.
+"""Work beyond one process: pieces of work handed to the workers of a Ray cluster: the one at hand, or one of this machine.
 
 A piece is bytes with a name, and so is its answer; what to do with it is a recipe, a picklable callable that a worker calls
 once, to load its model. Ray Data runs the workers: one that dies, with its machine or alone, is replaced and its piece is
@@ -6,7 +6,8 @@ done again. Errors of ours come back whole and are raised here as they would hav
 
     RAY_ADDRESS=10.0.0.5:6379 clay-eval render --out /shared/runs/first --engine ray
 
-The output folder is on storage that all machines share, at the same path.
+The output folder is on storage that all machines share, at the same path. Without RAY_ADDRESS, it is the cluster that
+`ray start` began on this machine; without that, one is started on it and ends with the run.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ import importlib
 import logging
 import math
 import os
-import signal
 import socket
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,13 +29,18 @@ from typing import Any
 from clay_eval.schemas.errors import ClayEvalError, InputError, StorageError
 from clay_eval.schemas.software import versions
 
+from .here import ALONE, held, share_of, started_here
 from .work import Meeting, Recipe, Worker, meeting_in, not_shared, opened
 
 _SAME_PACKAGES = ("pillow", "numpy", "torch", "diffusers", "transformers", "open_clip_torch")
 _ANSWER_SECONDS = 300.0
 _KNOCK_SECONDS = 10.0
 _VISIBLE_SECONDS = 90.0
-_START = "start one: ray start --head, and ray start --address=HOST:6379 on each other machine; or use --engine local"
+_START = (
+    "start one: ray start --head, and ray start --address=HOST:6379 on each other machine; or unset RAY_ADDRESS: one is "
+    "started on this machine alone"
+)
+_session: ContextVar[ExitStack | None] = ContextVar("session", default=None)
 
 
 @dataclass(frozen=True)
@@ -43,19 +48,20 @@ class Resources:
     """What a cluster is asked for.
 
     workers: at most so many, None for as many as fit. gpus, cpus: for each; gpus None is one where the cluster has any and
-    the work can use it. Fractions let workers share a GPU.
+    the work can use it, cpus None is 1. Fractions let workers share a GPU. On a cluster that was started for the run, on one
+    machine, workers None is one a GPU, or one where no GPU is used, and cpus None an equal share of the cores.
     """
 
     workers: int | None = None
     gpus: float | None = None
-    cpus: float = 1.0
+    cpus: float | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise InputError("there must be a worker", where="--workers", expected=">= 1", found=self.workers)
         for option, share, may_be_none in (
             ("--gpus-per-worker", self.gpus or 0.0, True),
-            ("--cpus-per-worker", self.cpus, False),
+            ("--cpus-per-worker", 1.0 if self.cpus is None else self.cpus, False),
         ):
             large_enough = share > 0 or (may_be_none and share == 0)
             if not large_enough or not math.isfinite(share) or (share > 1 and share % 1):
@@ -101,67 +107,86 @@ def over_cluster(
     that takes down its worker MAX_STARTS times. When this ends, in whatever way, the workers are gone.
     """
     require_ray()
+    waiting = list(pieces)
+    if not waiting:
+        return
     with connected() as ray:
-        waiting = list(pieces)
-        if not waiting:
-            return
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        gpus = resources.gpus
-        if gpus is None:
-            gpus = float(can_use_gpus and any(node["Resources"].get("GPU", 0) >= 1 for node in nodes))
-        room = {node["NodeID"]: _room(node["Resources"], resources.cpus, gpus) for node in nodes}
+        most, cpus, gpus = _shares(resources, nodes, can_use_gpus)
+        room = {node["NodeID"]: _room(node["Resources"], cpus, gpus) for node in nodes}
         fitting = [node for node in nodes if room[node["NodeID"]]]
         if not fitting:
             raise InputError(
                 "no machine of the cluster is large enough for a worker",
-                expected=f"{resources.cpus:g} CPUs and {gpus:g} GPUs",
+                expected=f"{cpus:g} CPUs and {gpus:g} GPUs",
                 found="; ".join(_described(node) for node in nodes),
                 hint="use smaller --cpus-per-worker, --gpus-per-worker, or add a machine to the cluster",
             )
         with meeting_in(folder) as meeting:
-            _check_nodes(ray, fitting, meeting)
-            at_once = min(sum(room.values()), len(waiting), resources.workers or len(waiting))
-            most = min(resources.workers or at_once, len(waiting))
-            yield from _stream(
-                ray,
-                waiting,
-                {"recipe": recipe, "meeting": meeting, "gpus": gpus},
-                resources.cpus,
-                gpus,
-                at_once,
-                most,
-            )
+            alone = _alone(nodes)
+            if not alone:
+                _check_nodes(ray, fitting, meeting)
+            at_once = min(sum(room.values()), len(waiting), most or len(waiting))
+            told = {
+                "recipe": recipe,
+                "meeting": meeting,
+                "gpus": gpus,
+                "threads": int(cpus) or 1 if alone else None,
+            }
+            yield from _stream(ray, waiting, told, cpus, gpus, at_once, min(most or at_once, len(waiting)))
+
+
+@contextmanager
+def one_connection() -> Iterator[None]:
+    """Within the block, what connects first stays connected, with the cluster that it started, until the block ends."""
+    with ExitStack() as stack:
+        token = _session.set(stack)
+        try:
+            yield
+        finally:
+            _session.reset(token)
 
 
 @contextmanager
 def connected() -> Iterator[Any]:
-    """The module `ray`, connected to the running cluster; a connection made here is given up at the end."""
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    """The module `ray`, connected; a connection made here is given up at the end, or at that of `one_connection`."""
     ray: Any = importlib.import_module("ray")
-    if ray.is_initialized():
+    with ExitStack() as own:
+        if not ray.is_initialized():
+            (_session.get() or own).enter_context(_connection(ray))
         yield ray
-        return
-    address = os.environ.get("RAY_ADDRESS") or "auto"
-    if address != "auto":
+
+
+@contextmanager
+def _connection(ray: Any) -> Iterator[None]:
+    address = os.environ.get("RAY_ADDRESS")
+    if address and address != "auto":
         _knock(address)
-    on_term = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, TimeoutError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise InputError(
+    elif not address and not _runs_here(ray):
+        with started_here(ray):
+            yield
+        return
+
+    def failure(_: Exception) -> InputError:
+        return InputError(
             "there is no Ray cluster here",
-            where="RAY_ADDRESS" if address != "auto" else None,
-            found=address if address != "auto" else "RAY_ADDRESS is not set, and no Ray runs on this machine",
+            where="RAY_ADDRESS" if address else None,
+            found=address or "that of the last `ray start` does not answer; `ray stop` clears it away",
             hint=_START,
-        ) from error
-    if threading.current_thread() is threading.main_thread() and on_term is not None:
-        signal.signal(
-            signal.SIGTERM, on_term
-        )  # Ray's own would end with the signal's number, and without a word
+        )
+
+    with held(ray, failure, address=address or None):
+        yield
+
+
+def _runs_here(ray: Any) -> bool:
+    """Whether `ray start` made a cluster here that is still there; what another program started for itself ends with it."""
+    address = ray._private.utils.read_ray_address()
     try:
-        yield ray
-    finally:
-        ray.shutdown()
+        _knock(address or "")
+    except InputError:
+        return False
+    return True
 
 
 def _knock(address: str) -> None:
@@ -195,6 +220,23 @@ def wait_until_seen(path: Path, seconds: float = _VISIBLE_SECONDS) -> None:
         with os.scandir(path.parent) as entries:  # opening a folder makes NFS ask its server
             next(entries, None)
         time.sleep(0.05)
+
+
+def _alone(nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the cluster was started for this run."""
+    return any(ALONE in node["Resources"] for node in nodes)
+
+
+def _shares(
+    resources: Resources, nodes: Sequence[Mapping[str, Any]], can_use_gpus: bool
+) -> tuple[int | None, float, float]:
+    """Most workers (None: as many as fit), and CPUs and GPUs of each."""
+    gpus = resources.gpus
+    if gpus is None:
+        gpus = float(can_use_gpus and any(node["Resources"].get("GPU", 0) >= 1 for node in nodes))
+    if not _alone(nodes):
+        return resources.workers, resources.cpus or 1.0, gpus
+    return *share_of(resources.workers, resources.cpus, gpus, nodes[0]["Resources"]), gpus
 
 
 def _room(found: Mapping[str, float], cpus: float, gpus: float) -> int:

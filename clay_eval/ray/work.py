@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from clay_eval.schemas.errors import ClayEvalError, InputError, StorageError
 from clay_eval.schemas.files import storage_errors
 
@@ -78,8 +80,9 @@ def not_shared(host: str, folder: Path) -> InputError:
 class Worker:
     """What an actor runs: makes the work at its first piece, so that an error of that comes back like any other."""
 
-    def __init__(self, recipe: Recipe, meeting: Meeting, gpus: float) -> None:
-        self._recipe, self._meeting, self._gpus = recipe, meeting, gpus
+    def __init__(self, recipe: Recipe, meeting: Meeting, gpus: float, threads: int | None = None) -> None:
+        """threads: of torch, at most; None leaves them to Ray and to the environment."""
+        self._recipe, self._meeting, self._gpus, self._threads = recipe, meeting, gpus, threads
         self._work: Work | None = None
 
     def __call__(self, batch: Any) -> Any:
@@ -123,9 +126,19 @@ class Worker:
     def _ready(self) -> Work:
         if not self._gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides GPUs only from workers that asked for some
+        if self._threads is not None:
+            _limit_threads(self._threads)
         if Path(self._meeting.cwd).is_dir():
             os.chdir(self._meeting.cwd)  # so that relative paths mean what they mean to the user
         return self._recipe()
+
+
+def _limit_threads(most: int) -> None:
+    """Have torch, which reads this when it is loaded, and BLAS use so many threads, or the fewer that the user said."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(most, int(said)) if said.isdecimal() and int(said) else most
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    threadpool_limits(threads, user_api="blas")
 
 
 def opened(answer: bytes) -> bytes:

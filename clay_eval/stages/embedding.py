@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .clusters import one_cluster
 from .folders import Progress, silent
 from .inputs import Inputs
 
@@ -18,12 +19,12 @@ def embed(
 ) -> tuple[EmbedCounts, Encoder]:
     """Embed the pictures that the run's feature store lacks; return the counts and the encoder.
 
-    resources: has it done by workers of the Ray cluster.
+    resources: has it done by workers of the Ray cluster, of this machine where there is none.
     """
     from clay_eval.evaluator.embedding.encoders.names import request
     from clay_eval.schemas.files import locked
 
     _ = inputs.source  # what cannot be read is refused before anything is locked
     request(inputs.encoder, inputs.precision)
-    with locked(inputs.folder.features):
+    with one_cluster(resources), locked(inputs.folder.features):
         return inputs.embed(progress, resources)

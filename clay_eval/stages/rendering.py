@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clay_eval.generator.render.kinds import RENDERERS
 from clay_eval.schemas.errors import InputError
 
+from .clusters import one_cluster
 from .drawing import Drawing
 from .folders import Progress, RunFolder, silent, steps
 
@@ -32,7 +33,7 @@ def render(
     """Render the run's plan, or a part of it, into shards; return the manifest.
 
     part: (i, n) draws every n-th shard from the i-th on, for job arrays. resources: has it done by workers of the Ray
-    cluster; the model is then loaded by them only, and this machine need not have room for it.
+    cluster, of this machine where there is none; they alone then load the model, and this process needs no room for it.
     """
     from clay_eval.generator.plan.planning import read_plan_record
     from clay_eval.generator.shards.parts import part_folder
@@ -41,15 +42,18 @@ def render(
     drawing = drawing or Drawing()
     folder = run.shards if part is None else part_folder(run.parts, part)
     loaded = None
-    if resources is not None:
-        drawing = _for_workers(drawing)
-        loaded = _loaded_elsewhere(drawing, run.plan, folder, resources)
-    total = read_plan_record(run.plan)["samples"]
-    advance = steps(progress, "render", total if part is None else -(-total // part[1]))
-    renderer, judge = loaded or DrawingRecipe(drawing, run.plan)()
-    options = replace(drawing.options(), previews=run.previews)
-    engine = render_engine(drawing, run.plan, folder, resources, options)
-    return render_plan(run.plan, folder, renderer, options, advance, judge=judge, part=part, engine=engine)
+    with one_cluster(resources):
+        if resources is not None:
+            drawing = _for_workers(drawing)
+            loaded = _loaded_elsewhere(drawing, run.plan, folder, resources)
+        total = read_plan_record(run.plan)["samples"]
+        advance = steps(progress, "render", total if part is None else -(-total // part[1]))
+        renderer, judge = loaded or DrawingRecipe(drawing, run.plan)()
+        options = replace(drawing.options(), previews=run.previews)
+        engine = render_engine(drawing, run.plan, folder, resources, options)
+        return render_plan(
+            run.plan, folder, renderer, options, advance, judge=judge, part=part, engine=engine
+        )
 
 
 @dataclass(frozen=True)

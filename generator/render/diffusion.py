@@ -17,8 +17,12 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from clay_eval.evaluator.embedding.encoders import choose_device
-from clay_eval.evaluator.embedding.encoders.devices import free_memory, is_out_of_memory
+from clay_eval.evaluator.embedding.encoders.devices import (
+    choose_device,
+    free_memory,
+    in_turn,
+    is_out_of_memory,
+)
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -129,6 +133,7 @@ class DiffusionRenderer:
     def __init__(self, pipeline: Any, options: DiffusionOptions, facts: Mapping[str, Any]) -> None:
         parameters = inspect.signature(type(pipeline).__call__).parameters
         self.pipeline = pipeline
+        self._device = choose_device(options.device)
         self._most: int | None = None
         self._said: set[tuple[str, int]] = set()
         self.size = options.size or _native_size(pipeline)
@@ -226,7 +231,7 @@ class DiffusionRenderer:
 
     def _call(self, batch: Sequence[SampleSpec]) -> list[Image.Image]:
         keys = f"{batch[0].key} to {batch[-1].key}" if len(batch) > 1 else batch[0].key
-        with library_warnings() as said, warnings.catch_warnings():
+        with in_turn(self._device), library_warnings() as said, warnings.catch_warnings():
             warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
             try:
                 output = self.pipeline(**self.arguments(batch))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
+from clay_eval.schemas.errors import ClayEvalError
 from clay_eval.schemas.samples import SampleSpec
 
 from ..render.base import NothingShownError
@@ -30,6 +31,25 @@ def encode_image(image: Image.Image, image_format: str, packet: bytes) -> bytes:
     stream = io.BytesIO()
     bare.save(stream, **options, **save_options(options["format"], packet))
     return stream.getvalue()
+
+
+def check_pictures(samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> None:
+    """Raise ClayEvalError for a renderer that breaks its word."""
+    if len(images) != len(samples):
+        raise ClayEvalError(
+            "the renderer returned another number of pictures than it was asked for",
+            where="the renderer",
+            expected=len(samples),
+            found=len(images),
+        )
+    for sample, image in zip(samples, images, strict=True):
+        if image.mode != "RGB":
+            raise ClayEvalError(
+                "the renderer returned a picture of another kind than it should",
+                where=sample.key,
+                expected="RGB",
+                found=image.mode,
+            )
 
 
 def single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | None:

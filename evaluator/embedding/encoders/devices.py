@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from contextlib import AbstractContextManager, nullcontext
+from threading import RLock
 
 from clay_eval.schemas.errors import InputError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_ACCELERATORS = RLock()
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
@@ -43,6 +45,15 @@ def check_options(precision: str, batch_size: int) -> None:
         raise InputError(
             "a batch holds at least one item", where="--batch-size", expected=">= 1", found=batch_size
         )
+
+
+def in_turn(device: str) -> AbstractContextManager[object]:
+    """A block in which one thread at a time computes on an accelerator; on the CPU nobody waits for anybody.
+
+    cuDNN's flags are the whole process's, so that another thread's results would depend on the moment, and models that fit
+    into a device's memory one at a time may not do so at once.
+    """
+    return nullcontext() if device == "cpu" else _ACCELERATORS
 
 
 def exact_convolutions(device: str, precision: str) -> AbstractContextManager[None]:

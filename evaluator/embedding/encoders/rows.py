@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 
-from .devices import exact_convolutions, free_memory, is_out_of_memory
+from .devices import exact_convolutions, free_memory, in_turn, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,7 @@ def encode_rows(
     import torch
 
     rows = [np.empty((0, dimension), dtype=np.float32)]
-    with torch.inference_mode(), exact_convolutions(device, precision):
+    with torch.inference_mode(), in_turn(device), exact_convolutions(device, precision):
         start = 0
         while start < len(items):
             batch = items[start : start + batches.size]
