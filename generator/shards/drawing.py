@@ -85,6 +85,7 @@ class PictureMaker:
             waiting.extend(again)
 
         with ThreadPoolExecutor(1, "judge") as aside:
+            aside.submit(int).result()  # a thread that is interrupted while it begins would not be waited for
             try:
                 while waiting or behind:
                     attempts = _taken(waiting, self._size, behind)
