@@ -3,7 +3,7 @@
 python benchmarks/bench_ray.py --workers 2 --pictures 192 --embedded 4096 --wait 0.1
 
 The embedded pipeline draws (no judge), the embedded encoder embeds; the workers share the cores, which the one process has
-for itself. `waiting` is a stand-in that sleeps for each picture, as a process does while its GPU computes: what it lacks of 4
+for itself. `waiting` is a stand-in that sleeps for each picture, as a process does while its GPU computes: what lacks of 4
 times the one process is what Ray costs. A rate is that between the first shard done and the last; start-up is all the time
 besides, models and Ray included.
 """
