@@ -22,9 +22,9 @@ import numpy as np
 
 from clay_eval.evaluator.audit.findings import audit
 from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
-from clay_eval.evaluator.experiments.study import Study, studies
+from clay_eval.evaluator.experiments.studies import studies
 from clay_eval.evaluator.pictures.labelled import Labelled
-from clay_eval.evaluator.retrieval.spaces import TextFeatures
+from clay_eval.evaluator.retrieval.study import Study, TextFeatures
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.shards.rendering import render_plan
@@ -46,8 +46,8 @@ def drawn(folder: Path, count: int) -> list[Study]:
     render_plan(folder / "plan", folder / "shards", ProceduralRenderer(64), RenderOptions())
     inputs = Inputs(RunFolder(folder))
     found = texts_by_entity(inputs.source.entities, (), inputs.plan, "a photo of {c}")
-    with inputs.supply() as supply:
-        return studies(inputs.source, found, supply, {})
+    with inputs.feature_source() as feature_source:
+        return studies(inputs.source, found, feature_source, {})
 
 
 def planted(
@@ -76,7 +76,7 @@ def figures(study: Study, share: float, seeds: int) -> Iterator[tuple[str, list[
         rows = []
         for seed in range(seeds):
             labelled, hit = planted(study.labelled, attributes, share, seed)
-            found = audit(study.features, labelled, study.texts, extras=study.extras)
+            found = audit(replace(study, labelled=labelled))
             order = found.ranking() if len(attributes) > 1 else found.attributes[title].ranking
             first = set(order[: round(2 * share * len(labelled.keys))].tolist())
             accused = set(np.flatnonzero(found.suspicion > 0.5).tolist())
@@ -98,7 +98,7 @@ def timed(count: int, width: int = 512, values: int = 20) -> None:
     labelled = Labelled([f"k{row}" for row in range(count)], {"kind": [names[code] for code in codes]})
     texts = {"kind": TextFeatures(meaning + 0.1 * draw.standard_normal(meaning.shape), None, names)}
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    audit(features, labelled, texts)
+    audit(Study(features, texts, labelled=labelled))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sys.stdout.write(
         f"{count} vectors x {width}, one attribute of {values} values: {time.perf_counter() - start:.0f} s, "

@@ -21,6 +21,7 @@ from clay_eval import (
     Inference,
     Labelled,
     Settings,
+    Study,
     TextFeatures,
     evaluate_features,
     prepare_methods,
@@ -92,7 +93,9 @@ def theirs(worlds: dict[str, tuple], share: int, values: dict[tuple, float]) -> 
                 means = []
                 for group in task.groups:
                     start = time.perf_counter()
-                    ((queries, database),) = make_space(method, features, texts, task, group).pairs
+                    ((queries, database),) = make_space(
+                        method, Study(features, texts, labelled=labelled), task, group
+                    ).pairs
                     seconds += time.perf_counter() - start
                     start, found = time.perf_counter(), []
                     for i in range(0, len(queries), share):

@@ -20,9 +20,11 @@ _LAZY = {
     "Inference": "clay_eval.evaluator.statistics.scoreboard",
     "Labelled": "clay_eval.evaluator.pictures.labelled",
     "Settings": "clay_eval.evaluator.retrieval.engine",
-    "TextFeatures": "clay_eval.evaluator.retrieval.spaces",
+    "Study": "clay_eval.evaluator.retrieval.study",
+    "TextFeatures": "clay_eval.evaluator.retrieval.study",
     "average_precision": "clay_eval.evaluator.scoring",
     "evaluate_features": "clay_eval.evaluator.retrieval.engine",
+    "evaluate_study": "clay_eval.evaluator.retrieval.engine",
     "load_encoder": "clay_eval.evaluator.embedding.encoders",
     "open_shards": "clay_eval.evaluator.pictures.webdataset_reader",
     "parse_measures": "clay_eval.evaluator.scoring.measures",
@@ -40,10 +42,12 @@ __all__ = [
     "Inference",
     "Labelled",
     "Settings",
+    "Study",
     "TextFeatures",
     "__version__",
     "average_precision",
     "evaluate_features",
+    "evaluate_study",
     "load_encoder",
     "open_shards",
     "parse_measures",
@@ -62,8 +66,8 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.methods.support.specs import prepare_methods
     from clay_eval.evaluator.pictures.labelled import Labelled
     from clay_eval.evaluator.pictures.webdataset_reader import open_shards
-    from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
-    from clay_eval.evaluator.retrieval.spaces import TextFeatures
+    from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features, evaluate_study
+    from clay_eval.evaluator.retrieval.study import Study, TextFeatures
     from clay_eval.evaluator.scoring import average_precision, retrieval_scores
     from clay_eval.evaluator.scoring.measures import parse_measures
     from clay_eval.evaluator.statistics.scoreboard import Inference, results_of

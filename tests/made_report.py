@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw
 from clay_eval.evaluator.evaluation import gallery, inputs, settings
 from clay_eval.evaluator.pictures.labelled import Labelled, Unit
 from clay_eval.evaluator.report import build
-from clay_eval.evaluator.retrieval import engine, splits
+from clay_eval.evaluator.retrieval import engine, splits, study
 from clay_eval.evaluator.retrieval.results import Failure
-from clay_eval.evaluator.retrieval.spaces import TextFeatures
+from clay_eval.evaluator.retrieval.study import TextFeatures
 from clay_eval.evaluator.statistics import scoreboard
 
 COLORS = {"red": "#d33", "orange": "#f80", "green": "#2a4", "blue": "#26d", "black": "#222"}
@@ -144,7 +144,7 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
     galleries, entities = {}, {}
     outcomes, results, comparisons = [], [], []
     for number, (name, labels) in enumerate(labelled.items()):
-        all_labels = Labelled(source.entities[name].keys, labels, parents[name])
+        all_labels = Labelled(source.entities[name].keys, labels, parents[name], name)
         images, texts = vectors(labels, number)
         found, _ = engine.evaluate_features(
             images, all_labels, texts, methods, entity=name, encoder="embedded", settings=chosen.engine()
@@ -159,12 +159,8 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
         drawn_splits = engine.seeded_splits(all_labels, chosen.engine())
         seed, split = next(iter(drawn_splits.items()))
         galleries[name] = gallery.show_entity(
-            name,
-            all_labels,
-            split,
+            study.Study(images, texts, labelled=all_labels, split=split),
             seed,
-            images,
-            texts,
             methods,
             found,
             chosen.measures[0],
@@ -183,7 +179,7 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
     failures = [
         Failure("demo-human", "my.methods:Broken", ("age",), "fit raised ValueError\n  where: my.methods")
     ]
-    return build.build_report(
+    contents = build.Contents(
         title="Embedded demonstration",
         software={"clay-eval": "0.1.0", "python": "3.11.9", "numpy": "2.1.0"},
         inputs=fake_inputs(labelled),
@@ -201,6 +197,7 @@ def fake_report(folder: Path, chosen: settings.EvaluationSettings | None = None)
         neighbours=gallery.write_queries(source, galleries, folder, chosen.measures[0]),
         recorded={"device": "cpu", "batch_size": 64},
     )
+    return build.build_report(contents)
 
 
 def fake_inputs(labelled: dict[str, dict[str, list[str]]]) -> dict[str, Any]:

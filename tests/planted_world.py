@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
-from clay_eval.evaluator.experiments.study import Study
 from clay_eval.evaluator.pictures.labelled import Labelled
-from clay_eval.evaluator.retrieval.spaces import Extras
+from clay_eval.evaluator.retrieval.study import Study
 from clay_eval.evaluator.vectors.arrays import Float64Array, unit_rows
 from clay_eval.schemas.texts import ConditionText
 
@@ -81,12 +81,11 @@ def study(
         if name in labels
     }
     bare = Study(
-        entity=entity,
-        labelled=Labelled([f"k{i:04d}" for i in range(count)], {n: tuple(v) for n, v in labels.items()}, {}),
-        features=unit_rows(features),
+        unit_rows(features),
+        labelled=Labelled(
+            [f"k{i:04d}" for i in range(count)], {n: tuple(v) for n, v in labels.items()}, {}, entity
+        ),
         items=items,
-        texts={},
         encode=encode,
-        extras=Extras(),
     )
-    return Study(**{**bare.__dict__, "texts": bare.encoded(items)})
+    return replace(bare, texts=bare.encoded(items))

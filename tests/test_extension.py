@@ -229,6 +229,23 @@ def test_the_command_line_takes_all_three(package: Path, tmp_path: Path) -> None
     assert {row["metric"] for row in report["results"]} == {"RBP@5"}
     assert report["settings"]["split"] == "every-second"
     assert report["entities"]["demo-object"]["queries"] == 12
+    run("leak", "--out", out, "--split", "every-second", "--method", "raw", "--seed", 0)
+    there = tmp_path / "submissions"
+    run(
+        "submit",
+        "--out",
+        out,
+        "--split",
+        "every-second",
+        "--method",
+        "raw",
+        "--name",
+        "Raw",
+        "--to",
+        there / "raw",
+    )
+    run("leaderboard", there, "--out", out, "--to", tmp_path / "board.html")
+    assert "every second picture is a query" in (tmp_path / "board.html").read_text()
     page = (out / "report" / "report.md").read_text()
     assert "Every second image by key is a query." in page
     assert "rank-biased precision with persistence 0.8" in page

@@ -11,8 +11,8 @@ from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.engine import evaluate_features
 from clay_eval.evaluator.retrieval.results import Failure, Outcome
-from clay_eval.evaluator.retrieval.spaces import Extras, TextFeatures
 from clay_eval.evaluator.retrieval.splits import combination_codes
+from clay_eval.evaluator.retrieval.study import Extras, Study, TextFeatures
 from clay_eval.evaluator.statistics.scoreboard import Inference, results_of
 
 KINDS = {"shoes": ("boot", "sandal"), "bags": ("tote", "clutch")}
@@ -36,7 +36,8 @@ class World:
         ).astype(np.float32)
         names = ("category", "subcategory", "color")
         labels = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-        self.labelled = Labelled([f"o{i:04d}" for i in range(len(rows))], labels, {"subcategory": "category"})
+        keys = [f"o{i:04d}" for i in range(len(rows))]
+        self.labelled = Labelled(keys, labels, {"subcategory": "category"}, "object")
 
         def text(*chosen: str) -> np.ndarray:
             return np.stack([meaning[v] * 2 + generator.standard_normal(d) * 0.3 - centre for v in chosen])
@@ -52,6 +53,11 @@ class World:
             name=lambda condition: np.mean(self.texts[condition].features, axis=0),
             generic=lambda: np.random.default_rng(9).standard_normal((60, d)),
         )
+
+    def study(self, **changes: Any) -> Study:
+        """What methods are run on."""
+        given = {"extras": self.extras, "labelled": self.labelled, "encoder": "test"}
+        return Study(self.features, self.texts, **given | changes)
 
     def outcomes(self, *methods: str | Method, **options: Any) -> tuple[list[Outcome], list[Failure]]:
         """Outcomes and failures of methods by spec, or ready made."""
@@ -73,6 +79,6 @@ class World:
 def relabelled(world: World, **labels: list[str]) -> World:
     """The world with other labels."""
     world.labelled = Labelled(
-        world.labelled.keys, dict(world.labelled.labels) | labels, world.labelled.parents
+        world.labelled.keys, dict(world.labelled.labels) | labels, world.labelled.parents, "object"
     )
     return world

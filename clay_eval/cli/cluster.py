@@ -77,7 +77,7 @@ def cluster(
     """Cluster the pictures under each condition, and compare the clusters with its values."""
     from clay_eval.evaluator.experiments.clustering import find_clusterings
     from clay_eval.evaluator.experiments.clustering_findings import clustering_findings
-    from clay_eval.evaluator.experiments.study import Needs
+    from clay_eval.evaluator.experiments.studies import Needs
 
     settings = options.settings()
     inputs = inputs_of(out, data, vectors, texts.texts)

@@ -18,7 +18,7 @@ from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.cost import CostSettings, Encode, EncodeEach
-    from clay_eval.evaluator.experiments.study import Study
+    from clay_eval.evaluator.retrieval.study import Study
 
 MOST_PIXELS = 1_000_000_000
 

@@ -15,8 +15,9 @@ from clay_eval.stages.inputs import Inputs
 from .common import emit, emit_texts, progress_bars
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.study import Needs, Study
+    from clay_eval.evaluator.experiments.studies import Needs
     from clay_eval.evaluator.report.findings import Findings
+    from clay_eval.evaluator.retrieval.study import Study
 
 Replace = Annotated[bool, typer.Option("--replace", help="Replace results that other settings made.")]
 MethodOption = Annotated[

@@ -336,9 +336,9 @@ def _runs(inputs: Inputs, report: dict[str, Any], options: RunOptions, folder: P
     evaluation.finished(inputs.folder.report, inputs.identity())
     evaluation = replace(evaluation, methods=[m for m in methods if m.name in chosen])
     failed = {(f["entity"], f["method"], tuple(f["conditions"])) for f in report["failures"]}
-    with progress_bars() as progress, inputs.supply(progress) as supply:
+    with progress_bars() as progress, inputs.feature_source(progress) as feature_source:
         export_rankings(
-            evaluation_rankings(evaluation, supply, failed),
+            evaluation_rankings(evaluation, feature_source, failed),
             folder,
             fingerprint=report["fingerprint"],
             depth=options.depth,

@@ -61,14 +61,14 @@ def galleries(
         needed = prepared.needed_texts()
         write_needed_texts(write_texts, needed)
         return emit_texts(json, len(needed), write_texts)
-    with progress_bars() as progress, inputs.supply(progress) as supply:
+    with progress_bars() as progress, inputs.feature_source(progress) as feature_source:
         steps(progress, "galleries", None)
         record = run_experiment(
             inputs.folder.root,
             "galleries",
-            prepared.inputs(supply.identity),
+            prepared.inputs(feature_source.identity),
             asked.record(),
-            lambda: gallery_findings(prepared, supply),
+            lambda: gallery_findings(prepared, feature_source),
             recorded=inputs.recorded,
             replace=replace,
         )

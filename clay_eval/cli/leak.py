@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from .common import Json, Out
 from .experiments import MethodOption, Replace, SeedsOption, conduct, only_texts, show
 from .options import grouped
-from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
+from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of, split_name
 
 if TYPE_CHECKING:
     from clay_eval.evaluator.experiments.leak import LeakSettings
@@ -27,13 +26,6 @@ Reading B from A's space should not beat what A's label tells of B: the column "
 """
 
 
-class LeakSplit(StrEnum):
-    """What is held out to test the probe."""
-
-    combination = "combination"
-    image = "image"
-
-
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(name="leak", epilog=EPILOG)(grouped(leak))
@@ -44,9 +36,15 @@ class LeakOptions:
     """What is probed, and how."""
 
     method: MethodOption = None
-    split: Annotated[LeakSplit, typer.Option("--split", help="What is held out to test the probe.")] = (
-        LeakSplit.combination
-    )
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            parser=split_name,
+            metavar="<combination|image>",
+            help="What is held out to test the probe.",
+        ),
+    ] = "combination"
     held_out: Annotated[float, typer.Option("--held-out", help="The share that is held out.")] = 0.3
     seed: SeedsOption = None
 
@@ -58,7 +56,7 @@ class LeakOptions:
         return LeakSettings(
             methods=tuple(self.method or default.methods),
             seeds=tuple(self.seed or default.seeds),
-            split=self.split.value,
+            split=self.split,
             held_out=self.held_out,
         )
 

@@ -80,7 +80,7 @@ def paraphrase(
     """Score with other draws of the texts, and see how much the numbers hang on them."""
     from clay_eval.evaluator.experiments.paraphrase import find_spreads
     from clay_eval.evaluator.experiments.paraphrase_findings import paraphrase_findings
-    from clay_eval.evaluator.experiments.study import Needs
+    from clay_eval.evaluator.experiments.studies import Needs
 
     settings = options.settings()
     methods = settings.evaluation().prepared()

@@ -182,14 +182,14 @@ def _run(
 
     def prepare(spec: str) -> Method:
         images = image_methods(inputs.source, FeatureStore(inputs.folder.features), inputs.runtime)
-        return prepare_methods([spec], {}, images)[0]
+        return prepare_methods([spec], None, images)[0]
 
     if use.declared is not None:
         use.model(inputs.identity())
-    with inputs.supply(progress) as supply:
-        model = use.model(supply.identity)
-        job = Job(inputs.folder.root, inputs.source, texts, supply, model, given, prepare, settings)
-        described = inputs_record(inputs.source, supply.identity, texts)
+    with inputs.feature_source(progress) as feature_source:
+        model = use.model(feature_source.identity)
+        job = Job(inputs.folder.root, inputs.source, texts, feature_source, model, given, prepare, settings)
+        described = inputs_record(inputs.source, feature_source.identity, texts)
         same = [known for known in record["encoders"] if known["label"] == job.label]
         if same and same[0]["identity"] != described["encoder"]:
             raise InputError(

@@ -34,7 +34,8 @@ class Ties(StrEnum):
     pessimistic = "pessimistic"
 
 
-def _split_name(name: str) -> str:
+def split_name(name: str) -> str:
+    """`name`, of a split that is drawn; raises BadParameter for another."""
     if name in SPLITS.registered and not SPLITS[name].from_file:
         return name
     if name in drawable_splits():
@@ -53,7 +54,9 @@ Data = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Number format of the encoder.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a forward pass.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Pictures a forward pass; halved if memory runs out.")
+]
 Backend = Annotated[
     str, typer.Option("--backend", help="What ranks: numpy, torch, or torch:cuda (the same numbers to 1e-5).")
 ]
@@ -61,7 +64,7 @@ SplitOption = Annotated[
     str,
     typer.Option(
         "--split",
-        parser=_split_name,
+        parser=split_name,
         metavar=f"<{'|'.join(name for name in SPLITS.registered if not SPLITS[name].from_file)}>",
         help="What is drawn to be a query.",
     ),

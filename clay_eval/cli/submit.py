@@ -136,10 +136,10 @@ def submit(
     evaluation = prepared(inputs, settings, options.split_file)
     require_writable(evaluation, about, form)
     announce(evaluation, note)
-    with progress_bars() as progress, inputs.supply(progress) as supply:
+    with progress_bars() as progress, inputs.feature_source(progress) as feature_source:
         record = pack_submission(
             evaluation,
-            supply,
+            feature_source,
             to,
             about,
             form,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.audit.duplicates import DuplicateGroup
     from clay_eval.evaluator.audit.findings import EntityAudit
     from clay_eval.evaluator.audit.settings import AuditSettings
-    from clay_eval.evaluator.experiments.study import Needs
+    from clay_eval.evaluator.experiments.studies import Needs
     from clay_eval.evaluator.pictures.labelled import ImageSource
     from clay_eval.generator.review.ranked import Exhibit, Ranking
 
@@ -43,7 +43,7 @@ class Audited:
 
 def text_needs(inputs: Inputs, settings: AuditSettings) -> Needs:
     """What texts are encoded for: nothing, where vectors were given and none of texts."""
-    from clay_eval.evaluator.experiments.study import Needs
+    from clay_eval.evaluator.experiments.studies import Needs
 
     methods = settings.prepared()
     return Needs([] if inputs.features is not None and inputs.text_features is None else methods)
@@ -62,7 +62,7 @@ def audit_pictures(
     from clay_eval.evaluator.audit.findings import audit
     from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
     from clay_eval.evaluator.evaluation.inputs import inputs_record
-    from clay_eval.evaluator.experiments.study import studies
+    from clay_eval.evaluator.experiments.studies import studies
     from clay_eval.evaluator.pictures.labelled import has_pictures
     from clay_eval.evaluator.pictures.notes import notes_of
     from clay_eval.evaluator.retrieval.condition_sets import entity_named
@@ -73,17 +73,15 @@ def audit_pictures(
     needs = text_needs(inputs, settings)
     source, folder = inputs.source, inputs.folder.root / FOLDER
     texts = texts_by_entity(source.entities, inputs.texts, inputs.plan, options.template)
-    with inputs.supply(progress) as supply:
-        described = inputs_record(source, supply.identity, texts)
-        found = studies(source, texts, supply, {}, needs)
+    with inputs.feature_source(progress) as feature_source:
+        described = inputs_record(source, feature_source.identity, texts)
+        found = studies(source, texts, feature_source, {}, needs)
         advance = steps(progress, "audit", sum(len(one.labelled.labels) for one in found))
         audits: dict[str, EntityAudit] = {}
         for one in found:
             with entity_named(one.entity):
-                audits[one.entity] = audit(
-                    one.features, one.labelled, one.texts, settings, one.extras, advance
-                )
-        notes = [*notes_of(source), *notes_of(supply)]
+                audits[one.entity] = audit(one, settings, advance)
+        notes = [*notes_of(source), *notes_of(feature_source)]
     same = _same_files(source, audits) if has_pictures(source) else {}
     record = _record(inputs, described, audits, same, settings, options, notes)
     check(record, "audit", folder / RECORD)

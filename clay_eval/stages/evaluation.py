@@ -67,10 +67,10 @@ def evaluate(
     announce(evaluation, note)
     if (folder / REPORT).exists() and not replace:
         evaluation.finished(folder, inputs.identity())
-    with inputs.supply(progress) as supply:
+    with inputs.feature_source(progress) as feature_source:
         return evaluate_source(
             evaluation,
-            supply,
+            feature_source,
             folder,
             recorded=inputs.recorded,
             replace=replace,

@@ -10,8 +10,9 @@ from .folders import Progress, silent, steps
 from .inputs import Inputs
 
 if TYPE_CHECKING:
-    from clay_eval.evaluator.experiments.study import Needs, Study
+    from clay_eval.evaluator.experiments.studies import Needs
     from clay_eval.evaluator.report.findings import Findings
+    from clay_eval.evaluator.retrieval.study import Study
 
 
 def experiment(
@@ -34,7 +35,7 @@ def experiment(
     from clay_eval.evaluator.evaluation.condition_texts import texts_by_entity
     from clay_eval.evaluator.evaluation.inputs import inputs_record
     from clay_eval.evaluator.experiments.record import finished, run_experiment
-    from clay_eval.evaluator.experiments.study import studies
+    from clay_eval.evaluator.experiments.studies import studies
     from clay_eval.evaluator.report.experiment_records import FOLDER
 
     source, root = inputs.source, inputs.folder.root
@@ -43,14 +44,14 @@ def experiment(
         asked = inputs_record(source, inputs.identity(), texts)
         if (before := finished(root / FOLDER / name, asked, settings)) is not None:
             return before
-    with inputs.supply(progress) as supply:
+    with inputs.feature_source(progress) as feature_source:
         advance = steps(progress, name, None)
         return run_experiment(
             root,
             name,
-            inputs_record(source, supply.identity, texts),
+            inputs_record(source, feature_source.identity, texts),
             settings,
-            lambda: find(studies(source, texts, supply, {}, needs), advance),
+            lambda: find(studies(source, texts, feature_source, {}, needs), advance),
             recorded=inputs.recorded,
             replace=replace,
         )

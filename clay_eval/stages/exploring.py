@@ -79,20 +79,20 @@ def open_explorer(
 
     options = options or ExploreOptions()
     source = inputs.source = opened(inputs, options, progress)
-    with inputs.supply(progress) as supply:
-        features = supply.images(source)
+    with inputs.feature_source(progress) as feature_source:
+        features = feature_source.images(source)
         texts = _Texts(inputs, source, options)
         encoder = encoder_of(inputs)
         benches: dict[str, Workbench] = {}
         for name, labels in source.entities.items():
-            notes = [*notes_of(source), *notes_of(supply)]
+            notes = [*notes_of(source), *notes_of(feature_source)]
             benches[name] = _workbench(inputs, labels, features[name].matrix, encoder, options, notes)
-            texts.add_to(benches[name], labels, supply)
+            texts.add_to(benches[name], labels, feature_source)
     data = (inputs.data or inputs.features or inputs.folder.root).resolve()
     return Explorer(
         benches,
         data.name if inputs.pictured else data.parent.name,
-        _called(supply.identity),
+        _called(feature_source.identity),
         _words(options.template, model),
         inputs.folder.root / FOLDER,
         _private(inputs),
@@ -211,7 +211,7 @@ class _Texts:
         found = texts_by_entity(labelled, inputs.texts, inputs.plan, options.template)
         self._texts = {name: [texts] for name, texts in found.items()}
 
-    def add_to(self, bench: Workbench, labels: Labelled, supply: FeatureSource) -> None:
+    def add_to(self, bench: Workbench, labels: Labelled, feature_source: FeatureSource) -> None:
         """Add the conditions of an entity; one that cannot be used becomes a note."""
         from clay_eval.evaluator.explore.conditions import checked
 
@@ -219,7 +219,7 @@ class _Texts:
             for name in texts.conditions:
                 try:
                     worded = checked(texts, name, _origin(texts))
-                    vectors = supply.texts([text.text for text in worded.texts])
+                    vectors = feature_source.texts([text.text for text in worded.texts])
                     bench.add(name, worded, vectors)
                 except InputError as error:
                     hint = f" ({error.hint})" if error.hint else ""

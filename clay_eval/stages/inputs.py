@@ -81,7 +81,7 @@ class Inputs:
         return known or load_encoder(self.encoder, self.device, self.precision, self.batch_size).identity
 
     @contextmanager
-    def supply(self, progress: Progress = silent) -> Iterator[FeatureSource]:
+    def feature_source(self, progress: Progress = silent) -> Iterator[FeatureSource]:
         """Vectors of the pictures, computed now as far as the store lacks them; the store is locked meanwhile."""
         from clay_eval.evaluator.embedding.encoders.names import request
         from clay_eval.evaluator.embedding.store import FeatureStore

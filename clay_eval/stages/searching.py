@@ -111,14 +111,14 @@ def open_index(
 
     options = options or SearchOptions()
     entity, found = _worded(inputs, asked, options, progress, key)
-    with inputs.supply(progress) as supply:
-        features = supply.images(inputs.source)[entity]
+    with inputs.feature_source(progress) as feature_source:
+        features = feature_source.images(inputs.source)[entity]
         labels = inputs.source.entities[entity].labels
         index = ConditionalIndex(
-            features.matrix, features.keys, labels, method=options.method, extras=extras(supply, {})
+            features.matrix, features.keys, labels, method=options.method, extras=extras(feature_source, {})
         )
         for name, items in (found.conditions if found is not None else {}).items():
-            vectors = _encoded(supply, [item.text for item in items])
+            vectors = _encoded(feature_source, [item.text for item in items])
             index.add(Condition(name, vectors, [item.value for item in items]))
     files = _files(inputs.source, inputs.data, entity)
     return Searchable(entity, index, found, files, encoder_of(inputs))
@@ -218,9 +218,9 @@ def _entity(source: ImageSource, key: str | None) -> str:
     return names[0]
 
 
-def _encoded(supply: FeatureSource, texts: Sequence[str]) -> Any:
+def _encoded(feature_source: FeatureSource, texts: Sequence[str]) -> Any:
     try:
-        return supply.texts(texts)
+        return feature_source.texts(texts)
     except InputError as error:
         if error.where is None or "--text-features" not in f"{error.where} {error.hint}":
             raise

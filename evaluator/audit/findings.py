@@ -1,6 +1,6 @@
 """The audit of an entity: each attribute's labels judged, within the parent's value where there is one, and all ranked.
 
->>> found = audit(features, labelled, texts)                                               # doctest: +SKIP
+>>> found = audit(study)                                                                  # doctest: +SKIP
 >>> [labelled.keys[row] for row in found.ranking()[:10]]                                   # doctest: +SKIP
 """
 
@@ -18,8 +18,9 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.support.specs import Method
 from ..pictures.labelled import Codes, Labelled
-from ..retrieval.spaces import Extras, TextFeatures, group_texts, make_space
+from ..retrieval.spaces import group_texts, make_space
 from ..retrieval.splits import everyone
+from ..retrieval.study import Study
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..vectors.arrays import Float64Array, FloatArray, take_rows, unit_rows
 from .calibration import Calibration, calibrated, log_odds, suspicion
@@ -113,20 +114,15 @@ class EntityAudit:
 
 
 def audit(
-    features: FloatArray,
-    labelled: Labelled,
-    texts: Mapping[str, TextFeatures],
-    settings: AuditSettings | None = None,
-    extras: Extras | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    study: Study, settings: AuditSettings | None = None, progress: Callable[[int], None] = lambda _: None
 ) -> EntityAudit:
-    """Audit pictures with `features` (N, d); texts: condition -> its encoded texts, none for what has no texts.
+    """Audit the pictures of a study, whose texts may be of some conditions only.
 
     An attribute without texts is judged by its neighbours among the vectors as they are. progress: called with 1 for every
     attribute. Raises InputError where there are no more pictures than neighbours, and where no attribute can be judged.
     """
     settings = settings or AuditSettings()
-    methods = settings.prepared()
+    methods, labelled = settings.prepared(), study.labelled
     labelled.require_attributes()
     if len(labelled.keys) <= settings.neighbours:
         raise InputError(
@@ -141,7 +137,7 @@ def audit(
     faults: list[InputError] = []
     for attribute in sorted(labelled.labels, key=lambda name: len(labelled.ancestors(name))):
         try:
-            work = _Attribute(features, labelled, texts, attribute, settings, methods, extras or Extras())
+            work = _Attribute(study, attribute, settings, methods)
             judged, said = work.judged()
             doubtful = [found[above].accused for above in labelled.ancestors(attribute) if above in found]
             found[attribute], more = _within_doubtful(judged, doubtful)
@@ -152,7 +148,7 @@ def audit(
         progress(1)
     if not found:
         raise faults[0]
-    groups, least = duplicate_groups(features, labelled.codes, settings.near)
+    groups, least = duplicate_groups(study.features, labelled.codes, settings.near)
     found = {name: found[name] for name in labelled.labels if name in found}
     return EntityAudit(labelled, found, groups, least, list(dict.fromkeys(notes)))
 
@@ -172,19 +168,12 @@ class _Attribute:
     """The work on one attribute."""
 
     def __init__(
-        self,
-        features: FloatArray,
-        labelled: Labelled,
-        texts: Mapping[str, TextFeatures],
-        attribute: str,
-        settings: AuditSettings,
-        methods: tuple[Method, Method],
-        extras: Extras,
+        self, study: Study, attribute: str, settings: AuditSettings, methods: tuple[Method, Method]
     ) -> None:
+        labelled, texts = study.labelled, study.texts
         whole = everyone(labelled.keys)
         self.task: RetrievalTask = make_task(labelled, [attribute], whole, whole)
-        self.features, self.attribute = features, attribute
-        self.settings, self.extras = settings, extras
+        self.study, self.attribute, self.settings = study, attribute, settings
         self.space, self.posterior = methods
         self.codes = labelled.codes[attribute]
         self.names = [""] * (int(self.codes.max()) + 1)
@@ -246,9 +235,9 @@ class _Attribute:
             self.notes.append(
                 f"{self.attribute}: {count} neighbours in {group.name or 'the data'}, which is small"
             )
-        queries = database = take_rows(self.features, rows)
+        queries = database = take_rows(self.study.features, rows)
         if self.texts is not None:
-            space = make_space(self.space, self.features, self.texts, self.task, group, self.extras)
+            space = make_space(self.space, self.study, self.task, group)
             self.notes += [f"{self.attribute}: {warning}" for warning in space.warnings]
             ((queries, database),) = space.pairs
         else:
@@ -262,7 +251,7 @@ class _Attribute:
         chosen, _ = group_texts(self.texts, self.attribute, group)
         values = list(own.values or ())
         named = list(dict.fromkeys(values[row] for row in chosen))
-        features = take_rows(self.features, group.database)
+        features = take_rows(self.study.features, group.database)
         place = {name: code for code, name in enumerate(self.names)}
         codes = np.array([place.get(name, UNKNOWN) for name in named], np.int64)
         try:
@@ -277,7 +266,7 @@ class _Attribute:
     def _fitted(self, features: FloatArray, texts: FloatArray, values: list[str]) -> Posterior:
         known: dict[str, Callable[[], Any]] = {
             "text_values": lambda: values,
-            "logit_scale": self.extras.logit_scale,
+            "logit_scale": self.study.extras.logit_scale,
         }
         method = self.posterior.factory()
         method.fit(features, texts, **{name: known[name]() for name in self.posterior.asks if name in known})

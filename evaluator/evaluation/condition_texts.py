@@ -12,7 +12,8 @@ from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionTexts, load_texts, shipped_texts, texts_from_values
 
 from ..pictures.labelled import Labelled
-from ..retrieval.spaces import TextFeatures, group_texts
+from ..retrieval.spaces import group_texts
+from ..retrieval.study import TextFeatures
 from ..retrieval.tasks import RetrievalTask
 
 log = logging.getLogger(__name__)

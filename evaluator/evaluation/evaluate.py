@@ -9,7 +9,7 @@ report/report.html, report.md, queries.html, thumbnails/, pictures/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..pictures.labelled import Labelled
 from ..pictures.notes import notes_of
 from ..pictures.sources import ClayShards
 from ..report.beside import NEIGHBOURS, SHEETS, THUMBNAILS
-from ..report.build import build_report, clipped
+from ..report.build import Contents, build_report, clipped
 from ..report.pages import remove_pages, write_pages
 from ..report.summary import PAGES
 from ..retrieval.condition_sets import entity_named
@@ -30,8 +30,9 @@ from ..retrieval.engine import score_methods, seeded_splits
 from ..retrieval.per_query import PER_QUERY, write_per_query
 from ..retrieval.results import Compared, Failure, Outcome, Result
 from ..retrieval.splits import combination_codes
-from ..retrieval.vectors import FeatureSource, extras
+from ..retrieval.vectors import FeatureSource
 from ..statistics.scoreboard import comparisons_of, results_of
+from ..vectors.arrays import FloatArray
 from .gallery import (
     PICTURED_SETS,
     Gallery,
@@ -44,7 +45,7 @@ from .gallery import (
 )
 from .inputs import described_entity, methods_record
 from .judged import judged_by_itself
-from .prepared import REPORT, TITLE, Evaluation, encoded_texts
+from .prepared import REPORT, TITLE, Evaluation, study_of
 from .warnings import Facts, report_warnings
 
 
@@ -135,7 +136,7 @@ def _score(
         raise found.faults[0]
     keys = {name: labels.keys for name, labels in evaluation.entities.items()}
     judge = source.judge if isinstance(source, ClayShards) else None
-    return build_report(
+    contents = Contents(
         title=TITLE,
         **evaluation.identity(feature_source.identity),
         entities=found.entities,
@@ -168,6 +169,7 @@ def _score(
         else None,
         recorded={**recorded(), "backend": backend, **({} if showing.pages else {PAGES: False})},
     )
+    return build_report(contents)
 
 
 def _facts(evaluation: Evaluation, found: _Gathered) -> Facts:
@@ -194,7 +196,7 @@ def _score_entity(
     evaluation: Evaluation,
     feature_source: FeatureSource,
     labels: Labelled,
-    matrix: Any,
+    features: FloatArray,
     found: _Gathered,
     progress: Callable[[int], None],
     backend: str,
@@ -202,12 +204,10 @@ def _score_entity(
 ) -> None:
     settings, name = evaluation.settings, labels.entity
     engine = settings.engine(backend)
-    given = evaluation.given.get(name)
-    splits = seeded_splits(labels, engine, given)
+    splits = seeded_splits(labels, engine, evaluation.given.get(name))
     seed, first = next(iter(splits.items()))
     found.entities[name] = described_entity(labels, splits, evaluation.plan)
-    texts = encoded_texts(evaluation, labels, feature_source)
-    asked = extras(feature_source, settings.weights)
+    study = study_of(evaluation, labels, features, feature_source)
     methods = [method.of_entity(name) for method in evaluation.methods]
     clusters, inference = combination_codes(labels), settings.inference()
     measure, reference = settings.measures[0], settings.compared_with(methods)
@@ -218,39 +218,18 @@ def _score_entity(
             for result in results_of([outcome], [measure], inference, clusters):
                 showing.told(result)
 
-    outcomes, failures, faults = score_methods(
-        matrix,
-        labels,
-        texts,
-        methods,
-        entity=name,
-        encoder=str(feature_source.identity["name"]),
-        settings=engine,
-        conditions=evaluation.sets[name],
-        split=given,
-        extras=asked,
-        on_outcome=done,
-    )
+    outcomes, failures, faults = score_methods(study, methods, engine, evaluation.sets[name], done)
     found.results += results_of(outcomes, settings.measures, inference, clusters)
     if reference is not None:
         found.comparisons += comparisons_of(outcomes, reference, measure, inference, clusters)
-    if showing.pages:
-        found.galleries[name] = show_entity(
-            name,
-            labels,
-            first,
-            seed,
-            matrix,
-            texts,
-            methods,
-            outcomes,
-            measure,
-            asked,
-            reference=reference,
-            fit_images=settings.fit_images,
+    study = replace(study, split=first)
+    found.galleries[name] = (
+        show_entity(
+            study, seed, methods, outcomes, measure, reference=reference, fit_images=settings.fit_images
         )
-    else:
-        found.galleries[name] = counted_entity(labels, first, texts, outcomes)
+        if showing.pages
+        else counted_entity(study, outcomes)
+    )
     found.outcomes += outcomes
     found.failures += failures
     found.faults += faults

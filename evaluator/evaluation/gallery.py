@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ from ..report.beside import pictured
 from ..report.roles import CLAY, RAW
 from ..retrieval.engine import rows_to_fit
 from ..retrieval.results import Outcome, Result
-from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
-from ..retrieval.splits import Split
+from ..retrieval.spaces import Space, make_space
+from ..retrieval.study import Study, TextFeatures
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..scoring import mean_over_groups
 from ..vectors.arrays import Float64Array, FloatArray
@@ -81,30 +81,27 @@ class Gallery:
 
 
 def show_entity(
-    entity: str,
-    labelled: Labelled,
-    split: Split,
+    study: Study,
     seed: int,
-    features: FloatArray,
-    texts: Mapping[str, TextFeatures],
     methods: Sequence[Method],
     outcomes: Sequence[Outcome],
     measure: str,
-    extras: Extras | None = None,
     *,
     reference: str | None = None,
     fit_images: int | None = None,
 ) -> Gallery:
-    """Retrievals and neighbours of every set of conditions and maps of every single one, under the split of `seed`.
+    """Retrievals and neighbours of every set of conditions and maps of every single one, under the study's split, of `seed`.
 
     Retrievals and maps are of raw and CLAY as far as they were run, else of the first two methods; neighbours are of the
     methods that `browsed_methods` names. A nested condition's map shows its largest group. fit_images: as in the engine.
     """
+    labelled, split = study.labelled, study.split
+    assert split is not None
     gallery = Gallery(
-        labelled=labelled, text_shares=text_shares(texts), text_directions=direction_shares(texts)
+        labelled=labelled, text_shares=text_shares(study.texts), text_directions=direction_shares(study.texts)
     )
-    none = TextFeatures(np.empty((0, features.shape[1]), features.dtype))
-    texts = {name: texts.get(name, none) for name in labelled.labels}
+    none = TextFeatures(np.empty((0, study.features.shape[1]), study.features.dtype))
+    study = replace(study, texts={name: study.texts.get(name, none) for name in labelled.labels})
     shown = [m.name for m in methods if m.name in SHOWN] or [m.name for m in methods[:2]]
     browsed = browsed_methods(methods, outcomes, measure, reference)
     sets: dict[tuple[str, ...], dict[str, Outcome]] = {}
@@ -120,30 +117,25 @@ def show_entity(
         if not present:
             continue
         spaces = [
-            {
-                m.name: make_space(
-                    m, features, texts, task, group, extras, rows_to_fit(group, seed, fit_images)
-                )
-                for m in present
-            }
+            {m.name: make_space(m, study, task, group, rows_to_fit(group, seed, fit_images)) for m in present}
             for group in task.groups
         ]
         values = {m.name: _values(found[m.name], seed, measure) for m in present}
         some = {name: values[name] for name in shown if name in values} or dict([next(iter(values.items()))])
         if number < PICTURED_SETS:
-            gallery.retrievals += _retrievals(entity, conditions, labelled, task.groups, spaces, some)
+            gallery.retrievals += _retrievals(labelled, conditions, task.groups, spaces, some)
         if len(conditions) == 1:
-            gallery.scenes += _scenes(entity, conditions[0], labelled, task.groups, spaces, list(some), seed)
+            gallery.scenes += _scenes(conditions[0], labelled, task.groups, spaces, list(some), seed)
         if asked := {name: values[name] for name in browsed if name in values}:
             gallery.sets.append(_queries(task, labelled, spaces, asked, reference, limit))
     return gallery
 
 
-def counted_entity(
-    labelled: Labelled, split: Split, texts: Mapping[str, TextFeatures], outcomes: Sequence[Outcome]
-) -> Gallery:
-    """Only the counts behind warnings, for the sets of conditions of `outcomes`."""
-    gallery = Gallery(text_shares=text_shares(texts), text_directions=direction_shares(texts))
+def counted_entity(study: Study, outcomes: Sequence[Outcome]) -> Gallery:
+    """Only the counts behind warnings, for the sets of conditions of `outcomes`, under the study's split."""
+    labelled, split = study.labelled, study.split
+    assert split is not None
+    gallery = Gallery(text_shares=text_shares(study.texts), text_directions=direction_shares(study.texts))
     for conditions in dict.fromkeys(outcome.conditions for outcome in outcomes):
         task = make_task(labelled, conditions, split.is_query, split.is_database)
         gallery.relevant[conditions] = _relevant(task)
@@ -273,9 +265,8 @@ def _queries(
 
 
 def _retrievals(
-    entity: str,
-    conditions: Sequence[str],
     labelled: Labelled,
+    conditions: Sequence[str],
     groups: Sequence[RetrievalGroup],
     spaces: Sequence[Mapping[str, Space]],
     values: Mapping[str, Float64Array],
@@ -293,10 +284,8 @@ def _retrievals(
         return groups[number].database[others], spaces[number][method].scores(position)[others]
 
     return choose_retrievals(
-        entity,
+        labelled,
         conditions,
-        labelled.keys,
-        labelled.labels,
         queries,
         values,
         score,
@@ -305,7 +294,6 @@ def _retrievals(
 
 
 def _scenes(
-    entity: str,
     condition: str,
     labelled: Labelled,
     groups: Sequence[RetrievalGroup],
@@ -319,7 +307,7 @@ def _scenes(
     rows = np.concatenate([group.database, group.queries[further]])
     pairs = {name: spaces[number][name].pairs[0] for name in methods}
     return condition_maps(
-        entity,
+        labelled.entity,
         condition,
         [labelled.keys[row] for row in rows],
         [labelled.labels[condition][row] for row in rows],

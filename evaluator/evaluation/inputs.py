@@ -9,7 +9,6 @@ from typing import Any
 from clay_eval.schemas.texts import ConditionTexts
 from clay_eval.schemas.validate import parse_json, read_text
 
-from ..methods.support.protocol import describe
 from ..methods.support.specs import Method
 from ..pictures.labelled import ImageSource, Labelled, has_pictures
 from ..pictures.sources import ClayShards, ImageFolder
@@ -75,11 +74,12 @@ def methods_record(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> di
             if outcome.method == method.name
             for group in outcome.groups
         ]
-        parameters = {k: v for k, v in describe(method.factory()).items() if not k.endswith("_")}
         described[method.name] = {
             "title": method.name,
             "target": method.target,
-            "parameters": parameters if method.fusion == STACK else {**parameters, "fusion": method.fusion},
+            "parameters": method.parameters
+            if method.fusion == STACK
+            else {**method.parameters, "fusion": method.fusion},
             "sees": _sees(method),
             "privileged": method.privileged,
             "role": method.role,

@@ -19,10 +19,11 @@ from ..pictures.names import count
 from ..report.build import check_writable
 from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
 from ..retrieval.engine import plan_tasks, seeded_splits
-from ..retrieval.spaces import TextFeatures
 from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, read_split
-from ..retrieval.vectors import FeatureSource, condition_features, needed_texts
+from ..retrieval.study import Study
+from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
+from ..vectors.arrays import FloatArray
 from .condition_texts import require_several_texts, texts_by_entity
 from .inputs import described_entity, inputs_record
 from .settings import EvaluationSettings
@@ -152,13 +153,22 @@ def prepare(
     return Evaluation(source, settings, prepared, texts_of, plan, given, sets, notes)
 
 
-def encoded_texts(
-    evaluation: Evaluation, labels: Labelled, feature_source: FeatureSource
-) -> dict[str, TextFeatures]:
-    """Condition -> the encoded texts of an entity, as far as methods use any."""
-    if not uses_texts(evaluation.methods):
-        return {}
-    return condition_features(evaluation.texts[labels.entity], labels.labels, labels.parents, feature_source)
+def study_of(
+    evaluation: Evaluation, labels: Labelled, features: FloatArray, feature_source: FeatureSource
+) -> Study:
+    """The study of an entity with its `features` (N, d); texts are encoded as far as methods use any."""
+    texts = {}
+    if uses_texts(evaluation.methods):
+        written = evaluation.texts[labels.entity]
+        texts = condition_features(written, labels.labels, labels.parents, feature_source)
+    return Study(
+        features,
+        texts,
+        extras(feature_source, evaluation.settings.weights),
+        labelled=labels,
+        encoder=str(feature_source.identity["name"]),
+        split=evaluation.given.get(labels.entity),
+    )
 
 
 def read_report(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..pictures.labelled import Labelled
+
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 Score = Callable[[str, int], tuple[IntArray, FloatArray]]
@@ -45,10 +47,8 @@ def top(rows: IntArray, scores: FloatArray, keys: Sequence[str], count: int) -> 
 
 
 def choose_retrievals(
-    entity: str,
+    labelled: Labelled,
     conditions: Sequence[str],
-    keys: Sequence[str],
-    labels: Mapping[str, Sequence[str]],
     queries: IntArray,
     average_precision: Mapping[str, FloatArray],
     score: Score,
@@ -61,13 +61,13 @@ def choose_retrievals(
 
     Parameters
     ----------
-    keys, labels: key of every image (N), and attribute -> value of every image (N).
     queries: rows of the queries (Q,).
     average_precision: method -> (Q,); these methods are shown. Queries are chosen by that of `chosen_by`, or of the
         first method if it is not among them.
     score: gives a query's database and similarities; the database decides what can be found.
     group: row of a query -> name of the database it is ranked in, where there are several.
     """
+    keys, labels = labelled.keys, labelled.labels
     judge = chosen_by if chosen_by in average_precision else next(iter(average_precision))
     places = choose_queries([keys[row] for row in queries], average_precision[judge])
     shown = []
@@ -75,7 +75,7 @@ def choose_retrievals(
         row = int(queries[place])
         shown.append(
             {
-                "entity": entity,
+                "entity": labelled.entity,
                 "conditions": list(conditions),
                 "group": group(row),
                 "choice": name,

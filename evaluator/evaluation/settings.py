@@ -20,19 +20,18 @@ from ..vectors.fusion import UNWEIGHTED
 
 DEFAULT_METHODS = ("raw", "ip-composer", "text-pca", "crl", "clay", "clay-values")
 ALL = "all"
-_WITH_COMPONENTS = ("clay",)
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
     """All options that move a number.
 
-    methods: specs as `parse_spec` reads them, or "all"; largest_set: the most conditions of a set, None for what suits their
-    number (`condition_sets.default_largest`); n_components: CLAY's k where a spec does not say; measures:
-    names, the first is the one that tables and comparisons show; split_sha256: of the file of a given split; weights:
-    condition -> weight; reference: the method that others are compared with, None for "clay" if it is there, else the
-    first; resample: what is drawn anew, "queries" or "combinations"; interval: of `Inference`; template:
-    makes texts of label values where no texts are given.
+    methods: specs as `parse_spec` reads them, or "all"; largest_set: the most conditions of a set, None for what suits
+    their number (`condition_sets.default_largest`); n_components: the k of methods that take it from here (CLAY) where
+    a spec does not say; measures: names, the first is the one that tables and comparisons show; split_sha256: of the
+    file of a given split; weights: condition -> weight; reference: the method that others are compared with, None for
+    "clay" if it is there, else the first; resample: what is drawn anew, "queries" or "combinations"; interval: of
+    `Inference`; template: makes texts of label values where no texts are given.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -115,9 +114,7 @@ class EvaluationSettings:
                         where=str(spec),
                         hint="leave --weight out, or use fusion=sum, product, rrf or stack",
                     )
-        return prepare_methods(
-            specs, {name: {"n_components": self.n_components} for name in _WITH_COMPONENTS}, images
-        )
+        return prepare_methods(specs, self.n_components, images)
 
     def bound(self) -> dict[str, int]:
         """largest_set as records have it: without it, all sets were scored."""

@@ -13,8 +13,8 @@ from clay_eval.schemas.errors import InputError
 
 from ..report.roles import CLAY
 from ..retrieval.results import Compared, Failure, Outcome, Result
-from ..retrieval.spaces import TextFeatures
 from ..retrieval.split_kinds import SPLITS
+from ..retrieval.study import TextFeatures
 from ..scoring.measures import measure_title
 from ..vectors.text_directions import direction_share
 from ..vectors.text_quality import text_quality

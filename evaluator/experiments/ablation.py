@@ -17,7 +17,7 @@ from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import parse_spec, prepare_methods
 from ..pictures.labelled import Labelled
 from ..retrieval.engine import Settings, seeded_splits
-from ..retrieval.spaces import TextFeatures
+from ..retrieval.study import Study, TextFeatures
 from ..scoring import Ties
 from ..scoring.measures import parse_measure
 from .axis_methods import (
@@ -30,7 +30,7 @@ from .axis_methods import (
     with_value,
 )
 from .compositions import COMPOSITIONS, GIVEN, MIXED, compose, subset
-from .study import Needs, Study, answerable, score_conditions, text_rows
+from .studies import Needs, answerable, score_conditions, text_rows
 
 AXES = ("k", "alignment", "log-map", "mean", "texts", "composition", "database")
 DRAWN = ("texts", "composition")

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 
 from ..report.findings import Cell, Column, Findings, Form, Table
+from ..retrieval.study import Study
 from ..vectors.text_directions import direction_share
 from ..vectors.text_quality import text_quality
 from .ablation import AXES, AblationSettings, Point, Sweep, composed
 from .ablation_plots import drawings
 from .compositions import COMPOSITIONS, GIVEN
-from .study import Study, spread
+from .studies import spread
 
 HINDSIGHT = (
     "k, like every other choice here, was tried on the very conditions and pictures that are scored. The best of a curve is "

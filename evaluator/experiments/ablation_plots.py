@@ -12,7 +12,7 @@ from .ablation import Point
 from .axis_methods import SWITCHES, without
 from .compositions import COMPOSITIONS
 from .plots import MARKERS, percent_axis, short, styles
-from .study import spread
+from .studies import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,11 +23,11 @@ from ..pictures.labelled import Codes
 from ..retrieval.condition_sets import Conditions, askable
 from ..retrieval.spaces import Space, make_space
 from ..retrieval.splits import Split, everyone
+from ..retrieval.study import Study
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..vectors.arrays import FloatArray, unit_rows
 from ..vectors.fusion import gives_chances
 from .partitions import agreement, chance_scores, contingency, k_means, majority
-from .study import Study
 
 DEFAULT_METHODS = ("raw", "indirect", "clay", "clay-values", "label-posterior", "text-mixture")
 _WIDEST = 1 << 14
@@ -182,7 +182,7 @@ def _clusterings(
     shown: list[Confusion] = []
     notes: list[str] = []
     for group in groups:
-        space = make_space(method, study.features, study.texts, task, group, study.extras)
+        space = make_space(method, study, task, group)
         values = task.codes[group.database]
         count = len(np.unique(values))
         clusterings, complete = k_means(unit_features(method, space), count, settings.seeds, settings.starts)

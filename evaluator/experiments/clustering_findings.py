@@ -14,7 +14,7 @@ from ..statistics.intervals import DIFFERENCES, SHARES, Bounds, mean_interval
 from .clustering import Clusterings, Confusion, Partition
 from .partitions import in_matched_order
 from .plots import HEAT, percent_axis, short, styles
-from .study import spread
+from .studies import spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

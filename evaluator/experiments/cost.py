@@ -26,8 +26,9 @@ from clay_eval.schemas.errors import InputError
 from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method, MethodSpec, parse_spec, prepare_methods, reencodes
 from ..retrieval.spaces import make_space
+from ..retrieval.study import Study
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Needs, Study, whole_task
+from .studies import Needs, whole_task
 
 RE_ENCODING = "re-encoding with this encoder"
 
@@ -224,7 +225,7 @@ def _conditions(study: Study, method: Method, rows: Sequence[int], count: int) -
     "total" holds what the engine adds as well: checks of what a method returns, and unit rows.
     """
     index = np.arange(len(rows))
-    features = study.features[list(rows)]
+    chosen = replace(study, features=study.features[list(rows)])
     names = [study.conditions[number % len(study.conditions)] for number in range(count)]
     tasks = {name: whole_task(study.labelled, name, index, index) for name in study.conditions}
     clock = _Clock()
@@ -233,7 +234,7 @@ def _conditions(study: Study, method: Method, rows: Sequence[int], count: int) -
     begin = perf_counter()
     for name in names:
         task = tasks[name]
-        space = make_space(timed, features, study.texts, task, task.groups[0], study.extras)
+        space = make_space(timed, chosen, task, task.groups[0])
         start = perf_counter()
         queries, database = space.pairs[0]
         _ = queries @ database.T

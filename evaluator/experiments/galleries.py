@@ -22,6 +22,7 @@ from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.notes import notes_of
 from ..report.findings import Column, Drawing, Findings, Table
 from ..retrieval.galleries import GalleryScores, score_galleries
+from ..retrieval.study import Study
 from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..scoring.measures import parse_measures
 from ..statistics.intervals import SHARES, mean_interval
@@ -132,15 +133,10 @@ def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource)
         if uses_texts(prepared.methods)
         else {}
     )
-    scores = score_galleries(
-        feature_source.images(prepared.source)[labels.entity].matrix,
-        labels.keys,
-        prepared.queries,
-        encoded,
-        prepared.methods,
-        parse_measures(prepared.settings.measures),
-        extras(feature_source, {}),
-    )
+    features = feature_source.images(prepared.source)[labels.entity].matrix
+    study = Study(features, encoded, extras(feature_source, {}), labelled=labels)
+    measures = parse_measures(prepared.settings.measures)
+    scores = score_galleries(study, prepared.queries, prepared.methods, measures)
     numbers = Table("numbers", "Every number", _COLUMNS, _rows(scores, prepared.settings.measures))
     first = prepared.settings.measures[0]
     shown = tuple(row for row in numbers.rows if row[1] == ALL)

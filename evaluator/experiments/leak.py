@@ -29,15 +29,14 @@ from ..methods.support.specs import Method, prepare_methods
 from ..pictures.labelled import Codes
 from ..retrieval.engine import Settings, score_group
 from ..retrieval.spaces import make_space
-from ..retrieval.split_kinds import draw_split
+from ..retrieval.split_kinds import SPLITS, draw_split, drawable_splits
 from ..retrieval.splits import Split
+from ..retrieval.study import Study
 from ..retrieval.tasks import relevance_codes
 from ..scoring import mean_over_groups
 from ..scoring.measures import parse_measure
 from ..vectors.arrays import Float64Array, FloatArray
-from .study import Needs, Study, telling, whole_task
-
-LEAK_SPLITS = ("combination", "image")
+from .studies import Needs, telling, whole_task
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,13 @@ class LeakSettings:
     iterations: int = 2000
 
     def __post_init__(self) -> None:
-        if self.split not in LEAK_SPLITS:
+        known = tuple(name for name in drawable_splits() if not SPLITS[name].every_image)
+        if self.split not in known:
             raise InputError(
-                "unknown split", where="--split", expected=f"one of {LEAK_SPLITS}", found=repr(self.split)
+                "a probe needs a split that holds pictures out",
+                where="--split",
+                expected=f"one of {known}",
+                found=repr(self.split),
             )
         EvaluationSettings(methods=self.methods, seeds=self.seeds, split=self.split)
         prepare_methods(self.methods)
@@ -133,7 +136,7 @@ def _leaks(
     task = whole_task(study.labelled, space, tests, trains)
     (group,) = task.groups
     try:
-        made = make_space(method, study.features, study.texts, task, group, study.extras)
+        made = make_space(method, study, task, group)
     except InputError as error:
         notes.append(f"{study.entity}: {method.name} failed on {space}: {' '.join(str(error).split())}")
         return []

@@ -12,7 +12,7 @@ import numpy as np
 from ..report.findings import Cell, Column, Drawing, Findings, Form, Table
 from .leak import Leak
 from .plots import HEAT, short
-from .study import spread
+from .studies import spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

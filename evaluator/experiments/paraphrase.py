@@ -21,8 +21,9 @@ from clay_eval.schemas.texts import ConditionText
 from ..evaluation.settings import EvaluationSettings
 from ..methods.support.specs import Method
 from ..retrieval.engine import Settings, seeded_splits
+from ..retrieval.study import Study
 from .compositions import subset
-from .study import Score, Study, answerable, score_conditions, text_rows
+from .studies import Score, answerable, score_conditions, text_rows
 
 EACH, SHARE = "each", "share"
 ALL_TEXTS = "all"

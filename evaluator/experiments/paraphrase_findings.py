@@ -13,7 +13,7 @@ from ..report.findings import Cell, Column, Drawing, Findings, Form, Table
 from ..scoring.measures import measure_title
 from .paraphrase import ALL_TEXTS, EACH, SHARE, Draw, ParaphraseSettings
 from .plots import percent_axis, short
-from .study import spread
+from .studies import spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,6 +24,7 @@ from ..methods.support.specs import Method, prepare_methods
 from ..retrieval.engine import seeded_splits
 from ..retrieval.spaces import Space, make_space
 from ..retrieval.splits import combination_codes
+from ..retrieval.study import Study
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, make_task
 from ..scoring import mean_over_groups
 from ..statistics.intervals import mean_interval
@@ -38,7 +39,7 @@ from .orders import (
     rank_sums,
     spearman,
 )
-from .study import Needs, Study, spread
+from .studies import Needs, spread
 
 SHUFFLES = 5
 
@@ -277,7 +278,7 @@ def _databases(
             if len(own_values) < 3:
                 notes.append(f"{name}: {group.name or 'the data'} left out, with fewer than three values")
                 continue
-            space = make_space(method, study.features, study.texts, task, group, study.extras)
+            space = make_space(method, study, task, group)
             notes += space.warnings
             found.append(
                 _database(space, task, group, np.searchsorted(own_values, ranks), seed, settings.queries)

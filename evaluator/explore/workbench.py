@@ -26,7 +26,7 @@ from ..index.nearest import best_rows
 from ..index.removal import Subspaces
 from ..methods.clay import CLAY
 from ..methods.label_posterior import LabelPosterior
-from ..retrieval.spaces import Extras
+from ..retrieval.study import Extras
 from ..vectors.arrays import FloatArray, unit_rows
 from .collection import Collection
 from .conditions import Worded

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy.typing as npt
-
 from ..methods.support.protocol import NotApplicableError
-from ..methods.support.specs import Method, uses_texts
-from ..pictures.labelled import Labelled
-from ..retrieval.engine import Settings, check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
-from ..retrieval.spaces import Extras, Space, TextFeatures, make_space
-from ..retrieval.splits import Split
+from ..methods.support.specs import Method
+from ..retrieval.engine import Settings, plan_tasks, rows_to_fit, seeded_splits
+from ..retrieval.spaces import Space, make_space
+from ..retrieval.study import Study
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask
-from ..retrieval.vectors import FeatureSource, extras
+from ..retrieval.vectors import FeatureSource
 from ..trec.writing import Ranking, score_blocks
 
 if TYPE_CHECKING:
@@ -29,55 +26,44 @@ def evaluation_rankings(
     evaluation: Evaluation, feature_source: FeatureSource, failed: Failed = ()
 ) -> Iterator[Ranking]:
     """Yield the rankings that `evaluate_source` scores, but for those that `failed`."""
-    from ..evaluation.prepared import encoded_texts
+    from ..evaluation.prepared import study_of
 
     features = feature_source.images(evaluation.source)
     for name, labels in evaluation.entities.items():
         yield from feature_rankings(
-            features[name].matrix,
-            labels,
-            encoded_texts(evaluation, labels, feature_source),
+            study_of(evaluation, labels, features[name].matrix, feature_source),
             [method.of_entity(name) for method in evaluation.methods],
-            entity=name,
-            settings=evaluation.settings.engine(),
-            conditions=evaluation.sets[name],
-            split=evaluation.given.get(name),
-            extras=extras(feature_source, evaluation.settings.weights),
-            failed=failed,
+            evaluation.settings.engine(),
+            evaluation.sets[name],
+            failed,
         )
 
 
 def feature_rankings(
-    features: npt.ArrayLike,
-    labelled: Labelled,
-    texts: Mapping[str, TextFeatures],
+    study: Study,
     methods: Sequence[Method],
-    *,
-    entity: str,
     settings: Settings,
     conditions: Sequence[Sequence[str]] | None = None,
-    split: Split | None = None,
-    extras: Extras | None = None,
     failed: Failed = (),
 ) -> Iterator[Ranking]:
-    """Yield the ranking of each set of conditions, seed, group and method, all as in `evaluate_features`.
+    """Yield the ranking of each set of conditions, seed, group and method, all as in `evaluate_study`.
 
     A method is fitted when its ranking is asked for. One that does not apply to a set of conditions has none.
     """
-    array = checked_features(features, labelled)
-    for seed, chosen in seeded_splits(labelled, settings, split).items():
-        tasks = plan_tasks(labelled, chosen, conditions)
-        checked = check_texts(texts if uses_texts(methods) else None, tasks.conditions, array.shape[1])
+    entity = study.entity
+    for seed, chosen in seeded_splits(study.labelled, settings, study.split).items():
+        tasks = plan_tasks(study.labelled, chosen, conditions)
+        checked = study.checked(methods, tasks.conditions)
         for task in tasks:
             present = [m for m in methods if (entity, m.name, task.conditions) not in failed]
             for group in task.groups:
                 rows = rows_to_fit(group, seed, settings.fit_images)
                 for method in present:
                     try:
-                        space = make_space(method, array, checked, task, group, extras, rows)
+                        space = make_space(method, checked, task, group, rows)
                     except NotApplicableError:
                         continue
-                    yield _ranking(entity, method.name, labelled.keys, task, group, seed, space)
+                    yield _ranking(entity, method.name, study.labelled.keys, task, group, seed, space)
 
 
 def _ranking(

@@ -34,7 +34,8 @@ from clay_eval.schemas.errors import InputError
 from ..methods.clay import CLAY
 from ..methods.support.protocol import FeatureMethod
 from ..methods.support.specs import Method, prepare_methods
-from ..retrieval.spaces import Extras, TextFeatures, fit_texts, joined
+from ..retrieval.spaces import fit_texts, joined
+from ..retrieval.study import Encoded, Extras, TextFeatures
 from ..vectors.arrays import Float64Array, FloatArray, as_features, unit_rows
 from ..vectors.fusion import STACK, UNWEIGHTED, combiner, gives_chances
 from .approximate import ApproximateIndex
@@ -276,7 +277,7 @@ class ConditionalIndex:
     def _fit(self, texts: Mapping[str, TextFeatures], weights: Weighted = ()) -> FeatureMethod:
         extras = Extras(self._extras.name, self._extras.generic, self._extras.logit_scale, dict(weights))
         with _threads(1):
-            return fit_texts(self._method, self._pictures.surveyed, texts, extras)
+            return fit_texts(self._method, Encoded(self._pictures.surveyed, texts, extras))
 
     def _cosines(self, query: FloatArray, removed: Weighted) -> FloatArray:
         """The cosines (N,) with a query (1, d) of what is left of both, 0 where nothing is."""

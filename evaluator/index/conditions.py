@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from clay_eval.schemas.errors import InputError
 
-from ..retrieval.spaces import TextFeatures
+from ..retrieval.study import TextFeatures
 from ..vectors.arrays import FloatArray, as_features
 
 NO_ENCODER = (

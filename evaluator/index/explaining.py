@@ -10,7 +10,7 @@ from clay_eval.schemas.errors import InputError
 
 from ..methods.label_posterior import LabelPosterior
 from ..methods.text_mixture import TextMixture
-from ..retrieval.spaces import Extras, TextFeatures
+from ..retrieval.study import Extras, TextFeatures
 from ..vectors.arrays import Float64Array, FloatArray
 
 

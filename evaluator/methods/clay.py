@@ -52,6 +52,7 @@ class CLAY(LinearMethod):
     (5, 2)
     """
 
+    takes_components = True
     projection_: Float64Array
     n_components_: int
     explained_: float

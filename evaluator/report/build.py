@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -58,50 +58,47 @@ def entity_record(
     }
 
 
-def build_report(
-    *,
-    title: str,
-    inputs: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    entities: Mapping[str, Mapping[str, Any]],
-    results: Iterable[Result | Mapping[str, Any]],
-    methods: Mapping[str, Mapping[str, Any]],
-    per_query: Mapping[str, Any],
-    comparisons: Sequence[Mapping[str, Any]] = (),
-    failures: Sequence[Mapping[str, Any]] = (),
-    retrievals: Sequence[Mapping[str, Any]] = (),
-    maps: Sequence[Mapping[str, Any]] = (),
-    warnings: Sequence[str] = (),
-    thumbnails: Mapping[str, str] | None = None,
-    neighbours: Mapping[str, Any] | None = None,
-    recorded: Mapping[str, Any] | None = None,
-    software: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a report holds, beside its schema, fingerprint and seal.
+
+    results: `Result`s, or mappings with at least their fields that have no default; further ones stay out.
+    """
+
+    title: str
+    inputs: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    entities: Mapping[str, Mapping[str, Any]]
+    results: Iterable[Result | Mapping[str, Any]]
+    methods: Mapping[str, Mapping[str, Any]]
+    per_query: Mapping[str, Any]
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    failures: Sequence[Mapping[str, Any]] = ()
+    retrievals: Sequence[Mapping[str, Any]] = ()
+    maps: Sequence[Mapping[str, Any]] = ()
+    warnings: Sequence[str] = ()
+    thumbnails: Mapping[str, str] = field(default_factory=dict)
+    neighbours: Mapping[str, Any] | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=lambda: versions(*_PACKAGES))
+
+
+def build_report(contents: Contents) -> dict[str, Any]:
     """The whole report as plain JSON values, checked against the schema "report", without its seal.
 
-    `results` are `Result`s or mappings with at least their fields that have no default; further ones stay out. NaN becomes
-    null. The fingerprint covers `inputs` and `settings`. Raises InputError if a part does not fit the schema.
+    NaN becomes null. The fingerprint covers `inputs` and `settings`. Raises InputError if a part does not fit the schema.
     """
+    parts = {part.name: getattr(contents, part.name) for part in fields(contents)}
+    if contents.neighbours is None:
+        del parts["neighbours"]
+    identity = {"inputs": contents.inputs, "settings": contents.settings}
     report = plain(
         {
             "schema": SCHEMA,
-            "title": title,
-            "software": versions(*_PACKAGES) if software is None else software,
-            "inputs": inputs,
-            "settings": settings,
-            "recorded": recorded or {},
-            "fingerprint": fingerprint(plain({"inputs": inputs, "settings": settings})),
-            "entities": entities,
-            "results": [_result(result) for result in results],
-            "comparisons": comparisons,
-            "failures": failures,
-            "methods": methods,
-            "retrievals": retrievals,
-            "maps": maps,
-            "warnings": list(dict.fromkeys(map(clipped, warnings))),
-            "per_query": per_query,
-            "thumbnails": thumbnails or {},
-            **({} if neighbours is None else {"neighbours": neighbours}),
+            **parts,
+            "fingerprint": fingerprint(plain(identity)),
+            "results": [_result(result) for result in contents.results],
+            "warnings": list(dict.fromkeys(map(clipped, contents.warnings))),
         }
     )
     check(report, "report", "report.json")
@@ -118,10 +115,10 @@ def check_writable(
 ) -> None:
     """Raise InputError for what a report could not hold, before anything is computed for it.
 
-    inputs: as in `build_report`, the encoder apart; methods: name -> target.
+    inputs: as in `Contents`, the encoder apart; methods: name -> target.
     """
     try:
-        build_report(
+        contents = Contents(
             title=title,
             inputs={**inputs, "encoder": {"name": "unknown", "demonstration": False}},
             settings=settings,
@@ -145,6 +142,7 @@ def check_writable(
                 "measures": settings["measures"],
             },
         )
+        build_report(contents)
     except InputError as error:
         raise InputError(
             error.what.replace("not a valid report", "a report cannot hold this", 1),
@@ -165,5 +163,5 @@ def _result(result: Result | Mapping[str, Any]) -> dict[str, Any]:
         return result.row()
     if not isinstance(result, Mapping):
         raise TypeError(f"a result is a dataclass Result or a mapping, not {type(result).__name__}")
-    names = {field.name for field in dataclasses.fields(Result)}
+    names = {field.name for field in fields(Result)}
     return Result(**{name: value for name, value in result.items() if name in names}).row()

@@ -19,11 +19,10 @@ from clay_eval.schemas.validate import check, read_sealed
 
 from ..methods.support.specs import Method
 from ..pictures.gallery_queries import GalleryQuery
-from ..pictures.labelled import Labelled
-from ..retrieval.engine import Settings, evaluate_features
+from ..retrieval.engine import Settings, evaluate_study
 from ..retrieval.galleries import score_galleries
-from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import combination_codes
+from ..retrieval.study import Study
 from ..scoring.measures import parse_measures
 from ..statistics.intervals import SHARES, mean_interval
 from ..statistics.scoreboard import Inference, results_of
@@ -34,18 +33,6 @@ SCHEMA = "clay-eval/reproduced-cell/1"
 FOLDER = Path("reproduce") / "cells"
 DRAWS = 1000
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """An entity with its vectors, ready to be scored; galleries: of one that has no labels."""
-
-    entity: str
-    labelled: Labelled
-    features: Any
-    texts: Mapping[str, TextFeatures]
-    extras: Extras
-    galleries: Sequence[GalleryQuery] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,32 +102,26 @@ def write_cell(root: Path, identity: Mapping[str, Any], found: Sequence[Measured
 
 
 def measure_cell(
-    bench: Bench, method: Method, conditions: tuple[str, ...], settings: Settings, encoder: str
+    study: Study,
+    galleries: Sequence[GalleryQuery],
+    method: Method,
+    conditions: tuple[str, ...],
+    settings: Settings,
 ) -> list[Measured]:
-    """Compute a cell: retrieval under `settings`, or recalls of galleries where the bench has some.
+    """Compute a cell: retrieval under `settings`, or recalls of `galleries` where there are some.
 
     Raises InputError as the engine does.
     """
-    if bench.galleries:
-        return _galleries(bench, method)
-    outcomes, failures = evaluate_features(
-        bench.features,
-        bench.labelled,
-        bench.texts,
-        [method.of_entity(bench.entity)],
-        entity=bench.entity,
-        encoder=encoder,
-        settings=settings,
-        conditions=[conditions],
-        extras=bench.extras,
-    )
+    if galleries:
+        return _recalls(study, galleries, method)
+    outcomes, failures = evaluate_study(study, [method.of_entity(study.entity)], settings, [conditions])
     assert not failures
     names = [str(measure) for measure in settings.measures]
     inference = Inference(draws=DRAWS, confidence=CONFIDENCE, seed=settings.seeds[0])
-    results = results_of(outcomes, names, inference, combination_codes(bench.labelled))
+    results = results_of(outcomes, names, inference, combination_codes(study.labelled))
     return [
         Measured(
-            bench.entity,
+            study.entity,
             conditions,
             method.name,
             result.metric,
@@ -155,11 +136,9 @@ def measure_cell(
     ]
 
 
-def _galleries(bench: Bench, method: Method) -> list[Measured]:
+def _recalls(study: Study, galleries: Sequence[GalleryQuery], method: Method) -> list[Measured]:
     measures = parse_measures(tuple(RECALLS.values()))
-    found = score_galleries(
-        bench.features, bench.labelled.keys, bench.galleries, bench.texts, [method], measures, bench.extras
-    )
+    found = score_galleries(study, galleries, [method], measures)
     rows = np.concatenate([one.queries for one in found]).astype(np.float64)
     measured = []
     for measure in map(str, measures):
@@ -168,7 +147,7 @@ def _galleries(bench: Bench, method: Method) -> list[Measured]:
         low, high = mean_interval([values], CONFIDENCE, bounds=SHARES)
         measured.append(
             Measured(
-                bench.entity,
+                study.entity,
                 (),
                 method.name,
                 measure,

@@ -21,8 +21,10 @@ from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.sources import ClayShards
 from ..retrieval.condition_sets import Conditions, condition_sets
 from ..retrieval.engine import Settings
+from ..retrieval.study import Study
 from ..retrieval.vectors import FeatureSource, condition_features, extras
-from .cells import CONFIDENCE, DRAWS, Bench, Measured, measure_cell, read_cell, write_cell
+from ..vectors.arrays import FloatArray
+from .cells import CONFIDENCE, DRAWS, Measured, measure_cell, read_cell, write_cell
 from .paper import MODELS, clay, paper_cells, paper_model
 
 Key = tuple[str, Conditions, str, str]
@@ -127,7 +129,7 @@ def run_job(job: Job, found: Numbers, progress: Callable[[int], None] = lambda _
         if isinstance(job.source, ClayShards):
             found.foreign.add(entity)
         wanted = wanted_cells(entity, labels, job.model, job.given)
-        bench: Bench | None = None
+        study: Study | None = None
         for spec, conditions in wanted:
             key = (entity, conditions, job.label, spec)
             try:
@@ -135,8 +137,8 @@ def run_job(job: Job, found: Numbers, progress: Callable[[int], None] = lambda _
                 identity = _identity(job, entity, method, conditions, queries)
                 cell = read_cell(job.root, identity)
                 if cell is None:
-                    bench = bench or _bench(job, entity, labels, vectors[entity].matrix, queries)
-                    cell = measure_cell(bench, method, conditions, job.settings, job.label)
+                    study = study or _study(job, labels, vectors[entity].matrix, queries)
+                    cell = measure_cell(study, queries, method, conditions, job.settings)
                     write_cell(job.root, identity, cell)
                     found.computed += 1
                 else:
@@ -168,18 +170,13 @@ def wanted_cells(
     return list(dict.fromkeys(wanted))
 
 
-def _bench(job: Job, entity: str, labels: Labelled, matrix: Any, queries: tuple[GalleryQuery, ...]) -> Bench:
+def _study(job: Job, labels: Labelled, features: FloatArray, queries: tuple[GalleryQuery, ...]) -> Study:
     asked = list(dict.fromkeys(query.condition for query in queries)) or list(labels.labels)
-    if lacking := [name for name in asked if name not in job.texts[entity].conditions]:
+    texts = job.texts[labels.entity]
+    if lacking := [name for name in asked if name not in texts.conditions]:
         raise InputError(f"no texts for the conditions {', '.join(lacking)}", hint="--texts FILE")
-    return Bench(
-        entity,
-        labels,
-        matrix,
-        condition_features(job.texts[entity], asked, labels.parents, job.feature_source),
-        extras(job.feature_source, {}),
-        queries,
-    )
+    encoded = condition_features(texts, asked, labels.parents, job.feature_source)
+    return Study(features, encoded, extras(job.feature_source, {}), labelled=labels, encoder=job.label)
 
 
 def _identity(

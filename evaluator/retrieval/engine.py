@@ -1,6 +1,6 @@
 """Runs methods over retrieval tasks on fixed features.
 
-    features, labels, texts --tasks--> (method, conditions, seed, group) --fit, map, rank--> scores of every query
+    study --tasks--> (method, conditions, seed, group) --fit, map, rank--> scores of every query
 
 Nothing is kept between calls. For each method, condition set and group the database is mapped once, and queries use the fit
 of their database. A method that fails costs its own scores and no other's.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +18,20 @@ import numpy.typing as npt
 from clay_eval.schemas.errors import InputError
 
 from ..methods.support.protocol import NotApplicableError
-from ..methods.support.specs import Method, uses_texts
+from ..methods.support.specs import Method
 from ..pictures.labelled import Codes, Labelled
 from ..scoring import Ties, retrieval_scores
 from ..scoring.chance import retrieval_chance
 from ..scoring.hard_negatives import HARD_NEGATIVES
 from ..scoring.measures import Measure, parse_measure
-from ..vectors.arrays import Float64Array, FloatArray, as_features, require_distinct
+from ..vectors.arrays import Float64Array
 from .condition_sets import Conditions, condition_sets, default_largest, require_relevant
 from .hard_negatives import hard_chance, other_pairs
 from .results import Failure, GroupScores, Outcome
-from .spaces import Extras, Space, TextFeatures, make_space
+from .spaces import Space, make_space
 from .split_kinds import draw_split
 from .splits import Split
+from .study import Extras, Study, TextFeatures
 from .tasks import Index, RetrievalGroup, RetrievalTask, make_task
 
 
@@ -109,70 +110,78 @@ def seeded_splits(labelled: Labelled, settings: Settings, given: Split | None = 
     }
 
 
+class Facts(TypedDict, total=False):
+    """What a study may be told beside arrays, labels and texts."""
+
+    entity: str
+    encoder: str
+    split: Split | None
+    extras: Extras | None
+
+
 def evaluate_features(
     features: npt.ArrayLike,
     labelled: Labelled,
     texts: Mapping[str, TextFeatures],
     methods: Sequence[Method],
     *,
-    entity: str,
-    encoder: str,
     settings: Settings | None = None,
     conditions: Sequence[Sequence[str]] | None = None,
-    split: Split | None = None,
-    extras: Extras | None = None,
+    on_outcome: Callable[[Outcome | Failure], None] | None = None,
+    **facts: Unpack[Facts],
+) -> tuple[list[Outcome], list[Failure]]:
+    """Score every method on plain arrays: `evaluate_study` on the study that these make.
+
+    features (N, d), row i of the image labelled.keys[i]; texts: condition -> its encoded texts; facts: entity and encoder,
+    the names in outcomes; split and extras of the study.
+    """
+    labelled = replace(labelled, entity=facts.get("entity", labelled.entity))
+    study = Study(
+        np.asarray(features),
+        texts,
+        facts.get("extras") or Extras(),
+        labelled=labelled,
+        encoder=facts.get("encoder", ""),
+        split=facts.get("split"),
+    )
+    return evaluate_study(study, methods, settings, conditions, on_outcome)
+
+
+def evaluate_study(
+    study: Study,
+    methods: Sequence[Method],
+    settings: Settings | None = None,
+    conditions: Sequence[Sequence[str]] | None = None,
     on_outcome: Callable[[Outcome | Failure], None] | None = None,
 ) -> tuple[list[Outcome], list[Failure]]:
     """Score every method on every set of conditions.
 
-    features (N, d), row i of the image labelled.keys[i]; texts: condition -> its encoded texts; methods: from
-    `prepare_methods`; conditions as in `plan_tasks`; split replaces the seeded ones. `on_outcome` is called with each
-    outcome or failure as it is ready. A set of conditions that a method does not apply to gives an outcome without
-    groups.
+    methods: from `prepare_methods`; conditions as in `plan_tasks`. `on_outcome` is called with each outcome or failure as it
+    is ready. A set of conditions that a method does not apply to gives an outcome without groups.
 
     Raises InputError for features that are not finite, do not fit the labels or the texts, or are all equal, for
     conditions without texts (unless no method uses texts), and where no query has a relevant image; and what a method
     raised if all methods failed.
     """
-    outcomes, failures, faults = score_methods(
-        features,
-        labelled,
-        texts,
-        methods,
-        entity=entity,
-        encoder=encoder,
-        settings=settings,
-        conditions=conditions,
-        split=split,
-        extras=extras,
-        on_outcome=on_outcome,
-    )
+    outcomes, failures, faults = score_methods(study, methods, settings, conditions, on_outcome)
     if faults and not any(outcome.groups for outcome in outcomes):
         raise faults[0]
     return outcomes, failures
 
 
 def score_methods(
-    features: npt.ArrayLike,
-    labelled: Labelled,
-    texts: Mapping[str, TextFeatures],
+    study: Study,
     methods: Sequence[Method],
-    *,
-    entity: str,
-    encoder: str,
     settings: Settings | None = None,
     conditions: Sequence[Sequence[str]] | None = None,
-    split: Split | None = None,
-    extras: Extras | None = None,
     on_outcome: Callable[[Outcome | Failure], None] | None = None,
 ) -> tuple[list[Outcome], list[Failure], list[InputError]]:
-    """As `evaluate_features`, but what the methods raised is returned, the error of each failure, even if all failed."""
+    """As `evaluate_study`, but what the methods raised is returned, the error of each failure, even if all failed."""
     settings = settings or Settings()
-    array = checked_features(features, labelled)
-    splits = seeded_splits(labelled, settings, split)
-    tasks = {seed: plan_tasks(labelled, chosen, conditions) for seed, chosen in splits.items()}
+    splits = seeded_splits(study.labelled, settings, study.split)
+    tasks = {seed: plan_tasks(study.labelled, chosen, conditions) for seed, chosen in splits.items()}
     one = next(iter(tasks.values()))
-    checked = check_texts(texts if uses_texts(methods) else None, one.conditions, array.shape[1])
+    study = study.checked(methods, one.conditions)
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
     faults: list[InputError] = []
@@ -182,80 +191,30 @@ def score_methods(
         parts = _parts(planned, settings)
         for method in methods:
             try:
-                groups, warnings = _score(method, array, checked, parts, settings, extras)
-                outcome = Outcome(entity, method.name, encoder, task.conditions, groups, warnings)
+                groups, warnings = _score(method, study, parts, settings)
+                outcome = Outcome(study.entity, method.name, study.encoder, task.conditions, groups, warnings)
                 outcomes.append(outcome)
                 done: Outcome | Failure = outcome
             except NotApplicableError as reason:
                 note = f"{method.name} left out for {' + '.join(task.conditions)}: {reason.what}"
-                outcomes.append(Outcome(entity, method.name, encoder, task.conditions, (), (note,)))
-                done = outcomes[-1]
+                done = Outcome(study.entity, method.name, study.encoder, task.conditions, (), (note,))
+                outcomes.append(done)
             except InputError as error:
                 faults.append(error)
-                done = Failure(entity, method.name, task.conditions, str(error))
+                done = Failure(study.entity, method.name, task.conditions, str(error))
                 failures.append(done)
             if on_outcome is not None:
                 on_outcome(done)
     return outcomes, failures, faults
 
 
-def checked_features(features: npt.ArrayLike, labelled: Labelled) -> FloatArray:
-    """Return `features` (N, d) as floats; raises InputError as `evaluate_features` says."""
-    array = as_features(features, "image features")
-    if len(array) != len(labelled.keys):
-        raise InputError(
-            "features and labels do not have the same number of images",
-            where="image features",
-            expected=f"{len(labelled.keys)} rows",
-            found=f"{len(array)} rows",
-        )
-    require_distinct(array, "image features")
-    return array
-
-
-def check_texts(
-    texts: Mapping[str, TextFeatures] | None, conditions: set[str], width: int
-) -> dict[str, TextFeatures]:
-    """Return `texts` with checked features (n, width); raises InputError where one of `conditions` has none.
-
-    None, for methods that use no texts, gives no text (0, width) for each condition.
-    """
-    if texts is None:
-        return dict.fromkeys(conditions, TextFeatures(np.empty((0, width), np.float32)))
-    if missing := sorted(conditions - set(texts)):
-        raise InputError(
-            f"no texts for the condition {missing[0]!r}",
-            where="texts",
-            expected=sorted(conditions),
-            found=sorted(texts),
-        )
-    checked = {}
-    for name, found in texts.items():
-        features = as_features(found.features, f"text features of {name!r}", width=width)
-        for what, items in (("parents", found.parents), ("values", found.values)):
-            if items is not None and len(items) != len(features):
-                raise InputError(
-                    f"the texts of {name!r} and their {what} differ in number",
-                    where="texts",
-                    expected=f"{len(features)} {what}",
-                    found=len(items),
-                )
-        checked[name] = TextFeatures(features, found.parents, found.values)
-    return checked
-
-
 def _score(
-    method: Method,
-    features: FloatArray,
-    texts: Mapping[str, TextFeatures],
-    parts: Sequence[_Part],
-    settings: Settings,
-    extras: Extras | None,
+    method: Method, study: Study, parts: Sequence[_Part], settings: Settings
 ) -> tuple[tuple[GroupScores, ...], tuple[str, ...]]:
     """The scores of all groups under all seeds, and warnings."""
     groups, warnings = [], []
     for part in parts:
-        space = make_space(method, features, texts, part.task, part.group, extras, part.fit_rows)
+        space = make_space(method, study, part.task, part.group, part.fit_rows)
         warnings += [*part.task.warnings, *space.warnings]
         if all(np.isnan(values).all() for values in part.chances.values()):
             name = " + ".join(part.task.conditions)

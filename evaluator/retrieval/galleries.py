@@ -8,7 +8,7 @@ method with a stable sort would be perfect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from ..methods.support.specs import Method, uses_texts
 from ..pictures.gallery_queries import GalleryQuery
 from ..scoring import score_rankings
 from ..scoring.measures import Measure
-from ..vectors.arrays import Float64Array, FloatArray
-from .engine import check_texts
-from .spaces import Extras, TextFeatures, make_space
+from ..vectors.arrays import Float64Array
+from .spaces import make_space
+from .study import Study, check_texts
 from .tasks import Index, RetrievalGroup, RetrievalTask
 
 _LABELS = "database_labels"
@@ -40,26 +40,21 @@ class GalleryScores:
 
 
 def score_galleries(
-    features: FloatArray,
-    keys: Sequence[str],
-    queries: Sequence[GalleryQuery],
-    texts: Mapping[str, TextFeatures],
-    methods: Sequence[Method],
-    measures: Sequence[Measure],
-    extras: Extras | None = None,
+    study: Study, queries: Sequence[GalleryQuery], methods: Sequence[Method], measures: Sequence[Measure]
 ) -> list[GalleryScores]:
     """Return the scores of every method on every condition, in order of the conditions' first queries.
 
-    features (N, d), row i of the picture keys[i]; texts: condition -> its encoded texts; none where no method uses any.
+    The study needs no labels, and no texts where no method uses any.
 
     Raises InputError for keys that the data does not have, conditions without texts, and methods that fail or see labels.
     """
-    place = {key: row for row, key in enumerate(keys)}
+    place = {key: row for row, key in enumerate(study.labelled.keys)}
     if not uses_texts(methods):
-        texts = check_texts(None, {one.condition for one in queries}, features.shape[1])
+        none = check_texts(None, {one.condition for one in queries}, study.features.shape[1])
+        study = replace(study, texts=none)
     for number, one in enumerate(queries):
         missing = [key for key in (one.query, *one.gallery) if key not in place]
-        if missing or one.condition not in texts:
+        if missing or one.condition not in study.texts:
             raise InputError(
                 "a query's pictures or texts are not there",
                 where=f"query {number}",
@@ -71,20 +66,18 @@ def score_galleries(
         chosen = np.array([i for i, one in enumerate(queries) if one.condition == condition], np.intp)
         asked = [queries[i] for i in chosen]
         for method in methods:
-            values, chances = _score(features, place, condition, asked, texts, method, measures, extras)
+            values, chances = _score(study, place, condition, asked, method, measures)
             found.append(GalleryScores(method.name, condition, chosen, values, chances))
     return found
 
 
 def _score(
-    features: FloatArray,
+    study: Study,
     place: Mapping[str, int],
     condition: str,
     asked: Sequence[GalleryQuery],
-    texts: Mapping[str, TextFeatures],
     method: Method,
     measures: Sequence[Measure],
-    extras: Extras | None,
 ) -> tuple[dict[str, Float64Array], dict[str, Float64Array]]:
     if _LABELS in method.asks:
         raise NotApplicableError(f"{method.name} asks for labels, and galleries have none")
@@ -92,7 +85,7 @@ def _score(
     rows = np.array([place[one.query] for one in asked], np.intp)
     group = RetrievalGroup(None, rows, database, {condition: None})
     task = RetrievalTask((condition,), (group,), np.zeros(len(place), np.int64))
-    space = make_space(method, features, texts, task, group, extras)
+    space = make_space(method, study, task, group)
     column = {int(row): i for i, row in enumerate(database)}
     sizes = np.array([len(one.gallery) for one in asked])
     counts = np.array([len(one.targets) for one in asked])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,35 +16,8 @@ from ..methods.support.specs import Method
 from ..pictures.labelled import Codes
 from ..vectors.arrays import FloatArray, as_floats, require_finite, take_rows, unit_rows
 from ..vectors.fusion import STACK, Combine, combiner, gives_chances, joint_basis, weighted_columns
+from .study import Encoded, TextFeatures
 from .tasks import Index, RetrievalGroup, RetrievalTask
-
-
-@dataclass(frozen=True, eq=False)
-class TextFeatures:
-    """A condition's encoded texts: features (n, d), and for each text its parent's value (or None) and the value it
-    names."""
-
-    features: FloatArray
-    parents: Sequence[str | None] | None = None
-    values: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Extras:
-    """What some methods ask for beyond images and texts of the conditions; made when a method asks.
-
-    name: condition -> its encoded name (d,); generic: the encoded generic texts (g, d); logit_scale: the encoder's;
-    weights: condition -> weight, 1 where it is not named.
-    """
-
-    name: Callable[[str], FloatArray] | None = None
-    generic: Callable[[], FloatArray] | None = None
-    logit_scale: Callable[[], float] = lambda: 100.0
-    weights: Mapping[str, float] = field(default_factory=dict)
-
-    def weight(self, condition: str) -> float:
-        """The weight of a condition."""
-        return float(self.weights.get(condition, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,40 +42,33 @@ class Space:
 
 def make_space(
     method: Method,
-    features: FloatArray,
-    texts: Mapping[str, TextFeatures],
+    study: Encoded,
     task: RetrievalTask,
     group: RetrievalGroup,
-    extras: Extras | None = None,
     fit_rows: Index | None = None,
 ) -> Space:
     """Fit `method` on the group's database (or only on `fit_rows` of it), and map queries and database.
 
-    features (N, d) and texts: condition -> encoded texts, of the whole entity.
-
     Raises InputError where the method fails, returns something else than one row of finite numbers an image, or asks for
     what there is not.
     """
-    extras = extras or Extras()
     if method.features is not None:
         return _embedded_anew(method, task, group)
-    fit = _Fit(method, features, texts, task, group, extras, fit_rows)
+    fit = _Fit(method, study, task, group, fit_rows)
     if method.fusion == STACK or len(task.conditions) == 1:
         return fit.stacked()
     return fit.joint_subspace() if method.fusion == "qr" else fit.fused()
 
 
-def fit_texts(
-    method: Method, features: FloatArray, texts: Mapping[str, TextFeatures], extras: Extras | None = None
-) -> FeatureMethod:
-    """Return `method` fitted on all of `features` (N, d) for the conditions of `texts`, several by one fit of all texts.
+def fit_texts(method: Method, encoded: Encoded) -> FeatureMethod:
+    """Return `method` fitted on all features for the conditions of all texts, several by one fit of all texts.
 
     Raises InputError where it asks for what there is not, labels included.
     """
-    names, rows = tuple(texts), np.arange(len(features))
+    names, rows = tuple(encoded.texts), np.arange(len(encoded.features))
     group = RetrievalGroup(None, rows[:0], rows, dict.fromkeys(names))
     task = RetrievalTask(names, (group,), np.zeros(len(rows), np.int64))
-    return _Fit(method, features, texts, task, group, extras or Extras(), None).fit(names)[0]
+    return _Fit(method, encoded, task, group, None).fit(names)[0]
 
 
 def joined(name: str, fits: Sequence[FeatureMethod | LinearMethod]) -> LinearMethod:
@@ -145,11 +111,9 @@ def group_texts(
 @dataclass(frozen=True, eq=False)
 class _Fit:
     method: Method
-    features: FloatArray
-    texts: Mapping[str, TextFeatures]
+    study: Encoded
     task: RetrievalTask
     group: RetrievalGroup
-    extras: Extras
     fit_rows: Index | None
 
     def stacked(self) -> Space:
@@ -169,7 +133,7 @@ class _Fit:
     def fused(self) -> Space:
         """One fit a condition, the similarities joined."""
         conditions = self.task.conditions
-        weights = [self.extras.weight(name) for name in conditions]
+        weights = [self.study.extras.weight(name) for name in conditions]
         fits = [self.fit((name,)) for name in conditions]
         pairs = tuple(self._map(fitted) for fitted, _, _ in fits)
         learnt = {
@@ -186,14 +150,16 @@ class _Fit:
 
     def fit(self, conditions: tuple[str, ...]) -> tuple[FeatureMethod, int, list[str]]:
         """The method fitted for `conditions` together, how many texts that were, and warnings."""
-        chosen = {name: group_texts(self.texts, name, self.group) for name in conditions}
-        stacked = np.concatenate([self.texts[name].features[rows] for name, (rows, _) in chosen.items()])
+        chosen = {name: group_texts(self.study.texts, name, self.group) for name in conditions}
+        stacked = np.concatenate(
+            [self.study.texts[name].features[rows] for name, (rows, _) in chosen.items()]
+        )
         rows = self.group.database if self.fit_rows is None else self.fit_rows
         method = self.method.factory()
         asked = {
             name: self._asked(name, {c: r for c, (r, _) in chosen.items()}, rows) for name in self.method.asks
         }
-        method.fit(take_rows(self.features, rows), stacked, **asked)
+        method.fit(take_rows(self.study.features, rows), stacked, **asked)
         return method, len(stacked), [warning for _, warning in chosen.values() if warning]
 
     def _asked(self, name: str, chosen: Mapping[str, Index], rows: Index) -> Any:
@@ -202,17 +168,19 @@ class _Fit:
         if name == "text_conditions":
             return [condition for condition, rows in chosen.items() for _ in rows]
         if name == "text_weights":
-            return np.repeat([self.extras.weight(c) for c in chosen], [len(rows) for rows in chosen.values()])
+            return np.repeat(
+                [self.study.extras.weight(c) for c in chosen], [len(rows) for rows in chosen.values()]
+            )
         if name == "condition_features":
             return np.stack([self._name(condition) for condition in chosen])
         if name == "other_text_features":
             return self._others(chosen)
         if name == "generic_features":
-            if self.extras.generic is None:
+            if self.study.extras.generic is None:
                 raise self._missing("generic texts", "an encoder of texts")
-            return self.extras.generic()
+            return self.study.extras.generic()
         if name == "logit_scale":
-            return self.extras.logit_scale()
+            return self.study.extras.logit_scale()
         if name == "database_labels":
             if (self.group.own >= 0).any():
                 raise NotApplicableError(
@@ -231,18 +199,20 @@ class _Fit:
         )
 
     def _values(self, condition: str) -> Sequence[str]:
-        values = self.texts[condition].values
+        values = self.study.texts[condition].values
         if values is None:
             raise self._missing(f"the values that the texts of {condition!r} name", "texts with their values")
         return values
 
     def _name(self, condition: str) -> FloatArray:
-        if self.extras.name is None:
+        if self.study.extras.name is None:
             raise self._missing(f"the encoded name of {condition!r}", "an encoder of texts")
-        return self.extras.name(condition)
+        return self.study.extras.name(condition)
 
     def _others(self, chosen: Mapping[str, Index]) -> FloatArray:
-        others = [texts.features for name, texts in self.texts.items() if name not in self.task.conditions]
+        others = [
+            texts.features for name, texts in self.study.texts.items() if name not in self.task.conditions
+        ]
         if not others:
             raise NotApplicableError(f"{self.method.name} needs texts of conditions that are not asked for")
         return np.concatenate(others)
@@ -255,11 +225,11 @@ class _Fit:
         )
 
     def _map(self, fitted: FeatureMethod | LinearMethod) -> tuple[FloatArray, FloatArray]:
-        database = mapped(fitted, "transform", take_rows(self.features, self.group.database))
+        database = mapped(fitted, "transform", take_rows(self.study.features, self.group.database))
         step = "transform_queries" if hasattr(fitted, "transform_queries") else "transform"
         if step == "transform" and np.array_equal(self.group.queries, self.group.database):
             return database, database
-        queries = mapped(fitted, step, take_rows(self.features, self.group.queries))
+        queries = mapped(fitted, step, take_rows(self.study.features, self.group.queries))
         if queries.shape[1] != database.shape[1]:
             raise InputError(
                 f"{self.method.name} maps queries and database to different widths",
@@ -270,7 +240,7 @@ class _Fit:
         return queries, database
 
     def _unweighted(self) -> list[str]:
-        weights = {self.extras.weight(name) for name in self.task.conditions}
+        weights = {self.study.extras.weight(name) for name in self.task.conditions}
         if len(weights) == 1 or "text_weights" in self.method.asks:
             return []
         return [f"{self.method.name} takes no weights of conditions: all count alike"]

@@ -15,7 +15,7 @@ from ..methods.support.specs import Method, uses_texts
 from ..pictures.labelled import ImageSource
 from ..pictures.notes import notes_of
 from ..vectors.arrays import FloatArray
-from .spaces import Extras, TextFeatures
+from .study import Extras, TextFeatures
 
 
 class FeatureSource(Protocol):

@@ -16,14 +16,14 @@ from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
 
-from ..evaluation.prepared import Evaluation, encoded_texts
+from ..evaluation.prepared import Evaluation, study_of
 from ..methods.support.protocol import NotApplicableError
-from ..methods.support.specs import Method, uses_texts
+from ..methods.support.specs import Method
 from ..pictures.labelled import Labelled
-from ..retrieval.engine import check_texts, checked_features, plan_tasks, rows_to_fit, seeded_splits
+from ..retrieval.engine import plan_tasks, rows_to_fit, seeded_splits
 from ..retrieval.spaces import Space, make_space
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask
-from ..retrieval.vectors import FeatureSource, extras
+from ..retrieval.vectors import FeatureSource
 from ..trec.writing import safe_name, score_blocks, write_run
 from ..vectors.arrays import unit_rows
 from .comparable import protocol_record
@@ -140,16 +140,12 @@ def _write_entity(
     progress: Callable[[int], None],
 ) -> None:
     labelled, settings = evaluation.source.entities[entity], evaluation.settings
-    features = checked_features(feature_source.images(evaluation.source)[entity].matrix, labelled)
+    features = feature_source.images(evaluation.source)[entity].matrix
+    study = study_of(evaluation, labelled, features, feature_source)
     method = evaluation.methods[0].of_entity(entity)
-    splits = seeded_splits(labelled, settings.engine(), evaluation.given.get(entity))
+    splits = seeded_splits(labelled, settings.engine(), study.split)
     tasks = {seed: plan_tasks(labelled, one, evaluation.sets[entity]) for seed, one in splits.items()}
-    texts = check_texts(
-        encoded_texts(evaluation, labelled, feature_source) if uses_texts([method]) else None,
-        set(labelled.labels),
-        features.shape[1],
-    )
-    asked = extras(feature_source, settings.weights)
+    study = study.checked([method], set(labelled.labels))
     for number, first in enumerate(next(iter(tasks.values()))):
         if method.features is not None and form.format == EMBEDDINGS:
             _write_anew(entity, labelled, method, first.conditions, folder, form, found)
@@ -164,7 +160,7 @@ def _write_entity(
             for seed, task, group in parts:
                 rows = rows_to_fit(group, seed, settings.fit_images)
                 start = time.perf_counter()
-                space = make_space(method, features, texts, task, group, asked, rows)
+                space = make_space(method, study, task, group, rows)
                 found.seconds += time.perf_counter() - start
                 place = _place(entity, task.conditions, group.name, str(seed))
                 file, sha256 = _write(folder, place, labelled.keys, task, group, space, form, method)

@@ -33,7 +33,8 @@ class Verdict:
 class Judge(Protocol):
     """Says whether pictures show what their labels say.
 
-    `identity` is JSON-able and decides the verdicts together with picture and sample spec.
+    `identity` is JSON-able and decides the verdicts together with picture and sample spec. `judge` is called by one thread
+    at a time, but not by the one that draws: it shares nothing with the renderer that two threads must not use at once.
     """
 
     identity: dict[str, Any]

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clay_eval.evaluator.embedding.encoders.devices import in_turn, is_out_of_memory
+from clay_eval.evaluator.embedding.encoders.transformers_loading import fewest_logits
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -106,18 +108,22 @@ class VQAJudge:
         """(vocabulary,) the next token's logits after the question about the picture."""
         import torch
 
-        inputs = self._inputs(image, question).to(self._model.device, self._model.model.dtype)
+        inputs = self._inputs(image, question)
+        few = fewest_logits(self._model.model)
         try:
-            with torch.inference_mode():
-                logits = self._model.model(**inputs, use_cache=False).logits[0, -1]
-        except torch.OutOfMemoryError as error:
+            with torch.inference_mode(), in_turn(self._model.device):
+                placed = inputs.to(self._model.device, self._model.model.dtype)
+                logits = self._model.model(**placed, **few, use_cache=False).logits[0, -1]
+                row: NDArray[np.float32] = logits.to("cpu", torch.float32).numpy()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise InputError(
                 "the device has too little memory for one question about a picture",
                 where=f"--device {self._model.device}",
                 found=f"{image.width} x {image.height} pixels",
                 hint="a smaller model, or --device cpu",
             ) from error
-        row: NDArray[np.float32] = logits.to("cpu", torch.float32).numpy()
         return row
 
     def _inputs(self, image: Image.Image, question: str) -> Any:

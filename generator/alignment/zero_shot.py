@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clay_eval.evaluator.embedding.encoders import Encoder
+from clay_eval.evaluator.embedding.encoders import Encoder, Preparing
 from clay_eval.evaluator.embedding.encoders import rows as encoder_rows
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
@@ -104,13 +104,18 @@ class ZeroShotJudge:
 
     def judge(self, samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> list[Verdict]:
         """One verdict a picture; a label that the spec does not have raises InputError with the sample's key."""
-        return [self._judge(sample, image) for sample, image in zip(samples, images, strict=True)]
+        encoder = self._encoder
+        if isinstance(encoder, Preparing):  # all of them before a model is waited for
+            rows = (encoder.encode_prepared([pixels])[0] for pixels in encoder.prepare(images))
+        else:
+            rows = (encoder.encode_images([image])[0] for image in images)
+        return [self._judge(sample, row) for sample, row in zip(samples, rows, strict=True)]
 
-    def _judge(self, sample: SampleSpec, image: Image.Image) -> Verdict:
+    def _judge(self, sample: SampleSpec, row: NDArray[np.float32]) -> Verdict:
         texts = prepared(self._texts, sample)
         places = {attribute.name: attribute.find(sample) for attribute in texts}
+        picture = row.astype(np.float64)
         with self._cut_once():
-            picture = self._encoder.encode_images([image])[0].astype(np.float64)
             prompt = self._encoder.encode_texts([sample.prompt])[0].astype(np.float64)
         scores: dict[str, float] = {}
         reasons: list[str] = []

@@ -21,6 +21,7 @@ class Renderer(Protocol):
     """Draws pictures of sample specs.
 
     `identity` is JSON-able and decides the pictures together with the sample spec: a changed one is another data set.
+    `render` is called while another thread encodes and judges the pictures of the call before, which are its own no more.
     """
 
     identity: dict[str, Any]

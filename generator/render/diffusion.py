@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import logging
 import math
@@ -18,7 +17,12 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from clay_eval.evaluator.embedding.encoders import choose_device
+from clay_eval.evaluator.embedding.encoders.devices import (
+    choose_device,
+    free_memory,
+    in_turn,
+    is_out_of_memory,
+)
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
@@ -41,7 +45,6 @@ OFFLOAD = ("none", "model", "sequential")
 MAX_SIZE = 4096
 _LIBRARIES = ("diffusers", "transformers", "torch")
 _Renderer = TypeVar("_Renderer", bound="DiffusionRenderer")
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def load_diffusion(
 def open_diffusion(source: ModelFolder, options: DiffusionOptions, kind: type[_Renderer]) -> _Renderer:
     """Load the pipeline of a folder into a renderer of this `kind`, on its device; raises what `load_diffusion` does."""
     device = choose_device(options.device)
-    _check_offload(options.offload, device)
+    check_offload(options.offload, device)
     dtype = options.dtype
     if dtype == "auto":
         dtype = "bf16" if device.startswith("cuda") else "fp32"
@@ -110,7 +113,7 @@ def open_diffusion(source: ModelFolder, options: DiffusionOptions, kind: type[_R
     facts = {"model": source.name, "revision": source.revision, **folder_digests(source.path, index)}
     pipeline = load_pipeline(source.path, index, dtype, options.trust_remote_code)
     renderer = kind(pipeline, options, {**facts, "dtype": dtype})
-    _place(pipeline, device, options)
+    place(pipeline, device, options)
     return renderer
 
 
@@ -129,6 +132,7 @@ class DiffusionRenderer:
     def __init__(self, pipeline: Any, options: DiffusionOptions, facts: Mapping[str, Any]) -> None:
         parameters = inspect.signature(type(pipeline).__call__).parameters
         self.pipeline = pipeline
+        self._device = choose_device(options.device)
         self._most: int | None = None
         self._said: set[tuple[str, int]] = set()
         self.size = options.size or _native_size(pipeline)
@@ -184,7 +188,9 @@ class DiffusionRenderer:
             if made is not None:
                 images += made
                 continue
-            _free_memory()
+            # A call that was cut short leaves the offloaded model that was at work on the device.
+            self.pipeline.maybe_free_model_hooks()
+            free_memory()
             if len(batch) == 1:
                 raise InputError(
                     "the device has too little memory for one picture",
@@ -203,15 +209,10 @@ class DiffusionRenderer:
 
     def _try(self, batch: Sequence[SampleSpec]) -> list[Image.Image] | None:
         """The batch's pictures, or None if memory did not suffice."""
-        import torch
-
         try:
             return self._call(batch)
-        except torch.OutOfMemoryError:
-            return None
         except RuntimeError as error:
-            # MPS and the CPU have no exception of their own for it.
-            if any(sign in str(error) for sign in _NO_MEMORY):
+            if is_out_of_memory(error):
                 return None
             raise
 
@@ -229,7 +230,7 @@ class DiffusionRenderer:
 
     def _call(self, batch: Sequence[SampleSpec]) -> list[Image.Image]:
         keys = f"{batch[0].key} to {batch[-1].key}" if len(batch) > 1 else batch[0].key
-        with library_warnings() as said, warnings.catch_warnings():
+        with in_turn(self._device), library_warnings() as said, warnings.catch_warnings():
             warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
             try:
                 output = self.pipeline(**self.arguments(batch))
@@ -322,7 +323,8 @@ def _scheduler_facts(pipeline: Any) -> dict[str, str] | None:
     return {"class": type(scheduler).__name__, "config": fingerprint(config)}
 
 
-def _check_offload(offload: str, device: str) -> None:
+def check_offload(offload: str, device: str) -> None:
+    """Raise InputError for a way to offload that this device, or what is installed, does not allow."""
     if offload == "none":
         return
     if device == "cpu":
@@ -340,9 +342,8 @@ def _check_offload(offload: str, device: str) -> None:
         )
 
 
-def _place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
-    import torch
-
+def place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
+    """Put a pipeline on its device, offloaded and compiled as `options` say; InputError where it does not fit."""
     try:
         if options.offload == "model":
             pipeline.enable_model_cpu_offload(device=device)
@@ -350,7 +351,9 @@ def _place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
             pipeline.enable_sequential_cpu_offload(device=device)
         else:
             pipeline.to(device)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
             "the device has too little memory for this pipeline",
             where="--device",
@@ -361,13 +364,3 @@ def _place(pipeline: Any, device: str, options: DiffusionOptions) -> None:
         for name in ("transformer", "unet"):
             if (denoiser := getattr(pipeline, name, None)) is not None:
                 denoiser.compile()
-
-
-def _free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    elif torch.backends.mps.is_available():
-        torch.mps.empty_cache()

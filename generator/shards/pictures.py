@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
+from clay_eval.schemas.errors import ClayEvalError
 from clay_eval.schemas.samples import SampleSpec
 
 from ..render.base import NothingShownError
@@ -32,6 +33,25 @@ def encode_image(image: Image.Image, image_format: str, packet: bytes) -> bytes:
     return stream.getvalue()
 
 
+def check_pictures(samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> None:
+    """Raise ClayEvalError for a renderer that breaks its word."""
+    if len(images) != len(samples):
+        raise ClayEvalError(
+            "the renderer returned another number of pictures than it was asked for",
+            where="the renderer",
+            expected=len(samples),
+            found=len(images),
+        )
+    for sample, image in zip(samples, images, strict=True):
+        if image.mode != "RGB":
+            raise ClayEvalError(
+                "the renderer returned a picture of another kind than it should",
+                where=sample.key,
+                expected="RGB",
+                found=image.mode,
+            )
+
+
 def single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | None:
     """What is wrong with a picture whose pixels are all alike, as black frames of safety checkers and broken models are."""
     extrema: Any = image.getextrema()
@@ -42,7 +62,7 @@ def single_color(sample: SampleSpec, image: Image.Image) -> NothingShownError | 
         where=sample.key,
         found=sample.prompt,
         hint="a safety checker gives such pictures (change the prompt, or choose a model without one), and so does a model "
-        "in a precision that is too low for it (--dtype float32)",
+        "in a precision that is too low for it (--dtype fp32)",
     )
 
 

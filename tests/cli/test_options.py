@@ -19,13 +19,6 @@ from clay_eval.cli.options import grouped
 ROOT = Path(__file__).resolve().parents[2]
 MOST_OF_A_COMMAND, MOST = 12, 8
 MANY = {
-    "evaluator/evaluation/gallery.py:show_entity": 12,
-    "evaluator/evaluation/retrievals.py:choose_retrievals": 10,
-    "evaluator/exports/rankings.py:feature_rankings": 10,
-    "evaluator/methods/images/conditioned.py:embed_conditioned": 9,
-    "evaluator/report/build.py:build_report": 16,
-    "evaluator/retrieval/engine.py:evaluate_features": 11,
-    "evaluator/retrieval/engine.py:score_methods": 11,
     "evaluator/scoring/__init__.py:retrieval_scores": 10,
 }
 """Functions that take more than they should, with how many parameters: this may shrink only."""

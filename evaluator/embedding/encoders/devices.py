@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import gc
+from contextlib import AbstractContextManager, nullcontext
+from threading import RLock
 
 from clay_eval.schemas.errors import InputError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_ACCELERATORS = RLock()
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
 def choose_device(device: str = "auto") -> str:
@@ -44,6 +47,15 @@ def check_options(precision: str, batch_size: int) -> None:
         )
 
 
+def in_turn(device: str) -> AbstractContextManager[object]:
+    """A block in which one thread at a time computes on an accelerator; on the CPU nobody waits for anybody.
+
+    cuDNN's flags are the whole process's, so that another thread's results would depend on the moment, and models that fit
+    into a device's memory one at a time may not do so at once.
+    """
+    return nullcontext() if device == "cpu" else _ACCELERATORS
+
+
 def exact_convolutions(device: str, precision: str) -> AbstractContextManager[None]:
     """On NVIDIA cards cuDNN rounds float32 convolutions to TF32 by default; precision "fp32" means float32."""
     import torch
@@ -54,16 +66,21 @@ def exact_convolutions(device: str, precision: str) -> AbstractContextManager[No
     return exact
 
 
-@contextmanager
-def memory_errors(batch_size: int) -> Iterator[None]:
-    """Turn a device that is out of memory into an InputError with the way out."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a device has too little memory; only CUDA's allocator has an exception of its own for it."""
     import torch
 
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise InputError(
-            "the device has too little memory for one batch",
-            found=f"batches of {batch_size}",
-            hint="use a smaller --batch-size, or --device cpu",
-        ) from error
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+
+
+def free_memory() -> None:
+    """Give back what nothing uses: on an accelerator, memory that torch keeps for later."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -17,7 +17,7 @@ from clay_eval.schemas.fingerprint import fingerprint
 
 from .devices import choose_device
 from .names import EncoderName, resolve_tag
-from .rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
+from .rows import Batches, encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +46,7 @@ class OpenClipEncoder:
         self.identity: Mapping[str, Any] = identity
         self.device = device
         self.batch_size = batch_size
+        self._batches = Batches(batch_size)
         self.logit_scale = learnt_scale(model)
         self._model = model
         self._preprocess = preprocess
@@ -89,7 +90,7 @@ class OpenClipEncoder:
     def _options(self) -> dict[str, Any]:
         return {
             "dimension": self.dimension,
-            "batch_size": self.batch_size,
+            "batches": self._batches,
             "device": self.device,
             "precision": self.identity["precision"],
         }

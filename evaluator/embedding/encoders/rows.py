@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import fingerprint
 
-from .devices import exact_convolutions, memory_errors
+from .devices import exact_convolutions, free_memory, in_turn, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -27,28 +28,71 @@ UNKNOWN_LOGIT_SCALE = 100.0
 _Item = TypeVar("_Item")
 
 
+class Batches:
+    """How many items a model gets at once: as many as it was asked to, halved for good whenever memory does not suffice."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def halve(self, tried: int) -> None:
+        """Go on with half of the `tried` items that did not fit; raises InputError for one that did not."""
+        if tried == 1:
+            raise InputError(
+                "the device has too little memory for one picture or text",
+                hint="--precision bf16, --device cpu, or a smaller model",
+            )
+        self.size = tried // 2
+        log.warning(
+            "out of memory with %d items at once; going on with %d (try --batch-size %d)",
+            tried,
+            self.size,
+            self.size,
+        )
+
+
 def encode_rows(
     encode: Callable[[Sequence[_Item]], torch.Tensor],
     items: Sequence[_Item],
     *,
     dimension: int,
-    batch_size: int,
+    batches: Batches,
     device: str,
     precision: str,
 ) -> NDArray[np.float32]:
     """(n, dimension) float32 unit rows for n items, encoded batch by batch without gradients.
 
-    Raises InputError where a batch does not fit into the device's memory.
+    A batch that does not fit into the device's memory is halved; raises InputError where one item does not fit.
     """
     import torch
 
     rows = [np.empty((0, dimension), dtype=np.float32)]
-    with torch.inference_mode(), exact_convolutions(device, precision):
-        for start in range(0, len(items), batch_size):
-            with memory_errors(batch_size):
-                features = encode(items[start : start + batch_size])
-                rows.append(features.to("cpu", torch.float32).numpy())
+    with torch.inference_mode(), in_turn(device), exact_convolutions(device, precision):
+        start = 0
+        while start < len(items):
+            batch = items[start : start + batches.size]
+            made = _tried(encode, batch)
+            if made is None:
+                free_memory()
+                batches.halve(len(batch))
+                continue
+            rows.append(made)
+            start += len(batch)
     return normalise_rows(np.concatenate(rows))
+
+
+def _tried(
+    encode: Callable[[Sequence[_Item]], torch.Tensor], batch: Sequence[_Item]
+) -> NDArray[np.float32] | None:
+    """The features of a batch, not yet of unit length; None where memory did not suffice."""
+    import torch
+
+    try:
+        features: NDArray[np.float32] = encode(batch).to("cpu", torch.float32).numpy()
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            return None
+        raise
+    return features
 
 
 def normalise_rows(features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from clay_eval.schemas.fingerprint import fingerprint
 
 from .devices import choose_device
 from .names import EncoderName
-from .rows import encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
+from .rows import Batches, encode_rows, learnt_scale, warn_of_cut_texts, weights_sha256
 from .transformers_loading import (
     check_folder,
     find_folder,
@@ -56,6 +56,7 @@ class TransformersEncoder:
     ) -> None:
         self.device = device
         self.batch_size = batch_size
+        self._batches = Batches(batch_size)
         self.logit_scale = learnt_scale(model)
         self._model = model
         self._processor = processor
@@ -102,7 +103,7 @@ class TransformersEncoder:
     def _options(self) -> dict[str, Any]:
         return {
             "dimension": self.dimension,
-            "batch_size": self.batch_size,
+            "batches": self._batches,
             "device": self.device,
             "precision": self.identity["precision"],
         }

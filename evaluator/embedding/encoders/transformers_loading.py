@@ -5,6 +5,7 @@ Weights are safetensors, and code that comes with a model is never run.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -27,7 +28,7 @@ from clay_eval.schemas.model_folders import (
 from clay_eval.schemas.proxies import proxy_fault
 from clay_eval.schemas.reading import check_regular_below
 
-from .devices import choose_device
+from .devices import choose_device, is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -135,18 +136,23 @@ def readable(image: Image) -> Image:
 
 def to_device(model: Any, device: str) -> tuple[Any, str]:
     """`model` on the device that `device` means, and its name; InputError where it does not fit into memory."""
-    import torch
-
     chosen = choose_device(device)
     try:
         return model.to(chosen), chosen
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
             "the device has too little memory for this model",
             where="--device",
             found=chosen,
             hint="--device cpu, or a smaller model",
         ) from error
+
+
+def fewest_logits(model: Any) -> dict[str, int]:
+    """What keeps a language model from scoring words at every token, where it can be told so."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
 
 
 def model_files(folder: Path) -> tuple[Path, ...]:

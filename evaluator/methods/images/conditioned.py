@@ -161,7 +161,6 @@ def embed_conditioned(
     conditions: Sequence[str],
     store: FeatureStore,
     *,
-    entity: str | None = None,
     batch_size: int = 64,
     queries: Mapping[str, Collection[str]] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
@@ -169,12 +168,10 @@ def embed_conditioned(
 ) -> dict[str, ConditionedFeatures]:
     """Entity -> vectors of its pictures for `conditions`; what the store has is not computed again.
 
-    entity: the one whose pictures are meant, all if None. queries: entity -> keys of its queries, which methods with
+    queries: entity -> keys of its queries, which methods with
     `encode_queries` encode in their own way. progress and engine as in `embed`; the engine is used for all pictures,
     queries are encoded here. Raises as `embed` and `FeatureStore.load` do.
     """
-    if entity is not None:
-        source = Selection(source, {entity: source.entities[entity].keys})
     encoder = ConditionedEncoder(method, conditions)
     store.remember(encoder, {"name": encoder.identity["name"]})
     embed(source, encoder, store, batch_size, progress, engine)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clay_eval.schemas.errors import InputError
 
 from ...embedding.encoders.devices import check_options, choose_device
+from ...embedding.encoders.rows import Batches
 from ...embedding.encoders.transformers_loading import (
     check_folder,
     digests,
@@ -52,6 +53,7 @@ class ModelOptions:
         self.instruction = check_template(instruction)
         self.precision = precision
         self.batch_size = batch_size
+        self._batches = Batches(batch_size)
         self.max_side = max_side
         self._device = device
         self._found = find_folder(self.model, f"{self.name}(model={self.model})")
@@ -74,7 +76,7 @@ class ModelOptions:
         return read_part(AutoConfig, self._found.path, "configuration")
 
     def _options(self) -> dict[str, Any]:
-        return {"batch_size": self.batch_size, "precision": self.precision}
+        return {"batches": self._batches, "precision": self.precision}
 
     def shrink(self, image: Image) -> Image:
         """`image`, shrunk where it is too large."""

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...embedding.encoders.transformers_loading import fewest_logits
+
 if TYPE_CHECKING:
     import torch
 
@@ -76,11 +78,6 @@ def last_states(model: Any, inputs: Mapping[str, Any], prompts: Prompts) -> torc
         )
         states.append(output.hidden_states[-1][:, -1])
     return torch.stack(states, dim=1)
-
-
-def fewest_logits(model: Any) -> dict[str, int]:
-    """What keeps the model from scoring words at every token, where it can be told so."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
 
 
 def _position_shift(model: Any) -> torch.Tensor | None:

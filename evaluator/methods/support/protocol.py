@@ -8,7 +8,9 @@ encoder's scale. `ASKABLE` lists the names. Optional, for methods that treat que
 Facts that a class may state: `needs`, a name of `NEEDS`; `similarity = "inner"` where rows are compared by inner product and
 not by cosine; `fusion`, how several conditions meet where the user does not say (see `fusion`; "stack" by default);
 `role = "control"` for what is no rival but shows what a number means; `needs_file = True` where no instance can be made
-without a file of the user's; `ours = True`, in the class itself and not inherited, for methods that this project made up.
+without a file of the user's; `takes_components = True` where `n_components` is the user's to settle for all such methods
+(`--n-components`); `ours = True` for methods that this project made up. The last two count in the class itself and are not
+inherited.
 """
 
 from __future__ import annotations
@@ -158,6 +160,11 @@ def is_ours(method: object) -> bool:
     """Whether a class, or that of an instance, says by itself that this project made it up: a class built on it is not."""
     kind = method if isinstance(method, type) else type(method)
     return vars(kind).get("ours") is True
+
+
+def takes_components(method: object) -> bool:
+    """Whether a class says by itself that `n_components` comes from the user's settings: a class built on it does not."""
+    return vars(method).get("takes_components") is True
 
 
 def describe(method: object) -> dict[str, Scalar]:

@@ -87,16 +87,7 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
     Raises InputError for an unknown name (with the nearest one), a class that cannot be imported or lacks
     fit and transform, and options that its constructor does not take.
     """
-    target = spec if ":" in spec else BUILT_IN.get(spec) or method_names().get(spec)
-    if target is None:
-        raise InputError(
-            f"unknown method {spec!r}",
-            where="method",
-            expected=f"one of {sorted(method_names())}, or package.module:Class",
-            found=repr(spec),
-            hint=did_you_mean(nearest(spec, method_names())),
-        )
-    maker = _load(target)
+    target, maker = _target(spec), method_class(spec)
     try:
         inspect.signature(maker).bind(**options)
     except TypeError as error:
@@ -116,10 +107,27 @@ def resolve_method(spec: str, **options: object) -> tuple[str, MethodFactory]:
     return spec, factory
 
 
+def method_class(spec: str) -> Callable[..., Any]:
+    """Return the class of a method, imported here; `spec` and errors as for `resolve_method`."""
+    return _load(_target(spec))
+
+
+def _target(spec: str) -> str:
+    target = spec if ":" in spec else BUILT_IN.get(spec) or method_names().get(spec)
+    if target is None:
+        raise InputError(
+            f"unknown method {spec!r}",
+            where="method",
+            expected=f"one of {sorted(method_names())}, or package.module:Class",
+            found=repr(spec),
+            hint=did_you_mean(nearest(spec, method_names())),
+        )
+    return target
+
+
 def default_of(spec: str, parameter: str) -> tuple[bool, Any]:
     """Return whether a method takes `parameter` by name, and its default; `spec` as for `resolve_method`."""
-    maker = _load(spec if ":" in spec else method_names()[spec])
-    found = inspect.signature(maker).parameters.get(parameter)
+    found = inspect.signature(method_class(spec)).parameters.get(parameter)
     named = found is not None and found.kind in (found.KEYWORD_ONLY, found.POSITIONAL_OR_KEYWORD)
     return named, found.default if found is not None and named else None
 

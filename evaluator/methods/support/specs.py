@@ -24,8 +24,18 @@ from ...vectors.fusion import STACK, check_fusion, fusion_of
 from ..images.registry import image_method_names, is_image_method
 from .guard import guarded, plug_in_errors
 from .importing import import_target
-from .protocol import RIVAL, Scalar, asked_names, is_ours, is_privileged, needs_of, role_of
-from .registry import BUILT_IN, MethodFactory, method_names, resolve_method
+from .protocol import (
+    RIVAL,
+    Scalar,
+    asked_names,
+    describe,
+    is_ours,
+    is_privileged,
+    needs_of,
+    role_of,
+    takes_components,
+)
+from .registry import BUILT_IN, MethodFactory, method_class, method_names, resolve_method
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _BARE = r'[^\s,="()][^,="()]*?'
@@ -61,7 +71,8 @@ class Method:
     is told, a name of `protocol.NEEDS`; role, ours: see `protocol.role_of` and `protocol.is_ours`; uses_texts: whether it
     looks at the texts (a class says no by `uses_texts = False`); features: for methods that embed the images anew for each
     set of conditions, conditions -> rows (N, k), or a pair of rows for queries and for the database; then nothing is
-    fitted. embedder: makes `features` for an entity; identity: what such a method depends on.
+    fitted, and `factory` raises InputError. embedder: makes `features` for an entity; identity: what such a method depends
+    on; made: an instance, for its parameters.
     """
 
     name: str
@@ -77,6 +88,13 @@ class Method:
     needs: str = "texts"
     role: str = RIVAL
     ours: bool = False
+    made: object = None
+
+    @property
+    def parameters(self) -> dict[str, Scalar]:
+        """What its class is made with."""
+        told = describe(self.factory() if self.made is None else self.made)
+        return {name: value for name, value in told.items() if not name.endswith("_")}
 
     def of_entity(self, name: str) -> Method:
         """The method ready for the images of one entity."""
@@ -106,13 +124,13 @@ def parse_spec(text: str) -> MethodSpec:
 
 def prepare_methods(
     specs: Iterable[str],
-    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    n_components: int | None = None,
     images: Callable[[MethodSpec], Method] | None = None,
 ) -> list[Method]:
     """Return the method of each spec, in order, each once; classes are imported here.
 
-    defaults: method name -> parameters that a spec does not have to give; images: prepares methods that embed pictures, see
-    `reencoding.image_methods`.
+    n_components: of the methods that take it from the user's settings (`protocol.takes_components`), where a spec gives
+    none; images: prepares methods that embed pictures, see `reencoding.image_methods`.
 
     Raises InputError for specs that cannot be read, unknown methods, and parameters that a class does not take.
     """
@@ -128,7 +146,7 @@ def prepare_methods(
                 hint="link files to shorter paths",
             )
         if not reencodes(spec.name):
-            methods.setdefault(str(spec), _prepare(spec, (defaults or {}).get(spec.name, {})))
+            methods.setdefault(str(spec), _prepare(spec, n_components))
         elif images is None:
             raise InputError(f"{spec.name} embeds pictures, and there are none here", where=str(spec))
         elif str(spec) not in methods:
@@ -150,9 +168,12 @@ def reencodes(name: str) -> bool:
         return is_image_method(import_target(name))
 
 
-def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
+def _prepare(spec: MethodSpec, n_components: int | None) -> Method:
+    parameters = dict(spec.parameters)
     with plug_in_errors(spec.name, "when it was imported"):
-        _, factory = resolve_method(spec.name, **{**defaults, **spec.parameters})
+        if n_components is not None and takes_components(method_class(spec.name)):
+            parameters.setdefault("n_components", n_components)
+        _, factory = resolve_method(spec.name, **parameters)
     with plug_in_errors(spec.name, "when it was made"):
         instance = factory()
     if spec.name not in BUILT_IN:
@@ -169,6 +190,7 @@ def _prepare(spec: MethodSpec, defaults: Mapping[str, Any]) -> Method:
         needs=needs_of(instance),
         role=role_of(instance),
         ours=is_ours(instance),
+        made=instance,
     )
 
 

@@ -13,7 +13,8 @@ from clay_eval.evaluator.evaluation.gallery import browsed_methods, drawn_maps, 
 from clay_eval.evaluator.methods.support.specs import prepare_methods
 from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features, seeded_splits
-from clay_eval.evaluator.retrieval.spaces import TextFeatures, make_space
+from clay_eval.evaluator.retrieval.spaces import make_space
+from clay_eval.evaluator.retrieval.study import Encoded, Study, TextFeatures
 from clay_eval.evaluator.retrieval.tasks import make_task
 
 KINDS = {"bag": ("handbag", "backpack"), "shoes": ("boot", "sandal")}
@@ -25,7 +26,7 @@ def world() -> tuple[np.ndarray, Labelled, dict[str, TextFeatures]]:
     rows = [(c, s, k) for c, subs in KINDS.items() for s in subs for k in COLORS for _ in range(8)]
     names = ("category", "subcategory", "color")
     labels = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-    labelled = Labelled([f"k{i:03d}" for i in range(len(rows))], labels, {"subcategory": "category"})
+    labelled = Labelled([f"k{i:03d}" for i in range(len(rows))], labels, {"subcategory": "category"}, "e")
     rng = np.random.default_rng(0)
     words = {value: rng.normal(size=24) for value in itertools.chain(*labels.values())}
     features = np.array([sum(words[v] for v in row) for row in rows]) + rng.normal(size=(len(rows), 24))
@@ -47,7 +48,7 @@ def shown_under(split: str) -> tuple[Any, ...]:
     )
     chosen = seeded_splits(labelled, settings)[0]
     gallery = show_entity(
-        "e", labelled, chosen, 0, features, texts, methods, outcomes, "AP", reference="clay"
+        Study(features, texts, labelled=labelled, split=chosen), 0, methods, outcomes, "AP", reference="clay"
     )
     return labelled, outcomes, gallery, chosen
 
@@ -118,7 +119,7 @@ def test_neighbours_are_the_first_of_a_full_sort_without_the_query(split: str) -
         for method, ranked in one.methods.items():
             at = 0
             for group in task.groups:
-                space = make_space(by_name[method], features, texts, task, group)
+                space = make_space(by_name[method], Encoded(features, texts), task, group)
                 for position, row in enumerate(group.queries):
                     assert (one.queries[at], one.groups[at]) == (row, group.name)
                     expected = sorted(
@@ -166,6 +167,6 @@ def test_methods_that_use_no_texts_need_none() -> None:
         features, labelled, {}, methods, entity="e", encoder="v", settings=settings
     )
     split = seeded_splits(labelled, settings)[0]
-    gallery = show_entity("e", labelled, split, 0, features, {}, methods, outcomes, "AP")
+    gallery = show_entity(Study(features, labelled=labelled, split=split), 0, methods, outcomes, "AP")
     assert {tuple(one["methods"]) for one in gallery.retrievals} == {("raw",)}
     assert gallery.text_shares == {}

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clay_eval.evaluator.evaluation import retrievals
+from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.report import beside
 
 KEYS = [f"k{i}" for i in range(10)]
 LABELS = {"color": list("rrrrrbbbbb"), "shape": list("sctsctscts")}
+LABELLED = Labelled(KEYS, LABELS, entity="e")
 FEATURES = np.random.default_rng(0).normal(size=(10, 4))
 
 
@@ -57,7 +59,7 @@ def test_neighbours_come_from_the_database_best_first_with_all_conditions_matche
     queries = np.array([0, 1, 2, 3])
     ap = {"raw": np.array([0.1, 0.2, 0.3, 0.4]), "clay": np.array([0.8, np.nan, 0.2, 0.5])}
     shown = retrievals.choose_retrievals(
-        "e", ["color", "shape"], KEYS, LABELS, queries, ap, score, group=lambda row: f"row {row}"
+        LABELLED, ["color", "shape"], queries, ap, score, group=lambda row: f"row {row}"
     )
     assert [(r["query"]["key"], r["choice"]) for r in shown] == [("k3", "median"), ("k2", "worst")]
     for item in shown:
@@ -79,7 +81,7 @@ def test_neighbours_come_from_the_database_best_first_with_all_conditions_matche
 
 def test_without_clay_the_first_method_chooses() -> None:
     ap = {"raw": np.array([0.3, 0.1])}
-    shown = retrievals.choose_retrievals("e", ["color"], KEYS, LABELS, np.array([0, 1]), ap, score)
+    shown = retrievals.choose_retrievals(LABELLED, ["color"], np.array([0, 1]), ap, score)
     assert [r["chosen_by"] for r in shown] == ["raw", "raw"]
     assert {n["relevant"] for r in shown for n in r["methods"]["raw"]["neighbours"]} == {True, False}
     assert shown[-1]["query"]["key"] == "k1"

@@ -16,7 +16,7 @@ from clay_eval.evaluator.evaluation.warnings import (
     text_shares,
 )
 from clay_eval.evaluator.retrieval.results import Compared, Failure, GroupScores, Outcome, Result
-from clay_eval.evaluator.retrieval.spaces import TextFeatures
+from clay_eval.evaluator.retrieval.study import TextFeatures
 
 
 def result(method: str = "clay", value: float = 0.5, half: float | None = 0.02, **other: Any) -> Result:

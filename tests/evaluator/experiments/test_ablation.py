@@ -13,8 +13,9 @@ from clay_eval.evaluator.experiments.ablation import AXES, AblationSettings, Poi
 from clay_eval.evaluator.experiments.ablation_findings import HINDSIGHT, ablation_findings, over_conditions
 from clay_eval.evaluator.experiments.axis_methods import SWITCHES, axis_methods
 from clay_eval.evaluator.experiments.compositions import COMPOSITIONS
-from clay_eval.evaluator.experiments.study import Study, score_conditions, spread
+from clay_eval.evaluator.experiments.studies import score_conditions, spread
 from clay_eval.evaluator.methods.support.specs import prepare_methods
+from clay_eval.evaluator.retrieval.study import Study
 from clay_eval.schemas.errors import InputError
 
 METHODS = ("raw", "clay", "clay-values", "text-discriminant")
@@ -178,10 +179,10 @@ def test_texts_that_cannot_be_encoded_are_left_out_with_a_note() -> None:
         raise InputError("no vectors for these texts", where="--text-features")
 
     settings = replace(SETTINGS, axes=("composition",), methods=("raw", "clay"), seeds=(0,))
-    found = sweep([Study(**{**whole.__dict__, "encode": refuse})], settings)
+    found = sweep([replace(whole, encode=refuse)], settings)
     assert {point.texts for point in found.points} == {"given"}
     assert sum("could not be encoded" in note for note in found.notes) == 3
-    made = ablation_findings([Study(**{**whole.__dict__, "encode": refuse})], settings, found)
+    made = ablation_findings([replace(whole, encode=refuse)], settings, found)
     assert made.tables[0].rows[1][1] is not None
     assert made.tables[0].rows[1][3] is None
 

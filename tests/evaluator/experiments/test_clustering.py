@@ -18,10 +18,10 @@ from clay_eval.evaluator.experiments.clustering import (
 )
 from clay_eval.evaluator.experiments.clustering_findings import clustering_findings, mean_and_interval
 from clay_eval.evaluator.experiments.partitions import agreement
-from clay_eval.evaluator.experiments.study import Study
 from clay_eval.evaluator.methods.support.specs import prepare_methods
 from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.spaces import Space
+from clay_eval.evaluator.retrieval.study import Study
 from clay_eval.evaluator.statistics.intervals import mean_interval
 from clay_eval.schemas.errors import InputError
 

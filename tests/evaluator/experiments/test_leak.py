@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planted_world import VALUES, study
@@ -16,8 +18,7 @@ from clay_eval.evaluator.experiments.leak import (
     probe,
 )
 from clay_eval.evaluator.experiments.leak_findings import leak_findings, mean_of
-from clay_eval.evaluator.experiments.study import Study
-from clay_eval.evaluator.retrieval.spaces import TextFeatures
+from clay_eval.evaluator.retrieval.study import TextFeatures
 from clay_eval.schemas.errors import InputError
 
 
@@ -121,8 +122,10 @@ def test_the_same_again_gives_the_same() -> None:
 def test_one_attribute_alone_and_bad_settings_are_refused() -> None:
     with pytest.raises(InputError, match="needs two attributes"):
         find_leaks([study({"color": VALUES["color"]}, copies=6)], SETTINGS)
-    with pytest.raises(InputError, match="unknown split"):
-        LeakSettings(split="leave-one-out")
+    for split in ("leave-one-out", "given", "random"):
+        with pytest.raises(InputError, match="holds pictures out") as error:
+            LeakSettings(split=split)
+        assert "combination" in str(error.value)
     with pytest.raises(InputError, match="between 0 and 1"):
         LeakSettings(held_out=1.0)
     with pytest.raises(InputError, match="unknown method"):
@@ -138,7 +141,7 @@ def test_two_attributes_warn_that_held_out_pairs_mislead() -> None:
 def test_a_method_that_fails_costs_only_itself() -> None:
     whole = study(copies=2)
     texts = {**whole.texts, "color": TextFeatures(whole.texts["color"].features)}
-    broken = Study(**{**whole.__dict__, "texts": texts})
+    broken = replace(whole, texts=texts)
     found, notes = find_leaks([broken], LeakSettings(methods=("raw", "clay-values"), seeds=(0,)))
     assert {leak.space for leak in found if leak.method == "raw"} == {"color", "shape", "place"}
     assert {leak.space for leak in found if leak.method == "clay-values"} == {"shape", "place"}

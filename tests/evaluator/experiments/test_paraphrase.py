@@ -22,7 +22,7 @@ from clay_eval.evaluator.experiments.paraphrase import (
     some,
 )
 from clay_eval.evaluator.experiments.paraphrase_findings import paraphrase_findings, spreads_of
-from clay_eval.evaluator.experiments.study import Study
+from clay_eval.evaluator.retrieval.study import Study
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.texts import ConditionText
 
@@ -81,7 +81,7 @@ def test_values_of_each_parent_are_drawn_apart() -> None:
 
 
 def test_every_draw_is_scored_with_its_texts_alone() -> None:
-    from clay_eval.evaluator.experiments.study import score_conditions, text_rows
+    from clay_eval.evaluator.experiments.studies import score_conditions, text_rows
 
     one, asked = worded("a picture of {v}"), settings("clay", "clay-values")
     found, _ = found_in(one, asked)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planted_world import WIDTH, orthogonal, study
 
 from clay_eval.evaluator.experiments.ranking import RankSettings, find_orderings, plane, require_orders
 from clay_eval.evaluator.experiments.ranking_findings import ranking_findings
-from clay_eval.evaluator.experiments.study import Study
+from clay_eval.evaluator.retrieval.study import Study
 from clay_eval.schemas.errors import InputError
 
 AGES = ("baby", "child", "teen", "adult", "elder")
@@ -82,9 +84,8 @@ def test_the_same_again_gives_the_same_and_other_seeds_others() -> None:
 
 def test_a_method_that_fails_costs_only_itself() -> None:
     one = ordered_study()
-    broken = Study(
-        **{**one.__dict__, "texts": {**one.texts, "age": type(one.texts["age"])(one.texts["age"].features)}}
-    )
+    texts = {**one.texts, "age": type(one.texts["age"])(one.texts["age"].features)}
+    broken = replace(one, texts=texts)
     found, notes = find_orderings([broken], settings(methods=("raw", "clay-values")))
     assert [ordering.method for ordering in found] == ["raw"]
     assert any("clay-values failed on age" in note for note in notes)

@@ -36,14 +36,10 @@ def test_files_score_as_the_engine_does(tmp_path: Path, settings: Settings) -> N
     outcomes, failures = world.outcomes(*METHODS, settings=chosen, conditions=CONDITIONS)
     assert not failures
     rankings = feature_rankings(
-        world.features,
-        world.labelled,
-        world.texts,
+        world.study(),
         prepare_methods(METHODS),
-        entity="object",
-        settings=chosen,
-        conditions=CONDITIONS,
-        extras=world.extras,
+        chosen,
+        CONDITIONS,
     )
     index = export_rankings(rankings, tmp_path, fingerprint="0" * 64, depth=0)
     expected = {
@@ -73,13 +69,10 @@ def test_files_score_as_the_engine_does(tmp_path: Path, settings: Settings) -> N
 def test_what_failed_is_left_out() -> None:
     world = World(copies=4)
     found = feature_rankings(
-        world.features,
-        world.labelled,
-        world.texts,
+        world.study(),
         prepare_methods(["raw", "clay"]),
-        entity="object",
-        settings=Settings(),
-        conditions=[("color",), ("category",)],
+        Settings(),
+        [("color",), ("category",)],
         failed={("object", "clay", ("color",)), ("other", "raw", ("color",))},
     )
     assert [(r.method, r.conditions) for r in found] == [

@@ -12,7 +12,8 @@ from clay_eval.evaluator.index.conditional_index import ConditionalIndex
 from clay_eval.evaluator.index.conditions import Condition
 from clay_eval.evaluator.methods.controls import Complement
 from clay_eval.evaluator.methods.support.specs import prepare_methods
-from clay_eval.evaluator.retrieval.spaces import Extras, TextFeatures, make_space
+from clay_eval.evaluator.retrieval.spaces import make_space
+from clay_eval.evaluator.retrieval.study import Encoded, Extras, TextFeatures
 from clay_eval.evaluator.retrieval.tasks import RetrievalGroup, RetrievalTask
 from clay_eval.schemas.errors import InputError, IntegrityError
 
@@ -66,7 +67,7 @@ def product_scores(world: World, spec: str, weights: dict[str, float]) -> np.nda
     task = RetrievalTask(names, (group,), np.zeros(len(rows), np.int64))
     texts = {n: TextFeatures(np.asarray(c.features), None, c.values) for n, c in conditions.items()}
     (method,) = prepare_methods([spec])
-    return make_space(method, pictures, texts, task, group, Extras(weights=weights)).scores(0)
+    return make_space(method, Encoded(pictures, texts, Extras(weights=weights)), task, group).scores(0)
 
 
 @pytest.mark.parametrize(

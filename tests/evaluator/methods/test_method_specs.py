@@ -69,9 +69,7 @@ def test_an_unknown_fusion_is_refused_with_the_nearest():
 
 
 def test_methods_are_prepared_once_each_in_order():
-    methods = prepare_methods(
-        ["raw", "clay", "clay(n_components=7)", "clay( )"], {"clay": {"n_components": 3}}
-    )
+    methods = prepare_methods(["raw", "clay", "clay(n_components=7)", "clay( )"], n_components=3)
     assert [method.name for method in methods] == ["raw", "clay", "clay(n_components=7)"]
     assert [getattr(method.factory(), "n_components", None) for method in methods] == [None, 3, 7]
     assert methods[1].target == "clay_eval.evaluator.methods.clay:CLAY"

@@ -10,8 +10,8 @@ from clay_eval.evaluator.methods.support.registry import resolve_method
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.pictures.labelled import Labelled
 from clay_eval.evaluator.retrieval.engine import Settings, evaluate_features
-from clay_eval.evaluator.retrieval.spaces import TextFeatures
 from clay_eval.evaluator.retrieval.splits import combination_codes, split_queries
+from clay_eval.evaluator.retrieval.study import TextFeatures
 from clay_eval.evaluator.scoring.measures import parse_measures
 from clay_eval.evaluator.statistics.scoreboard import Inference, results_of
 from clay_eval.schemas.errors import InputError

@@ -36,9 +36,7 @@ def world():
 
 
 def scored(world, queries, *methods):
-    return score_galleries(
-        world.features, world.labelled.keys, queries, world.texts, methods or prepare_methods(["raw", "clay"]), MEASURES
-    )  # fmt: skip
+    return score_galleries(world.study(), queries, methods or prepare_methods(["raw", "clay"]), MEASURES)
 
 
 def test_a_gallery_is_ranked_as_a_loop_would(world):

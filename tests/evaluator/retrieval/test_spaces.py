@@ -10,8 +10,9 @@ from clay_eval.evaluator.evaluation.settings import all_methods
 from clay_eval.evaluator.methods.support.registry import BUILT_IN
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
 from clay_eval.evaluator.retrieval.engine import Settings, plan_tasks
-from clay_eval.evaluator.retrieval.spaces import Extras, TextFeatures, group_texts, make_space
+from clay_eval.evaluator.retrieval.spaces import group_texts, make_space
 from clay_eval.evaluator.retrieval.split_kinds import draw_split
+from clay_eval.evaluator.retrieval.study import Extras, TextFeatures
 from clay_eval.schemas.errors import InputError
 
 
@@ -28,7 +29,7 @@ def space_of(world, spec, *conditions, group=0, **options):
     task = task_of(world, *conditions)
     method = spec if isinstance(spec, Method) else prepare_methods([spec])[0]
     extras = options.pop("extras", world.extras)
-    return make_space(method, world.features, world.texts, task, task.groups[group], extras), task
+    return make_space(method, world.study(extras=extras), task, task.groups[group]), task
 
 
 def test_texts_of_a_group_are_those_of_its_parent_value(world):
@@ -235,7 +236,7 @@ def test_weights_move_the_ranking_towards_their_condition(world):
         extras = Extras(weights={"color": weight})
         method = prepare_methods([spec])[0]
         task = task_of(world, "category", "color")
-        space = make_space(method, world.features, world.texts, task, task.groups[0], extras)
+        space = make_space(method, world.study(extras=extras), task, task.groups[0])
         _, color = literal(world, task, ("category", "color"))
         return np.mean([np.corrcoef(space.scores(q), color[q])[0, 1] for q in range(len(color))])
 

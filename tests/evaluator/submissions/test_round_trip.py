@@ -12,11 +12,10 @@ import pytest
 from safetensors.numpy import load_file
 from submission_world import Pictures, Vectors, evaluation_of
 
-from clay_eval.evaluator.evaluation.prepared import encoded_texts
+from clay_eval.evaluator.evaluation.prepared import study_of
 from clay_eval.evaluator.methods.support.specs import Method, prepare_methods
-from clay_eval.evaluator.retrieval.engine import evaluate_features
+from clay_eval.evaluator.retrieval.engine import evaluate_study
 from clay_eval.evaluator.retrieval.splits import combination_codes
-from clay_eval.evaluator.retrieval.vectors import extras
 from clay_eval.evaluator.statistics.scoreboard import results_of
 from clay_eval.evaluator.submissions.pack import Form
 from clay_eval.evaluator.vectors.arrays import FloatArray, unit_rows
@@ -33,15 +32,12 @@ def report_rows(spec: str | Method, **settings: Any) -> dict[tuple[Any, ...], di
     for name, labels in evaluation.source.entities.items():
         labelled = labels
         feature_source = Vectors()
-        outcomes, failures = evaluate_features(
-            feature_source.images(evaluation.source)[name].matrix,
-            labelled,
-            encoded_texts(evaluation, labels, feature_source),
+        outcomes, failures = evaluate_study(
+            study_of(
+                evaluation, labels, feature_source.images(evaluation.source)[name].matrix, feature_source
+            ),
             evaluation.methods,
-            entity=name,
-            encoder="made-up",
-            settings=evaluation.settings.engine(),
-            extras=extras(feature_source, evaluation.settings.weights),
+            evaluation.settings.engine(),
         )
         assert not failures
         rows = results_of(

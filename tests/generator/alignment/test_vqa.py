@@ -99,6 +99,39 @@ def test_a_verdict_depends_on_its_own_picture_only(
     assert len(set.union(*seen.values())) == len(samples)
 
 
+@pytest.mark.parametrize("family", ["llava", "qwen2-vl"])
+def test_words_are_scored_where_the_answer_begins_alone(
+    vlms: Callable[[str], Path], drawings: Drawings, family: str
+) -> None:
+    """Scores of a large vocabulary at every token of a picture would take hundreds of MiB."""
+    judge = load_vqa(str(vlms(family)), device="cpu")
+    model, shapes = judge._model.model, list[tuple[int, ...]]()
+    handle = model.register_forward_hook(lambda _m, _a, output: shapes.append(tuple(output.logits.shape)))
+    row = judge.logits(drawings[1][0], judge.question("a red object"))
+    handle.remove()
+    assert shapes == [(1, 1, len(row))]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_a_question_that_does_not_fit_into_memory(
+    vlms: Callable[[str], Path], drawings: Drawings, error: Exception
+) -> None:
+    judge = load_vqa(str(vlms("llava")), device="cpu")
+
+    def full(*_: Any) -> None:
+        raise error
+
+    judge._model.model.register_forward_pre_hook(full)
+    with pytest.raises(InputError, match="too little memory for one question"):
+        judge.logits(drawings[1][0], judge.question("a red object"))
+
+
 class Scripted(VQAJudge):
     """The judge with answers by question instead of a model's: `yes` is the share for questions that hold a text."""
 

@@ -18,8 +18,9 @@ from fake_judges import FakeJudge, Picky, share_of
 from PIL import Image
 
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
+from clay_eval.generator.shards.drawing import FAILED_IN_A_ROW
 from clay_eval.generator.shards.rendering import render_plan
-from clay_eval.generator.shards.work import FAILED_IN_A_ROW, RenderOptions
+from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec, read_plan

@@ -189,7 +189,9 @@ def test_a_selection_is_a_source(source: Pictures, store: FeatureStore) -> None:
 
 def test_one_entity_alone(source: Pictures, store: FeatureStore) -> None:
     method = Mean()
-    rows = embed_conditioned(source, method, ["color"], store, entity="dog")
+    rows = embed_conditioned(
+        Selection(source, {"dog": source.entities["dog"].keys}), method, ["color"], store
+    )
     assert set(rows) == {"dog"}
     assert method.read == PER_UNIT + 1
     whole = embed_conditioned(source, method, ["color"], store)

@@ -1,4 +1,4 @@
-"""What experiments are run on: an entity's labelled features, its texts, and an encoder for further texts."""
+"""The studies that experiments are run on, made of a source, its texts and its vectors; and single conditions scored."""
 
 from __future__ import annotations
 
@@ -8,62 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from clay_eval.schemas.texts import ConditionText, ConditionTexts
+from clay_eval.schemas.texts import ConditionTexts
 
 from ..methods.support.inputs import checked_database
 from ..methods.support.specs import Method, uses_texts
 from ..pictures.labelled import Codes, ImageSource, Labelled
 from ..retrieval.condition_sets import askable
-from ..retrieval.engine import Settings, check_texts, evaluate_features
+from ..retrieval.engine import Settings, evaluate_study
 from ..retrieval.results import GroupScores
-from ..retrieval.spaces import Extras, TextFeatures
 from ..retrieval.splits import Split
+from ..retrieval.study import Study, TextFeatures, check_texts
 from ..retrieval.tasks import RetrievalGroup, RetrievalTask, relevance_codes
 from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
 from ..scoring import mean_over_groups
-from ..vectors.arrays import Float64Array, FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """One entity, ready for experiments.
-
-    features (N, d): row i of the image labelled.keys[i]; items: condition -> its texts with the values that they name;
-    texts: the same, encoded, none (0, d) of conditions whose texts nothing looks at; encode: further texts (n) -> (n, d).
-    """
-
-    entity: str
-    labelled: Labelled
-    features: FloatArray
-    items: Mapping[str, Sequence[ConditionText]]
-    texts: Mapping[str, TextFeatures]
-    encode: Callable[[Sequence[str]], FloatArray]
-    extras: Extras
-    asked: tuple[str, ...] | None = None
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """The attributes of the entity that are asked for: all of them, unless some were left out."""
-        return tuple(self.labelled.labels) if self.asked is None else self.asked
-
-    @property
-    def has_texts(self) -> bool:
-        """Whether any texts were encoded; none are where nothing looks at them."""
-        return any(len(texts.features) for texts in self.texts.values())
-
-    def encoded(self, items: Mapping[str, Sequence[ConditionText]]) -> dict[str, TextFeatures]:
-        """Condition -> its texts, encoded; texts that stand under several conditions are encoded once."""
-        distinct = list(dict.fromkeys(item.text for texts in items.values() for item in texts))
-        rows = self.encode(distinct)
-        place = {text: i for i, text in enumerate(distinct)}
-        return {
-            name: TextFeatures(
-                rows[[place[item.text] for item in texts]],
-                [item.parent for item in texts] if name in self.labelled.parents else None,
-                [item.value for item in texts],
-            )
-            for name, texts in items.items()
-        }
+from ..vectors.arrays import Float64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,16 +77,15 @@ def studies(
             asked = []
         found.append(
             Study(
-                entity=name,
-                labelled=labels,
-                features=features,
-                items={c: texts[name].condition(c) for c in labels.labels},
-                texts={
+                features,
+                {
                     **check_texts(None, set(labels.labels), features.shape[1]),
                     **condition_features(texts[name], asked, labels.parents, feature_source),
                 },
+                extras(feature_source, weights),
+                labelled=labels,
+                items={c: texts[name].condition(c) for c in labels.labels},
                 encode=feature_source.texts,
-                extras=extras(feature_source, weights),
             )
         )
     return found
@@ -184,17 +141,8 @@ def score_conditions(
 
     The measure is the first of `settings`; texts replace the study's own. learnt: the k in use (of the first database).
     """
-    outcomes, failures = evaluate_features(
-        study.features,
-        study.labelled,
-        study.texts if texts is None else texts,
-        methods,
-        entity=study.entity,
-        encoder="",
-        settings=settings,
-        conditions=[(name,) for name in study.conditions],
-        extras=study.extras,
-    )
+    study = study if texts is None else replace(study, texts=texts)
+    outcomes, failures = evaluate_study(study, methods, settings, [(name,) for name in study.conditions])
     measure = str(settings.measures[0])
     scores = [
         Score(
