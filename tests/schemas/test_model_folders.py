@@ -41,7 +41,7 @@ def test_weights_in_other_formats_are_refused_where_no_safetensors_are(tmp_path:
         (tmp_path / name).touch()
     refused = other_weights(tmp_path)
     assert refused is not None
-    assert (refused.where, refused.found) == (tmp_path, "a.bin, b.ckpt")
+    assert (refused.where, refused.found) == (str(tmp_path), "a.bin, b.ckpt")
     (tmp_path / "model.safetensors").touch()
     assert other_weights(tmp_path) is None
     with pytest.raises(IntegrityError, match="cut short"):
