@@ -106,7 +106,13 @@ def _kept(place: str) -> Iterator[None]:
         "_temp_dir": place,
     }
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "clay_eval.ray.keeper", json.dumps(options)],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "clay_eval.ray.keeper",
+            json.dumps(options),
+        ],  # whatever lies in the folder it is in
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
