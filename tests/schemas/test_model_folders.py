@@ -26,9 +26,7 @@ def test_a_name_is_a_folder_or_one_of_the_hub(tmp_path: Path) -> None:
     assert local_folder("org/name-1.5", "--model", EXPECTED) is None
 
 
-@pytest.mark.parametrize(
-    "name", ["", "name", "a/b/c", "org/", "/name", "./org/name", "org/name@main", "-x/y"]
-)
+@pytest.mark.parametrize("name", ["name", "a/b/c", "org/", "/name", "./org/name", "org/name@main", "-x/y"])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         local_folder(name, "--model", EXPECTED)
