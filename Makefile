@@ -37,6 +37,7 @@ benchmarks: $(VENV)/.dev  ## the README's figures, again on this machine
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_embed.py
 	$(BIN)/python benchmarks/bench_render.py
+	$(BIN)/python benchmarks/bench_ray.py
 	$(BIN)/python benchmarks/bench_shards.py
 	$(BIN)/python benchmarks/bench_judge.py
 	$(BIN)/python benchmarks/bench_kills.py
