@@ -37,10 +37,12 @@ benchmarks: $(VENV)/.dev  ## the README's figures, again on this machine
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_embed.py
 	$(BIN)/python benchmarks/bench_render.py
+	$(BIN)/python benchmarks/bench_ray.py
 	$(BIN)/python benchmarks/bench_shards.py
 	$(BIN)/python benchmarks/bench_judge.py
 	$(BIN)/python benchmarks/bench_kills.py
 	$(BIN)/python benchmarks/bench_publish.py
+	$(BIN)/python benchmarks/real_size.py
 
 $(BIN)/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'clay-eval needs Python 3.11 or newer')"

@@ -48,7 +48,8 @@ FLUX.1-schnell is Apache-2.0; the licence of FLUX.1-dev restricts what its outpu
 Job arrays: --part i/n draws every n-th shard into parts/i-of-n; when all are done, `clay-eval merge` brings them together.
 
 Many machines: --engine ray uses the Ray cluster that runs here, or at $RAY_ADDRESS, one model a worker; --out is on storage
-that all machines share. Machines may come and go meanwhile; the pictures are those of the local engine.
+that all machines share. Machines may come and go meanwhile; the pictures are those of the local engine. Where no cluster is,
+one is started on this machine, a worker a GPU, and ends with the command.
 
     clay-eval render --out /shared/runs/flux --model black-forest-labs/FLUX.1-schnell --engine ray --workers 16
 """

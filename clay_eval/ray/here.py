@@ -106,7 +106,7 @@ def _kept(place: str) -> Iterator[None]:
         "_temp_dir": place,
     }
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "clay_eval.ray.keeper", json.dumps(options)],
+        [sys.executable, "-P", "-m", "clay_eval.ray.keeper", json.dumps(options)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

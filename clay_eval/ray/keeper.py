@@ -28,7 +28,8 @@ def main() -> None:
         told = READY
     except Exception as error:  # of whatever class: Ray's are many
         told = str(error).strip().partition("\n")[0][:400] or type(error).__name__
-    print(told, flush=True)
+    sys.stdout.write(f"{told}\n")
+    sys.stdout.flush()
     sys.stdin.buffer.read()
     ray.shutdown(wait_for_processes=True)
     shutil.rmtree(place, ignore_errors=True)

@@ -26,12 +26,11 @@ from clay_eval.evaluator.embedding.encoders.devices import (
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.fingerprint import fingerprint
+from clay_eval.schemas.model_folders import DTYPES, ModelFolder
 from clay_eval.schemas.samples import SampleSpec
 
 from .base import NothingShownError
 from .diffusion_loading import (
-    DTYPES,
-    Source,
     check_folder,
     find_pipeline,
     folder_digests,
@@ -103,16 +102,16 @@ def load_diffusion(
     return open_diffusion(source, options, DiffusionRenderer)
 
 
-def open_diffusion(source: Source, options: DiffusionOptions, kind: type[_Renderer]) -> _Renderer:
+def open_diffusion(source: ModelFolder, options: DiffusionOptions, kind: type[_Renderer]) -> _Renderer:
     """Load the pipeline of a folder into a renderer of this `kind`, on its device; raises what `load_diffusion` does."""
     device = choose_device(options.device)
     check_offload(options.offload, device)
     dtype = options.dtype
     if dtype == "auto":
         dtype = "bf16" if device.startswith("cuda") else "fp32"
-    index = check_folder(source.folder, options.trust_remote_code)
-    facts = {"model": source.name, "revision": source.revision, **folder_digests(source.folder, index)}
-    pipeline = load_pipeline(source.folder, index, dtype, options.trust_remote_code)
+    index = check_folder(source.path, options.trust_remote_code)
+    facts = {"model": source.name, "revision": source.revision, **folder_digests(source.path, index)}
+    pipeline = load_pipeline(source.path, index, dtype, options.trust_remote_code)
     renderer = kind(pipeline, options, {**facts, "dtype": dtype})
     place(pipeline, device, options)
     return renderer

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
-from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.model_folders import (
+    DTYPES,
+    ModelFolder,
+    check_whole,
+    files_digests,
+    first_line,
+    hub_faults,
+    local_folder,
+    not_fetched,
+    other_weights,
+)
 from clay_eval.schemas.proxies import proxy_fault
-from clay_eval.schemas.reading import check_regular_below, open_regular, refuse_missing
+from clay_eval.schemas.reading import check_regular_below
 from clay_eval.schemas.validate import parse_json, read_text
 
 from .fetch_hints import fetch_hint
 
 INDEX = "model_index.json"
-DTYPES: Mapping[str, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_OTHER_WEIGHTS = frozenset(
-    {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5", ".onnx", ".pb", ".npz", ".gguf"}
-)
 _CONFIGURATION = frozenset({".json", ".txt", ".model", ".jinja", ".py"})
 _VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "vocab.txt"})
 _LIBRARIES = frozenset({"diffusers", "transformers"})
@@ -38,53 +41,27 @@ _MOVING_OR_SOUNDING = frozenset(
 )
 _LOADING_FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
 _MADE_UP = re.compile("newly initialized|were not initialized|MISSING")
-_BLOCK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a pipeline lies. `name` and `revision` (a commit of the Hub) say which it is wherever it lies."""
-
-    folder: Path
-    name: str
-    revision: str | None
-
-
-def find_pipeline(model: str, revision: str | None = None, trust_remote_code: bool = False) -> Source:
+def find_pipeline(model: str, revision: str | None = None, trust_remote_code: bool = False) -> ModelFolder:
     """A folder as it is; otherwise a repository of the Hub, fetched into its cache (safetensors only).
 
     Raises InputError for a name that is neither, a repository or revision that is not there or not open, and where there
     is no network and the cache does not hold it.
     """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    expected = f"a folder with {INDEX}, or a Hub name such as black-forest-labs/FLUX.1-schnell"
+    if (found := local_folder(model, f"--model {model}", expected)) is not None:
         if revision is not None:
             raise InputError("a folder has no revisions", where="--revision", found=revision)
-        return Source(folder, folder.resolve().name, None)
-    refuse_missing(model, f"--model {model}", f"a folder with {INDEX}, or a name on the Hugging Face Hub")
-    if not _HUB_NAME.fullmatch(model):
-        raise InputError(
-            "there is no such model",
-            where=f"--model {model}",
-            expected=f"a folder with {INDEX}, or a Hub name such as black-forest-labs/FLUX.1-schnell",
-        )
-    found = Path(_fetch(model, revision, trust_remote_code))
-    return Source(found, model, found.name)
+        return found
+    fetched = Path(_fetch(model, revision, trust_remote_code))
+    return ModelFolder(fetched, model, fetched.name)
 
 
 def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
     from diffusers import DiffusionPipeline
-    from huggingface_hub import errors as hub_errors
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    # The class of network faults depends on the HTTP client that this huggingface_hub uses.
-    network: type[Exception] = getattr(hub_errors, "HTTPError", OSError)
     where = f"--model {model}" + (f" --revision {revision}" if revision else "")
     try:
         with _quiet(), library_warnings():
@@ -101,22 +78,17 @@ def _fetch(model: str, revision: str | None, trust_remote_code: bool) -> str:
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise InputError(
-            "neither a folder nor a model or revision of the Hub", where=where, found=_first_line(error)
+            "neither a folder nor a model or revision of the Hub", where=where, found=first_line(error)
         ) from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, network) as error:
-        raise InputError(
-            "this model could not be fetched, and is no folder",
-            where=where,
-            found=_first_line(error.__cause__ or error),
-            hint=f"on a machine with network: hf download {model} --local-dir FOLDER; then --model FOLDER",
-        ) from error
+    except hub_faults() as error:
+        raise not_fetched(error, where, model, revision) from error
     except (ValueError, AttributeError, ImportError) as error:
         if fault := proxy_fault():
             raise fault from error
         raise InputError(
             "this model cannot be loaded",
             where=where,
-            found=_first_line(error),
+            found=first_line(error),
             hint=fetch_hint(error),
         ) from error
 
@@ -135,7 +107,7 @@ def check_folder(folder: Path, trust_remote_code: bool = False) -> dict[str, Any
             "this folder is not a diffusers pipeline",
             where=folder / INDEX,
             expected="a pipeline saved with save_pretrained",
-            found=_first_line(error),
+            found=first_line(error),
         ) from error
     if not isinstance(index, dict) or not index.get("_class_name"):
         raise InputError("this file names no pipeline class", where=folder / INDEX, expected="_class_name")
@@ -149,16 +121,8 @@ def check_folder(folder: Path, trust_remote_code: bool = False) -> dict[str, Any
         )
     _check_components(folder, index)
     for place in _places(folder, index):
-        names = sorted(p.name for p in place.iterdir() if p.is_file())
-        other = [n for n in names if Path(n).suffix in _OTHER_WEIGHTS]
-        if other and not any(n.endswith(".safetensors") for n in names):
-            raise InputError(
-                "weights in a format that is not read, since reading it may run code",
-                where=place,
-                expected="safetensors",
-                found=", ".join(other[:3]),
-                hint="take a revision with safetensors, or convert it: save_pretrained(safe_serialization=True)",
-            )
+        if (fault := other_weights(place)) is not None:
+            raise fault
     _check_weights(folder, index)
     return index
 
@@ -213,41 +177,18 @@ def _check_components(folder: Path, index: Mapping[str, Any]) -> None:
 
 
 def _check_weights(folder: Path, index: Mapping[str, Any]) -> None:
-    from safetensors import SafetensorError, safe_open
-
     files = [p for place in _places(folder, index) for p in place.glob("*.safetensors")]
     if not files:
         raise InputError("this pipeline has no weights", where=folder, expected="safetensors files")
-    for path in files:
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise IntegrityError(
-                "weights are damaged or cut short",
-                where=path,
-                found=_first_line(error),
-                hint="fetch the file again",
-            ) from error
+    check_whole(files)
 
 
 def folder_digests(folder: Path, index: Mapping[str, Any]) -> dict[str, str]:
     """sha256 over names and bytes of the components' weights, and over their configurations, in sorted order."""
     files = [p for place in _places(folder, index) for p in place.iterdir() if p.is_file()]
     files.sort(key=lambda path: path.relative_to(folder).as_posix())
-    weights = hashlib.sha256()
-    for path in files:
-        if path.suffix == ".safetensors":
-            weights.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with open_regular(path) as stream:
-                while block := stream.read(_BLOCK):
-                    weights.update(block)
-    rest = {
-        p.relative_to(folder).as_posix(): file_sha256(p)
-        for p in [folder / INDEX, *files]
-        if p.suffix in _CONFIGURATION
-    }
-    return {"weights_sha256": weights.hexdigest(), "configuration_sha256": fingerprint(rest)}
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    return files_digests(folder, weights, [p for p in [folder / INDEX, *files] if p.suffix in _CONFIGURATION])
 
 
 def load_pipeline(folder: Path, index: Mapping[str, Any], dtype: str, trust_remote_code: bool = False) -> Any:
@@ -311,13 +252,13 @@ def _loading_errors(folder: Path) -> Iterator[None]:
         raise
     except ImportError as error:
         raise InputError(
-            "this pipeline needs a package that is not installed", where=folder, found=_first_line(error)
+            "this pipeline needs a package that is not installed", where=folder, found=first_line(error)
         ) from error
     except _LOADING_FAULTS as error:
         raise InputError(
             "this pipeline cannot be loaded",
             where=folder,
-            found=f"{type(error).__name__}: {_first_line(error)}",
+            found=f"{type(error).__name__}: {first_line(error)}",
             hint="its files may not belong together, or diffusers and transformers may be too old for it",
         ) from error
 
@@ -390,7 +331,3 @@ def _quiet() -> Iterator[None]:
         for library, enabled in bars:
             if enabled:
                 library.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

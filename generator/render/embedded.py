@@ -8,9 +8,10 @@ from pathlib import Path
 
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import InputError, IntegrityError
+from clay_eval.schemas.model_folders import ModelFolder
 
 from .diffusion import DiffusionOptions, DiffusionRenderer, open_diffusion
-from .diffusion_loading import INDEX, Source
+from .diffusion_loading import INDEX
 from .procedural import ProceduralRenderer
 
 EMBEDDED = "embedded"
@@ -53,4 +54,4 @@ def load_embedded(options: DiffusionOptions | None = None) -> EmbeddedRenderer:
             where=folder,
             hint="install clay-eval again",
         )
-    return open_diffusion(Source(folder, EMBEDDED, None), options, EmbeddedRenderer)
+    return open_diffusion(ModelFolder(folder, EMBEDDED), options, EmbeddedRenderer)

@@ -5,21 +5,28 @@ Weights are safetensors, and code that comes with a model is never run.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clay_eval.schemas.errors import ClayEvalError, InputError, IntegrityError
-from clay_eval.schemas.fingerprint import file_sha256, fingerprint
+from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.model_folders import (
+    DTYPES,
+    ModelFolder,
+    check_whole,
+    files_digests,
+    first_line,
+    hub_faults,
+    local_folder,
+    not_fetched,
+    other_weights,
+)
 from clay_eval.schemas.proxies import proxy_fault
-from clay_eval.schemas.reading import check_regular_below, open_regular, refuse_missing
+from clay_eval.schemas.reading import check_regular_below
 
 from .devices import choose_device, is_out_of_memory
 
@@ -28,20 +35,8 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_OTHER_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5", ".gguf"})
+_EXPECTED = f"a folder with {CONFIG}, or ORG/NAME[@REVISION] of the Hugging Face Hub"
 _LOADING_FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError)
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-_BLOCK = 1 << 20
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """Where a model lies, and what is recorded of it: its name without paths, and its commit if it is from the Hub."""
-
-    path: Path
-    name: str
-    revision: str | None = None
 
 
 def split_revision(name: str) -> tuple[str, str | None]:
@@ -58,25 +53,16 @@ def find_folder(name: str, where: str) -> ModelFolder:
     where: the option that an error names. Raises InputError if there is no such model, or it cannot be fetched.
     """
     base, revision = split_revision(name)
-    folder = Path(base).expanduser()
-    if folder.is_dir():
-        return ModelFolder(folder, folder.resolve().name)
-    refuse_missing(base, where, f"a folder with {CONFIG}, or ORG/NAME[@REVISION] of the Hugging Face Hub")
-    if not _HUB_NAME.fullmatch(base) or revision == "":
-        raise InputError(
-            "there is no such model",
-            where=where,
-            expected=f"a folder with {CONFIG}, or ORG/NAME[@REVISION] of the Hugging Face Hub",
-            found=repr(name),
-        )
+    if (found := local_folder(base, where, _EXPECTED)) is not None:
+        return found
+    if revision == "":
+        raise InputError("there is no such model", where=where, expected=_EXPECTED, found=repr(name))
     fetched = _fetch(base, revision, where)
     return ModelFolder(fetched, base, fetched.name)
 
 
 def check_folder(folder: Path) -> None:
     """Raise unless `folder` holds a config and whole safetensors weights: InputError, IntegrityError for damage."""
-    from safetensors import SafetensorError, safe_open
-
     check_regular_below(folder)
     if not (folder / CONFIG).is_file():
         raise InputError(
@@ -84,27 +70,13 @@ def check_folder(folder: Path) -> None:
         )
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        other = sorted(p.name for p in folder.iterdir() if p.suffix in _OTHER_WEIGHTS)
-        raise InputError(
-            "weights in a format that is not read, since reading it may run code"
-            if other
-            else "this model has no weights",
+        raise other_weights(folder) or InputError(
+            "this model has no weights",
             where=folder,
             expected="safetensors",
-            found=", ".join(other[:3]) or None,
             hint="take a revision with safetensors, or convert it: save_pretrained(folder)",
         )
-    for path in weights:
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise IntegrityError(
-                "weights are damaged or cut short",
-                where=path,
-                found=first_line(error),
-                hint="fetch the file again",
-            ) from error
+    check_whole(weights)
 
 
 def load_weights(kind: Any, folder: Path, precision: str, unused: tuple[str, ...] = ()) -> Any:
@@ -122,7 +94,7 @@ def load_weights(kind: Any, folder: Path, precision: str, unused: tuple[str, ...
             output_loading_info=True,
             local_files_only=True,
             trust_remote_code=False,
-            **{_dtype_option(): getattr(torch, _DTYPES[precision])},
+            **{_dtype_option(): getattr(torch, DTYPES[precision])},
         )
     for fault in ("missing_keys", "mismatched_keys", "error_msgs"):
         names = sorted(n for n in map(str, report.get(fault) or ()) if not n.endswith(unused or ("\0",)))
@@ -200,17 +172,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 @cache
 def _digests(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[str, str], ...]:
-    weights = hashlib.sha256()
-    rest = {}
-    for path, size, _ in files:
-        if path.suffix != ".safetensors":
-            rest[path.relative_to(folder).as_posix()] = file_sha256(path)
-            continue
-        weights.update(f"{path.name}\0{size}\0".encode())
-        with open_regular(path) as stream:
-            while block := stream.read(_BLOCK):
-                weights.update(block)
-    return (("weights_sha256", weights.hexdigest()), ("configuration_sha256", fingerprint(rest)))
+    paths = [path for path, _, _ in files]
+    weights = [path for path in paths if path.suffix == ".safetensors"]
+    return tuple(files_digests(folder, weights, [path for path in paths if path not in weights]).items())
 
 
 def plain(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,27 +200,15 @@ def _plain(value: Any) -> Any:
 
 def _fetch(name: str, revision: str | None, where: str) -> Path:
     import huggingface_hub
-    from huggingface_hub import errors
 
-    # The class of network faults depends on the HTTP client that this huggingface_hub uses.
-    network: type[Exception] = getattr(errors, "HTTPError", OSError)
     patterns = [*TEXT_FILES, *(f"*/{pattern}" for pattern in TEXT_FILES), "*.safetensors"]
     try:
         with quiet():
             return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except (
-        *(errors.HfHubHTTPError, errors.OfflineModeIsEnabled),
-        *(OSError, ValueError, ImportError, network),
-    ) as error:
+    except (*hub_faults(), ValueError, ImportError) as error:
         if isinstance(error, (ValueError, ImportError)) and (fault := proxy_fault()):
             raise fault from error
-        asked = f"{name} --revision {revision}" if revision else name
-        raise InputError(
-            "this model could not be fetched, and is no folder",
-            where=where,
-            found=first_line(error.__cause__ or error),
-            hint=f"on a machine with network: hf download {asked} --local-dir FOLDER; then name FOLDER instead",
-        ) from error
+        raise not_fetched(error, where, name, revision) from error
 
 
 @contextmanager
@@ -297,8 +249,3 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -26,15 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clay_eval.schemas.errors import ClayEvalError, InputError
+from clay_eval.schemas.model_folders import first_line
 
 from ...embedding.encoders.rows import encode_rows
-from ...embedding.encoders.transformers_loading import (
-    fewest_logits,
-    first_line,
-    load_weights,
-    read_part,
-    to_device,
-)
+from ...embedding.encoders.transformers_loading import fewest_logits, load_weights, read_part, to_device
 from .models import MAX_SIDE, ModelOptions, shrunk
 from .protocol import instruction_for
 from .shared_prefix import Prompts, last_states, picture_end, picture_token
