@@ -5,7 +5,7 @@ python benchmarks/bench_ray.py --workers 2 --pictures 192 --embedded 4096 --wait
 The embedded pipeline draws (no judge), the embedded encoder embeds; the workers share the cores, which the one process has
 for itself. `waiting` is a stand-in that sleeps for each picture, as a process does while its GPU computes: what lacks of 4
 times the one process is what Ray costs. A rate is that between the first shard done and the last; start-up is all the time
-besides, models and Ray included.
+besides, models and Ray included. On cores that others use too, threads of one process wait for each other: see --threads 1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
 from clay_eval.generator.render.procedural import ProceduralRenderer
@@ -41,7 +43,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=192, help="drawn by the embedded pipeline")
     parser.add_argument("--embedded", type=int, default=4096, help="pictures embedded")
     parser.add_argument("--wait", type=float, default=0.1, help="seconds a picture of the stand-in")
+    parser.add_argument("--threads", type=int, help="of the one process; default: torch's own")
     options = parser.parse_args()
+    torch.set_num_threads(options.threads or torch.get_num_threads())
     shared = Resources(options.workers)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
@@ -80,7 +84,10 @@ def report(task: str, engine: str, work: Callable[[Callable[[str, int, int | Non
     (few, first), (all_of_them, last) = steps[0], steps[-1]
     rate = (all_of_them - few) / (last - first)
     start_up = whole - all_of_them / rate
-    print(f"{task:8} {engine:12} {rate:8.1f} pictures/s, start-up {start_up:5.1f} s, all {whole:6.1f} s")
+    print(
+        f"{task:8} {engine:12} {rate:8.1f} pictures/s, start-up {start_up:5.1f} s, all {whole:6.1f} s",
+        flush=True,
+    )
 
 
 def wait(

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,10 @@ def started_here(ray: Any) -> Iterator[None]:
     Its processes end with this one, however that ends. It has no dashboard, reports no usage, and works for nobody else: it
     listens on all of the machine's addresses, but to those alone who know a token that only this process has.
     """
-    with _environment({"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": _token(), "RAY_AUTH_MODE": None}):
+    secret = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": _token(), "RAY_AUTH_MODE": None}
+    with ExitStack() as after:
+        after.callback(_forget_token, ray)
+        after.enter_context(_environment(secret))
         # Sockets need short paths, which TMPDIR may not be; the folder made is this user's own.
         base = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108
         try:
@@ -136,6 +139,12 @@ def _not_started(found: object) -> ClayEvalError:
         found=str(found).strip().partition("\n")[0][:400],
         hint="use --engine local, or set RAY_TMPDIR to a folder with a short path and some room",
     )
+
+
+def _forget_token(ray: Any) -> None:
+    """Have Ray read the environment again: it would go on to ask workers of other clusters for the token."""
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @cache
