@@ -42,6 +42,7 @@ benchmarks: $(VENV)/.dev  ## the README's figures, again on this machine
 	$(BIN)/python benchmarks/bench_judge.py
 	$(BIN)/python benchmarks/bench_kills.py
 	$(BIN)/python benchmarks/bench_publish.py
+	$(BIN)/python benchmarks/real_size.py
 
 $(BIN)/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'clay-eval needs Python 3.11 or newer')"

@@ -164,7 +164,7 @@ def main() -> None:
         "--waits",
         type=float,
         nargs=2,
-        default=[0.1, 0.05],
+        default=[0.1, 0.03],
         metavar="SECONDS",
         help="that the stand-ins take for a picture: denoiser, judge",
     )

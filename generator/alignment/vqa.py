@@ -15,6 +15,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import islice
 from string import Template
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clay_eval.evaluator.embedding.ahead import ahead
 from clay_eval.evaluator.embedding.encoders.devices import in_turn, is_out_of_memory
 from clay_eval.evaluator.embedding.encoders.transformers_loading import fewest_logits
 from clay_eval.schemas.entity import EntitySpec
@@ -97,8 +99,22 @@ class VQAJudge:
         self.identity["texts"][spec.entity] = texts_fingerprint(self._texts[spec.entity])
 
     def judge(self, samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> list[Verdict]:
-        """One verdict a picture; a label that the spec does not have raises InputError with the sample's key."""
-        return [self._judge(sample, image) for sample, image in zip(samples, images, strict=True)]
+        """One verdict a picture; a label that the spec does not have raises InputError with the sample's key.
+
+        The next question is made ready while the model works on one.
+        """
+        phrases = [self._phrases(sample) for sample in samples]
+        asked = [
+            (image, self.question(phrase))
+            for image, own in zip(images, phrases, strict=True)
+            for phrase in own
+        ]
+        with ahead((self._inputs(*pair) for pair in asked), 1) as ready:
+            rows = (self._row(inputs, image) for inputs, (image, _) in zip(ready, asked, strict=True))
+            return [
+                self._verdict(sample, [self._score(sample, row) for row in islice(rows, len(own))])
+                for sample, own in zip(samples, phrases, strict=True)
+            ]
 
     def question(self, phrase: str) -> str:
         """The question whether a picture shows `phrase`."""
@@ -106,9 +122,11 @@ class VQAJudge:
 
     def logits(self, image: Image.Image, question: str) -> NDArray[np.float32]:
         """(vocabulary,) the next token's logits after the question about the picture."""
+        return self._row(self._inputs(image, question), image)
+
+    def _row(self, inputs: Any, image: Image.Image) -> NDArray[np.float32]:
         import torch
 
-        inputs = self._inputs(image, question)
         few = fewest_logits(self._model.model)
         try:
             with torch.inference_mode(), in_turn(self._model.device):
@@ -140,31 +158,36 @@ class VQAJudge:
         mark = getattr(processor, "image_token", None) or ""
         return processor(images=image, text=f"{mark}Question: {question} Answer:", return_tensors="pt")
 
-    def _judge(self, sample: SampleSpec, image: Image.Image) -> Verdict:
+    def _phrases(self, sample: SampleSpec) -> list[str]:
+        """What is asked for: the label of every attribute, and the whole prompt."""
+        texts = prepared(self._texts, sample)
+        return [*(a.values[a.find(sample)].said for a in texts), without_lead(sample.prompt)]
+
+    def _verdict(self, sample: SampleSpec, found: Sequence[float]) -> Verdict:
+        """found: the scores of its phrases."""
         texts = prepared(self._texts, sample)
         labels = [attribute.values[attribute.find(sample)] for attribute in texts]
+        *own, whole = found
         scores: dict[str, float] = {}
         reasons: list[str] = []
         failed: list[str] = []
-        for attribute, label in zip(texts, labels, strict=True):
-            score = self._score(sample, image, label.said)
+        for attribute, label, score in zip(texts, labels, own, strict=True):
             scores[PREFIX + attribute.name] = score
             if score < self._threshold:
                 failed.append(attribute.name)
                 reasons.append(
                     f"{attribute.name} is not seen as {label.value} (yes {score:.3f}, needs {self._threshold:.3f})"
                 )
-        score = self._score(sample, image, without_lead(sample.prompt))
-        scores[PREFIX + PROMPT] = score
-        if self._prompt_threshold is not None and score < self._prompt_threshold:
+        scores[PREFIX + PROMPT] = whole
+        if self._prompt_threshold is not None and whole < self._prompt_threshold:
             failed.append(PROMPT)
             reasons.append(
-                f"the picture is not seen as its whole prompt (yes {score:.3f}, needs {self._prompt_threshold:.3f})"
+                f"the picture is not seen as its whole prompt (yes {whole:.3f}, needs {self._prompt_threshold:.3f})"
             )
         return Verdict(not reasons, scores, tuple(reasons), tuple(failed))
 
-    def _score(self, sample: SampleSpec, image: Image.Image, phrase: str) -> float:
-        score, mass = yes_share(self.logits(image, self.question(phrase)), self._yes, self._no)
+    def _score(self, sample: SampleSpec, row: NDArray[np.float32]) -> float:
+        score, mass = yes_share(row, self._yes, self._no)
         if not math.isfinite(score):
             raise ClayEvalError(
                 "the judge computed no number for this picture",

@@ -105,8 +105,9 @@ class ZeroShotJudge:
     def judge(self, samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> list[Verdict]:
         """One verdict a picture; a label that the spec does not have raises InputError with the sample's key."""
         encoder = self._encoder
-        if isinstance(encoder, Preparing):  # all of them before a model is waited for
-            rows = (encoder.encode_prepared([pixels])[0] for pixels in encoder.prepare(images))
+        if isinstance(encoder, Preparing):  # all before the model is waited for, which may be another's turn
+            prepared_images = [encoder.prepare([image]) for image in images]
+            rows = (encoder.encode_prepared(one)[0] for one in prepared_images)
         else:
             rows = (encoder.encode_images([image])[0] for image in images)
         return [self._judge(sample, row) for sample, row in zip(samples, rows, strict=True)]

@@ -14,7 +14,16 @@ from browser import visit
 from doc_blocks import PAGES, ROOT, all_commands, inline_code
 from playwright.sync_api import Page, expect
 
-OTHER_OPTIONS = {"--no-deps", "--head", "--address", "--strict", "--repo-type", "--local-dir", "--side"}
+OTHER_OPTIONS = {
+    "--no-deps",
+    "--head",
+    "--address",
+    "--strict",
+    "--repo-type",
+    "--local-dir",
+    "--side",
+    "--small",
+}
 """Options of other programs that the pages name: of pip, ray, mkdocs, the Hub's client and benchmarks."""
 WRITTEN = {page.stem: page.read_text("utf-8") for page in PAGES}
 BY_HAND = "\n".join(WRITTEN.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,9 +150,12 @@ class Scripted(VQAJudge):
         self.asked: list[str] = []
         self._shares = yes
 
-    def logits(self, image: Image.Image, question: str) -> np.ndarray:
+    def _inputs(self, image: Image.Image, question: str) -> str:
         self.asked.append(question)
-        share = next((share for text, share in self._shares.items() if text in question), 0.9)
+        return question
+
+    def _row(self, inputs: str, image: Image.Image) -> np.ndarray:
+        share = next((share for text, share in self._shares.items() if text in inputs), 0.9)
         return np.log(np.array([share, 1e-30, 1 - share, 1e-30, 1e-30, 1e-30]))
 
 
@@ -169,6 +173,38 @@ def test_what_is_not_seen_is_said_and_counted(drawings: Drawings) -> None:
     assert verdict.scores["vqa.category"] == pytest.approx(0.9)
     assert len(judge.asked) == 4
     assert not verdict.accepted
+
+
+def test_a_question_is_made_ready_while_the_model_works_on_the_one_before(drawings: Drawings) -> None:
+    class Patient(Scripted):
+        """A model that answers a question when the next one is ready, up to the last."""
+
+        def _row(self, inputs: str, image: Image.Image) -> np.ndarray:
+            self.answered = getattr(self, "answered", 0) + 1
+            deadline = time.monotonic() + 60
+            while len(self.asked) <= self.answered < 8:
+                assert time.monotonic() < deadline, "the next question is not made ready"
+                time.sleep(0.001)
+            return super()._row(inputs, image)
+
+    judge = Patient({})
+    judge.prepare(load_entity("demo-object"))
+    verdicts = judge.judge(drawings[0][:2], drawings[1][:2])
+    assert [verdict.accepted for verdict in verdicts] == [True, True]
+    assert (len(judge.asked), judge.answered) == (8, 8)
+
+
+def test_what_cannot_be_asked_ends_the_judging(drawings: Drawings) -> None:
+    class Strict(Scripted):
+        def _inputs(self, image: Image.Image, question: str) -> str:
+            if len(self.asked) == 5:
+                raise InputError("the processor takes no such picture")
+            return super()._inputs(image, question)
+
+    judge = Strict({})
+    judge.prepare(load_entity("demo-object"))
+    with pytest.raises(InputError, match="no such picture"):
+        judge.judge(drawings[0], drawings[1])
 
 
 def test_a_prompts_score_may_be_recorded_only(drawings: Drawings) -> None:
@@ -203,7 +239,7 @@ def test_a_model_that_hardly_answers_is_named_once(
     vlms: Callable[[str], Path], drawings: Drawings, caplog: pytest.LogCaptureFixture
 ) -> None:
     judge = load_vqa(str(vlms("llava")), device="cpu")
-    judge.logits = lambda image, question: np.array([50.0] + [0.0] * 400)  # type: ignore[method-assign,assignment]
+    judge._row = lambda inputs, image: np.array([50.0] + [0.0] * 400)  # type: ignore[method-assign,assignment]
     judge.prepare(load_entity("demo-object"))
     judge.judge(drawings[0][:2], drawings[1][:2])
     assert [r.message for r in caplog.records if "may mean little" in r.message] == [

@@ -43,6 +43,21 @@ class Hashed:
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
+class Preparing(Hashed):
+    """The same encoder in two steps; notes them."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def prepare(self, images: Sequence[Image.Image]) -> list[Any]:
+        self.steps += ["prepare"] * len(images)
+        return list(images)
+
+    def encode_prepared(self, prepared: Sequence[Any]) -> np.ndarray:
+        self.steps.append(f"encode {len(prepared)}")
+        return super().encode_images(prepared)
+
+
 def pictures(count: int) -> list[Image.Image]:
     return [Image.new("RGB", (8, 8), (i, 2 * i, 3)) for i in range(count)]
 
@@ -87,6 +102,18 @@ def test_scores_and_verdicts_are_those_of_the_formula() -> None:
         assert verdict.accepted == (not low)
         kinds.update(low)
     assert kinds == {"model", "kind", "make", "color", "prompt"}
+
+
+def test_all_pictures_are_prepared_before_the_model_is_asked() -> None:
+    """So that a batch waits for its turn on an accelerator with nothing left to do; each picture is encoded alone."""
+    spec = load_entity(NESTED)
+    samples = list(Plan(spec, count=5, seed=1))
+    encoder = Preparing()
+    plain, in_steps = ZeroShotJudge(Hashed()), ZeroShotJudge(encoder)
+    plain.prepare(spec)
+    in_steps.prepare(spec)
+    assert in_steps.judge(samples, pictures(5)) == plain.judge(samples, pictures(5))
+    assert encoder.steps == ["prepare"] * 5 + ["encode 1"] * 5
 
 
 def test_diversity_labels_are_judged_when_asked_to() -> None:
