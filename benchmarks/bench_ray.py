@@ -4,8 +4,9 @@ python benchmarks/bench_ray.py --workers 2 --pictures 192 --embedded 4096 --wait
 
 The embedded pipeline draws (no judge), the embedded encoder embeds; the workers share the cores, which the one process has
 for itself. `waiting` is a stand-in that sleeps for each picture, as a process does while its GPU computes: what lacks of 4
-times the one process is what Ray costs. A rate is that between the first shard done and the last; start-up is all the time
-besides, models and Ray included. On cores that others use too, threads of one process wait for each other: see --threads 1.
+times the one process is what Ray costs. A rate is that between the first shard of each worker and the last of all; start-up
+is the other time, models and Ray included. On cores that others use, too, threads of one process wait for each other: see
+--threads 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of the one process; default: torch's own")
     options = parser.parse_args()
     torch.set_num_threads(options.threads or torch.get_num_threads())
-    shared = Resources(options.workers)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         drawn, drawings = (
@@ -54,19 +55,20 @@ def main() -> None:
             planned(place / "made", options.embedded),
         )
         render(drawings, Drawing("procedural", shard_size=64, judge="none"))
-        for engine, resources in (("one process", None), (f"{options.workers} workers", shared)):
+        engines = {"one process": None, f"{options.workers} workers": Resources(options.workers)}
+        for engine, resources in engines.items():
             run = RunFolder(place / engine)
             run.plan.parent.mkdir()
             run.plan.symlink_to(drawn.plan)
             drawing = Drawing(shard_size=SHARD, judge="none")
-            report("render", engine, lambda told: render(run, drawing, told, resources=resources))  # noqa: B023
-        for engine, resources in (("one process", None), (f"{options.workers} workers", shared)):
+            report("render", engine, resources, partial(render, run, drawing, resources=resources))
+        for engine, resources in engines.items():
             inputs = Inputs(RunFolder(place / "made"))
-            report("embed", engine, lambda told: embed(inputs, told, resources=resources))  # noqa: B023
+            report("embed", engine, resources, partial(embed, inputs, resources=resources))
             drawings.features.rename(place / f"features of {engine}")
-        four = Resources(4, cpus=0.25)
-        for engine, resources in (("one process", None), ("4 workers", four)):
-            report("waiting", engine, lambda told: wait(drawn.plan, place, told, options.wait, resources))  # noqa: B023
+        for engine, resources in {"one process": None, "4 workers": Resources(4, cpus=0.25)}.items():
+            work = partial(wait, plan=drawn.plan, place=place, seconds=options.wait, resources=resources)
+            report("waiting", engine, resources, work)
 
 
 def planned(folder: Path, count: int) -> RunFolder:
@@ -76,12 +78,18 @@ def planned(folder: Path, count: int) -> RunFolder:
     return run
 
 
-def report(task: str, engine: str, work: Callable[[Callable[[str, int, int | None], None]], Any]) -> None:
+def report(
+    task: str,
+    engine: str,
+    resources: Resources | None,
+    work: Callable[[Callable[[str, int, int | None], None]], Any],
+) -> None:
     """Do the work, which tells its progress, and print its rate and its start-up."""
+    at_once = (resources and resources.workers) or 1
     began, steps = time.perf_counter(), []
     work(lambda _, done, __: steps.append((done, time.perf_counter())) if done else None)
     whole = time.perf_counter() - began
-    (few, first), (all_of_them, last) = steps[0], steps[-1]
+    (few, first), (all_of_them, last) = steps[at_once - 1], steps[-1]
     rate = (all_of_them - few) / (last - first)
     start_up = whole - all_of_them / rate
     print(
@@ -91,9 +99,9 @@ def report(task: str, engine: str, work: Callable[[Callable[[str, int, int | Non
 
 
 def wait(
+    told: Callable[[str, int, int | None], None],
     plan: Path,
     place: Path,
-    told: Callable[[str, int, int | None], None],
     seconds: float,
     resources: Resources | None,
 ) -> None:

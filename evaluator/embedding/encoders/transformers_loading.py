@@ -202,10 +202,11 @@ def _fetch(name: str, revision: str | None, where: str) -> Path:
     import huggingface_hub
 
     patterns = [*TEXT_FILES, *(f"*/{pattern}" for pattern in TEXT_FILES), "*.safetensors"]
+    faults: tuple[type[Exception], ...] = (*hub_faults(), ValueError, ImportError)
     try:
         with quiet():
             return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except (*hub_faults(), ValueError, ImportError) as error:
+    except faults as error:
         if isinstance(error, (ValueError, ImportError)) and (fault := proxy_fault()):
             raise fault from error
         raise not_fetched(error, where, name, revision) from error
