@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MAIN
 from ray_nodes import processes
 
 from clay_eval.ray import cluster as cluster_module
@@ -30,9 +29,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.usefixtures("one_thread"),
 ]
+MAIN = "from clay_eval.cli import main; main()"
 TWO = ("--engine", "ray", "--workers", 2)
-AT_ONCE = 5.0
-"""Seconds that a killed process may take to vanish on a machine that is busy."""
 Hashes = Callable[[Path], dict[str, str]]
 
 
@@ -96,7 +94,7 @@ def test_commands_need_no_cluster(
     assert hashes(there / "features") == hashes(here / "features")
     assert not ray.is_initialized()
     assert {n: v for n, v in os.environ.items() if "RAY_AUTH" in n or "USAGE" in n} == {}
-    assert gone(place, AT_ONCE) == []
+    assert gone(place) == []
     assert [*place.iterdir(), *home.iterdir()] == []
 
 
@@ -124,7 +122,7 @@ def test_it_goes_with_the_command_and_the_next_goes_on(
         code, err = interrupted(os.killpg, number)
         assert code == 128 + number
         assert err == "render ...\n\nInterrupted. The same command continues where it was.\n"
-        assert (gone(place, AT_ONCE), list(place.iterdir())) == ([], [])
+        assert (gone(place), list(place.iterdir())) == ([], [])
     assert interrupted(os.kill, signal.SIGKILL)[0] == -signal.SIGKILL
     last = cli(*arguments)  # at once: whether the killed one's workers are still there or not
     assert last.code == 0, last.err
