@@ -2,8 +2,10 @@
 
 Where a denoiser ignores a word, the encoder before it learns to leave the word out, and then neither has a gradient: the
 one has nothing to react to, the other nobody who reacts. `prime` breaks the tie before training goes on. Text encoder and
-text pooling alone are trained, for a minute, to add a fixed random vector for each value of the attributes that are
-ignored to the pooled text that they made before, and to leave the rest as it was.
+text pooling alone are trained, for some minutes, to add a fixed random vector for each value of the attributes that are
+ignored to the pooled text that they made before, and to leave the rest as it was. What facing left means for the pixels
+depends on the thing that faces left, so a value has a vector for each value of the core attribute that it shows on: the
+product of the two, which a denoiser is slow to find, is said to it.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from transformers import CLIPTokenizer
 
 from clay_eval.schemas.entity import EntitySpec
 
-STEPS = 400
+STEPS = 800
 BATCH = 64
 STRENGTH = 2.0
 """Length of a value's vector; values that are followed differ by 1 to 4."""
+SHOWN_ON = {"viewpoint": "subcategory", "direction": "action", "appearance": "age", "skin": "age"}
 log = logging.getLogger("train")
 
 
@@ -44,11 +47,14 @@ def prime(
     vectors = {}
     for entity in ENTITIES:
         for attribute in entities[entity].diversity:
-            if attribute.name in TWIN_ATTRIBUTES[entity]:
+            if attribute.name not in TWIN_ATTRIBUTES[entity]:
+                continue
+            core = next(a for a in entities[entity].attributes if a.name == SHOWN_ON[attribute.name])
+            for shown_on in core.values:
                 rows = torch.randn(len(attribute.values), size, generator=generator)
                 rows -= rows.mean(0)
                 for value, row in zip(attribute.values, rows / rows.norm(dim=1, keepdim=True), strict=True):
-                    vectors[entity, attribute.name, value] = STRENGTH * row
+                    vectors[attribute.name, value, shown_on] = STRENGTH * row
     optimizer = torch.optim.AdamW([*text.parameters(), *pool.parameters()], lr=1e-3, weight_decay=0.0)
     for step in range(STEPS):
         rng = random.Random(f"prime|{step}")
@@ -60,8 +66,9 @@ def prime(
             for attribute in spec.diversity:
                 value = record["diversity"][attribute.name]
                 said = attribute.phrase(value) in texts[-1]
-                if said and (entity, attribute.name, value) in vectors:
-                    added[i] += vectors[entity, attribute.name, value]
+                shown_on = record["labels"].get(SHOWN_ON.get(attribute.name, ""), "")
+                if said and (attribute.name, value, shown_on) in vectors:
+                    added[i] += vectors[attribute.name, value, shown_on]
         tokens = tokens_of(tokenizer, texts)
         with torch.no_grad():
             old_states = before_text(input_ids=tokens).last_hidden_state

@@ -11,10 +11,13 @@ e - x. A tenth of the prompts is emptied, for classifier-free guidance. What is 
 
 Whether a thing faces left or right, or whether a person has long hair, is little of what there is to predict: it is
 decided at the highest noise, or shows in a few pixels, and a model that ignores it loses one or two per cent. So
-pictures come in twins that differ in such a value, with the same noise, time and phrasing. The errors of two twins are
-taken apart into what they share and what they do not, and the latter, which is what the differing words should have
-changed, counts TWIN_WEIGHT times. Training begins with high noise alone, where nothing but the text tells twins apart,
-and most of the later times lean towards it. Neither moves the optimum.
+pictures come in twins that differ in such a value, with the same noise, time and phrasing. At high noise, where
+nothing but the text tells twins apart, the error is taken apart into what two twins share and what they do not; the
+latter counts TWIN_WEIGHT times, and its target is the mean difference of all twins that differ in the same way: all
+that a text can say of it, so that the optimum stays where it was and the gradient loses most of its noise. At lower
+noise that would move the optimum: the noisy pictures of twins differ, each says something of the other's error, and
+edges get hard and double. There it is the places in which twins differ that count PLACE_WEIGHT times more, each twin
+for itself.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 from loop import learning_rate, load_checkpoint, options_of, save_checkpoint, set_learning_rate
 from pictures import ENTITIES
-from priming import prime
+from priming import SHOWN_ON, prime
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -49,9 +52,9 @@ VAE = Path(__file__).parents[1] / "embedded" / "pipeline" / "vae"
 LENGTH = 48
 EMPTY_SHARE = 0.1
 AVERAGE = 0.999
-TWIN_WEIGHT = 24.0
-HIGH_NOISE, HIGH_SHARE = 0.07, 1 / 3
-"""For the first third of the steps, all times lie in the last 7 per cent, where the text alone says what is there."""
+TWIN_WEIGHT, PLACE_WEIGHT = 24.0, 8.0
+HIGH_NOISE, HIGH_SHARE = 0.03, 0.4
+"""Of the times, this share lies in the last 3 per cent, where the text alone says what is there."""
 log = logging.getLogger("train")
 
 
@@ -153,24 +156,52 @@ def text_of(spec: EntitySpec, record: Any, rng: random.Random) -> str:
     return prompt(spec, record["labels"], record["diversity"], rng)
 
 
-def loss_of(error: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(loss, own part) of errors (B, C, H, W) of twins, 2i and 2i + 1: the mean square, their difference weighed more.
+def loss_of(
+    error: torch.Tensor, twins: torch.Tensor, high: torch.Tensor, told: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(loss, own part (B / 2,)) of errors (B, C, H, W) of `twins` (B / 2, 2, C, H, W).
 
-    told: (B / 2,) bool, whether the prompts of two twins differ, so that the model can know the difference.
+    high, told (B / 2,): whether the time is near 1, and whether the text tells the twins apart.
     """
     pairs = error.unflatten(0, (-1, 2))
     shared = (pairs[:, 0] + pairs[:, 1]).square().mean((1, 2, 3)) / 4
     own = (pairs[:, 0] - pairs[:, 1]).square().mean((1, 2, 3)) / 4
-    return (shared + torch.where(told, TWIN_WEIGHT, 1.0) * own).mean(), own[told].mean()
+    apart = (twins[:, 0] - twins[:, 1]).square().mean(1)
+    where = 1 + PLACE_WEIGHT * (apart > apart.mean((1, 2), keepdim=True)) * told[:, None, None]
+    placed = (pairs.square().mean((1, 2)) * where).mean((1, 2))
+    return torch.where(high, shared + torch.where(told, TWIN_WEIGHT, 1.0) * own, placed).mean(), own
 
 
-def times_of(count: int, generator: torch.Generator, high: bool) -> torch.Tensor:
-    """(count,) times in 0..1: some from a logit-normal, most with a density that rises towards 1; `high`: all near 1."""
-    if high:
-        return 1 - HIGH_NOISE * torch.rand(count, generator=generator)
-    middle = torch.randn(count, generator=generator).sigmoid()
-    high = torch.rand(count, generator=generator) ** 0.25
-    return torch.where(torch.rand(count, generator=generator) < 0.4, middle, high)
+def mean_differences(
+    latents: dict[str, torch.Tensor], records: dict[str, list[Any]]
+) -> dict[str, torch.Tensor]:
+    """Entity -> (N / 2, 12, 16, 16) float16: of each two twins, the mean difference of all that differ in the same way.
+
+    The same way: in the same two values, on the same value of the core attribute that these show on, in the same framing.
+    In pure noise this is all that can be known of the difference of two twins.
+    """
+    found = {}
+    for entity, rows in latents.items():
+        of = records[entity]
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for i in range(0, len(of), 2):
+            one, other = of[i]["diversity"], of[i + 1]["diversity"]
+            name = next((n for n in one if one[n] != other[n]), "")
+            shown_on = of[i]["labels"].get(SHOWN_ON.get(name, ""), "")
+            groups.setdefault((shown_on, one["framing"], name, one[name], other[name]), []).append(i // 2)
+        means = torch.empty_like(rows[::2])
+        for members in groups.values():
+            places = 2 * torch.tensor(members)
+            means[places // 2] = (rows[places].float() - rows[places + 1].float()).mean(0).half()
+        found[entity] = means
+    return found
+
+
+def times_of(count: int, generator: torch.Generator) -> torch.Tensor:
+    """(count,) times in 0..1: HIGH_SHARE of them in the last HIGH_NOISE, the others from a logit-normal."""
+    middle = (torch.randn(count, generator=generator) + 0.3).sigmoid()
+    high = 1 - HIGH_NOISE * torch.rand(count, generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < HIGH_SHARE, high, middle)
 
 
 def start_from(model: Model, folder: Path) -> None:
@@ -234,6 +265,7 @@ def train(options: Any) -> None:
     both = torch.nn.ModuleDict({"model": model, "average": average})
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.01, betas=(0.9, 0.99))
     first = load_checkpoint(options.work, both, optimizer)
+    differences = mean_differences(latents, records)
     log.info(
         "%.2f M weights, %d tokens, scale %.3f",
         sum(p.numel() for p in model.parameters()) / 1e6,
@@ -246,33 +278,39 @@ def train(options: Any) -> None:
     for step in range(first, options.steps):
         rng = random.Random(f"{options.seed}|{step}")
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-        rows, texts = [], []
+        rows, texts, known = [], [], []
         for i in range(options.batch // 2):
             entity = ENTITIES[i % len(ENTITIES)]
             scene, wording = rng.randrange(len(records[entity]) // 2), rng.getrandbits(53)
+            known.append(differences[entity][scene])
             for n in (2 * scene, 2 * scene + 1):
                 rows.append(latents[entity][n])
                 texts.append(text_of(entities[entity], records[entity][n], random.Random(wording)))
         clean = torch.stack(rows).float() * scale
         noise = torch.randn((len(rows) // 2, *clean.shape[1:]), generator=generator).repeat_interleave(2, 0)
-        times = times_of(len(rows) // 2, generator, step < options.steps * HIGH_SHARE).repeat_interleave(2)
+        times = times_of(len(rows) // 2, generator).repeat_interleave(2)
         spread = times[:, None, None, None]
         noisy = (1 - spread) * clean + spread * noise
         set_learning_rate(optimizer, learning_rate(step, options.steps, options.lr, warm_up=200))
         with torch.autocast("cpu", torch.bfloat16):
             predicted = forward(noisy, times, tokens_of(tokenizer, texts))
         told = torch.tensor([texts[i] != texts[i + 1] for i in range(0, len(texts), 2)])
-        loss, own = loss_of(predicted.float() - (noise - clean), told)
+        high = times[::2] > 1 - HIGH_NOISE
+        twins, half = clean.unflatten(0, (-1, 2)), torch.stack(known).float() * scale / 2
+        sided = torch.stack([twins.mean(1) + half, twins.mean(1) - half], dim=1)
+        clean = torch.where(high[:, None, None, None, None], sided, twins).flatten(0, 1)
+        loss, own = loss_of(predicted.float() - (noise - clean), twins, high, told)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(model)
-        recent.append((loss.item(), own.item()))
+        recent.append((loss.item(), *(own[told & kind].mean().item() for kind in (high, ~high))))
         if (step + 1) % 50 == 0:
             seconds = (time.perf_counter() - began) / (step + 1 - first)
-            whole, part = np.mean(recent, axis=0)
-            log.info("step %d loss %.4f, of twins %.5f, %.3f s a step", step + 1, whole, part, seconds)
+            whole, highest, rest = np.nanmean(recent, axis=0)
+            said = (step + 1, whole, highest, rest, seconds)
+            log.info("step %d loss %.4f, twins %.5f at high noise, else %.5f; %.3f s a step", *said)
             recent = []
         if (step + 1) % 250 == 0 or step + 1 == options.steps:
             save_checkpoint(options.work, both, optimizer, step + 1)
