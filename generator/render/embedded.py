@@ -16,7 +16,7 @@ from .procedural import ProceduralRenderer
 
 EMBEDDED = "embedded"
 STEPS = 12
-GUIDANCE = 3.0
+GUIDANCE = 2.0
 
 
 class EmbeddedRenderer(DiffusionRenderer):
