@@ -17,7 +17,14 @@ from ..methods.support.specs import Method, uses_texts
 from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.names import count
 from ..report.build import check_writable
-from ..retrieval.condition_sets import Conditions, askable, bounded_note, entity_named, largest_for
+from ..retrieval.condition_sets import (
+    Conditions,
+    askable,
+    bounded_note,
+    entity_named,
+    largest_for,
+    only_entity,
+)
 from ..retrieval.engine import plan_tasks, seeded_splits
 from ..retrieval.split_kinds import GIVEN
 from ..retrieval.splits import Split, read_split
@@ -124,8 +131,10 @@ def prepare(
         raise InputError(
             "a weight of an unknown condition", where="--weight", expected=sorted(known), found=unknown
         )
-    given = {} if split is None else {_only(source): read_split(split, source.entities[_only(source)])}
+    given = {}
     if split is not None:
+        only = only_entity(source.entities, "a split file is", "--split-file")
+        given[only] = read_split(split, source.entities[only])
         settings = replace(settings, split=GIVEN, split_sha256=file_sha256(split))
     engine = settings.engine()
     labelled = source.entities
@@ -186,15 +195,3 @@ def read_report(folder: Path) -> dict[str, Any]:
                 f"{what} are missing or were changed", where=path, hint="evaluate again with --replace"
             )
     return report
-
-
-def _only(source: ImageSource) -> str:
-    if len(source.entities) != 1:
-        raise InputError(
-            "a split file is of one entity",
-            where="--split-file",
-            expected="one entity",
-            found=sorted(source.entities),
-            hint="choose one with --entity",
-        )
-    return next(iter(source.entities))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.texts import ConditionTexts
 
@@ -21,6 +20,7 @@ from ..pictures.gallery_queries import GalleryQuery, read_galleries
 from ..pictures.labelled import ImageSource, Labelled
 from ..pictures.notes import notes_of
 from ..report.findings import Column, Drawing, Findings, Table
+from ..retrieval.condition_sets import only_entity
 from ..retrieval.galleries import GalleryScores, score_galleries
 from ..retrieval.study import Study
 from ..retrieval.vectors import FeatureSource, condition_features, extras, needed_texts
@@ -73,14 +73,7 @@ class GallerySettings:
     def prepare(self, source: ImageSource, texts: Sequence[Path], plan: Path | None) -> PreparedGalleries:
         """Read and check all but the vectors; raises InputError for more than one entity, among others."""
         name, queries = read_galleries(self.file)
-        if len(source.entities) != 1:
-            raise InputError(
-                "galleries are of one entity",
-                where="--entity",
-                expected="one entity",
-                found=sorted(source.entities),
-                hint="choose one with --entity",
-            )
+        only_entity(source.entities, "galleries are", "--entity")
         chosen = texts_by_entity(source.entities, texts, plan, self.template)
         return PreparedGalleries(self, name, queries, source, chosen, prepare_methods(self.methods))
 

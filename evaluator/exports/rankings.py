@@ -51,10 +51,11 @@ def feature_rankings(
     A method is fitted when its ranking is asked for. One that does not apply to a set of conditions has none.
     """
     entity = study.entity
-    for seed, chosen in seeded_splits(study.labelled, settings, study.split).items():
-        tasks = plan_tasks(study.labelled, chosen, conditions)
-        checked = study.checked(methods, tasks.conditions)
-        for task in tasks:
+    splits = seeded_splits(study.labelled, settings, study.split)
+    tasks = {seed: plan_tasks(study.labelled, chosen, conditions) for seed, chosen in splits.items()}
+    checked = study.checked(methods, next(iter(tasks.values())).conditions)
+    for seed, of_seed in tasks.items():
+        for task in of_seed:
             present = [m for m in methods if (entity, m.name, task.conditions) not in failed]
             for group in task.groups:
                 rows = rows_to_fit(group, seed, settings.fit_images)

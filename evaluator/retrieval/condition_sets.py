@@ -140,6 +140,19 @@ def askable(
     return sets, notes
 
 
+def only_entity(entities: Collection[str], what: str, where: str) -> str:
+    """The one of `entities`; raises InputError, with `what` such as "galleries are", where there are several or none."""
+    if len(entities) != 1:
+        raise InputError(
+            f"{what} of one entity",
+            where=where,
+            expected="one entity",
+            found=sorted(entities),
+            hint="choose one with --entity",
+        )
+    return next(iter(entities))
+
+
 @contextmanager
 def entity_named(entity: str) -> Iterator[None]:
     """Say in an InputError which entity it is about."""

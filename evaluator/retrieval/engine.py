@@ -135,7 +135,8 @@ def evaluate_features(
     features (N, d), row i of the image labelled.keys[i]; texts: condition -> its encoded texts; facts: entity and encoder,
     the names in outcomes; split and extras of the study.
     """
-    labelled = replace(labelled, entity=facts.get("entity", labelled.entity))
+    entity = facts.get("entity", labelled.entity)
+    labelled = labelled if entity == labelled.entity else replace(labelled, entity=entity)
     study = Study(
         np.asarray(features),
         texts,

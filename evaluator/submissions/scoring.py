@@ -14,7 +14,7 @@ from clay_eval.schemas.fingerprint import file_sha256, fingerprint
 
 from ..evaluation.settings import EvaluationSettings
 from ..pictures.labelled import ImageSource, Labelled
-from ..retrieval.condition_sets import Conditions, askable
+from ..retrieval.condition_sets import Conditions, askable, only_entity
 from ..retrieval.engine import plan_tasks, score_group, seeded_splits
 from ..retrieval.results import GroupScores, Outcome
 from ..retrieval.spaces import Space
@@ -246,11 +246,7 @@ def _given_split(
             where="--split-file",
             expected=f"that file, sha256 {settings.split_sha256}",
         )
-    if len(labelled) != 1:
-        raise InputError(
-            "a split file is of one entity", where="--split-file", hint="choose one with --entity"
-        )
-    return read_split(path, next(iter(labelled.values())))
+    return read_split(path, labelled[only_entity(labelled, "a split file is", "--split-file")])
 
 
 def identity(record: Record) -> str:

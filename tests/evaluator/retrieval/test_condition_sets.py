@@ -17,6 +17,7 @@ from clay_eval.evaluator.retrieval.condition_sets import (
     condition_sets,
     default_largest,
     largest_for,
+    only_entity,
 )
 from clay_eval.evaluator.retrieval.engine import Settings as EngineSettings
 from clay_eval.evaluator.retrieval.engine import plan_tasks, seeded_splits
@@ -148,3 +149,12 @@ def test_columns_beyond_any_use_are_refused_at_once() -> None:
     with pytest.raises(InputError, match="too many sets") as error:
         largest_for({"few": "ab", "wide": [str(i) for i in range(100_000)]}, None)
     assert str(error.value.where).startswith("wide: ")
+
+
+def test_what_is_of_one_entity_says_which_there_are() -> None:
+    assert only_entity({"pets": 1}, "a split file is", "--split-file") == "pets"
+    for entities in ({}, {"pets": 1, "cars": 2}):
+        with pytest.raises(InputError, match="a split file is of one entity") as error:
+            only_entity(entities, "a split file is", "--split-file")
+        assert (error.value.found, error.value.where) == (sorted(entities), "--split-file")
+        assert "--entity" in str(error.value)
