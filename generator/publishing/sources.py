@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from ..review.journal import refuse_unfinished
 from ..shards.rendering import plan_specs
 
 REPORT = "report.json"
+_DRAFTED = (".json", ".texts.json", ".exclusions.csv", ".exclusions.md", ".notes.md")
+"""Endings of what a language model drafted of an entity."""
+_CALL = re.compile(r"llm/calls/[A-Za-z0-9_][A-Za-z0-9._-]*\.json")
 
 
 @dataclass(frozen=True)
@@ -143,12 +147,18 @@ def provenance(sources: Sources) -> dict[str, Path]:
 
     files = {}
     for path in sorted(sources.plan.rglob("*")):
-        inside = path.relative_to(sources.plan)
-        if path.is_file() and not path.is_symlink() and not any(p.startswith(".") for p in inside.parts):
-            files[f"{PLAN_FOLDER}/{inside.as_posix()}"] = path
+        inside = path.relative_to(sources.plan).as_posix()
+        if path.is_file() and not path.is_symlink() and _is_of_plan(inside, sources.planned):
+            files[f"{PLAN_FOLDER}/{inside}"] = path
     if (sources.shards / SETTINGS).is_file():
         files[RENDER_SETTINGS] = sources.shards / SETTINGS
     if sources.report is not None:
         files[REPORT_FILE] = sources.reports / REPORT
         files[PER_QUERY] = sources.reports / sources.report["per_query"]["file"]
     return files
+
+
+def _is_of_plan(path: str, planned: Mapping[str, Any]) -> bool:
+    """Whether clay-eval wrote a file in the folder of a plan: what else lies there is not meant to be published."""
+    drafted = {f"llm/{entity}{ending}" for entity in planned["entities"] for ending in _DRAFTED}
+    return path == "plan.json" or path in planned["files"] or path in drafted or bool(_CALL.fullmatch(path))

@@ -11,6 +11,7 @@ import pytest
 from small_runs import Publish, keys_of, render_run, review
 
 from clay_eval.generator.plan.planning import PlanRequest, write_plan
+from clay_eval.generator.publishing.sources import provenance, read_sources
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import BusyError, ClayEvalError, ConfigChangedError, InputError, IntegrityError
 from clay_eval.schemas.failures import write_failures
@@ -285,3 +286,28 @@ def test_more_shards_than_one_release_of_both_kinds(publish_run: Publish, tmp_pa
     manifest = read_manifest(run / "shards")
     assert 0 < release["samples"] == manifest["samples"] < 12
     assert verify_release(tmp_path / "r").faults == []
+
+
+def test_what_else_lies_beside_a_plan_is_not_published(a_plain_run: Path) -> None:
+    plan = a_plain_run / "plan"
+    ours = [
+        "llm/calls/0a.json",
+        "llm/calls/0a.fault.json",
+        "llm/demo-object.notes.md",
+        "llm/demo-object.json",
+    ]
+    others = [
+        "remarks.txt",
+        "plan.json~",
+        "specs/mine.json",
+        "llm/remarks.txt",
+        "llm/calls/remarks.txt",
+        "old/plan.json",
+    ]
+    for name in (*ours, *others):
+        (plan / name).parent.mkdir(parents=True, exist_ok=True)
+        (plan / name).write_text("{}")
+    sources = read_sources(plan, a_plain_run / "shards", a_plain_run / "report")
+    published = {path.removeprefix("provenance/plan/") for path in provenance(sources)}
+    assert published >= {*ours, "plan.json", *sources.planned["files"]}
+    assert not published & set(others)
