@@ -306,6 +306,49 @@ def test_hand_decisions_survive_a_later_merge(plan: Path, parts: Path, tmp_path:
     assert hashes(folder) == before
 
 
+@pytest.mark.parametrize("how", ["delete", "change", "delete quarantine", "damage the manifest"])
+def test_merging_again_makes_what_was_lost_since(
+    plan: Path, whole: dict[str, str], parts: Path, tmp_path: Path, how: str
+) -> None:
+    folder = tmp_path / "shards"
+    merge_parts(plan, parts, folder)
+    path = next((folder / ("quarantine" if "quarantine" in how else "")).glob("*.tar"))
+    path.unlink()  # a hard link: the part's file must not change
+    if how == "change":
+        path.write_bytes(b"something else")
+    if how == "damage the manifest":
+        (folder / "manifest.json").write_text("{")
+    merge_parts(plan, parts, folder)
+    assert hashes(folder) == whole
+
+
+@pytest.mark.parametrize("how", ["accepted", "removed", "removed, and lost"])
+def test_merging_again_undoes_no_decision_by_hand(plan: Path, parts: Path, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "shards"
+    merge_parts(plan, parts, folder)
+    aside = next((folder / "quarantine").glob("*.tar"))
+    inside = folder / aside.name
+    mark = "by hand: accepted" if how == "accepted" else "by hand: ugly"
+    source, target = (aside, inside) if how == "accepted" else (inside, aside)
+    moved, *rest = read_shard(source)
+    record = {**moved.record, "rejected": [*moved.record["rejected"], mark]}
+    there = sorted(
+        [*read_shard(target), replace(moved, record=record)], key=lambda s: (s.record["index"], s.key)
+    )
+    write_shard(target, there)
+    source.unlink()
+    if rest:
+        write_shard(source, rest)
+    (folder / "manifest.json").unlink()
+    render_plan(plan, folder, Picky(), OPTIONS, judge=FakeJudge())
+    (target if "lost" in how else folder / "labels.csv").unlink()
+    before = hashes(folder)
+    with pytest.raises(ConfigChangedError, match="by hand") as caught:
+        merge_parts(plan, parts, folder)
+    assert "without --part" in str(caught.value.hint)
+    assert hashes(folder) == before
+
+
 def test_a_merge_needs_the_folder_for_itself_and_touches_nobodys_data(
     plan: Path, parts: Path, tmp_path: Path
 ) -> None:
