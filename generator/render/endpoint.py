@@ -127,7 +127,8 @@ class EndpointRenderer:
                 for sample, future in zip(wanted, waiting, strict=True):
                     self._early[sample.key, sample.seed] = future.result()
             except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
+                with self._client.abandoned():
+                    threads.shutdown(cancel_futures=True)
                 raise
         for sample in samples:
             if isinstance(self._early[sample.key, sample.seed], ClayEvalError):
