@@ -25,6 +25,7 @@ MAX_DEPTH = 64
 MOST_ERRORS = 50
 MAX_VALUES = 10_000_000
 """Of one JSON text: a list of nothing is two characters in a file and fifty times as much in memory."""
+_WHOLE_AGAIN = "restore the file, or make it again"
 BOM = "\ufeff"
 """The byte order mark that some editors and spreadsheets put before a text."""
 
@@ -219,13 +220,13 @@ def read_sealed(path: Path, name: str) -> dict[str, Any]:
     try:
         record = parse_json(data, path)
     except InputError as error:
-        raise IntegrityError(error.what, where=error.where, found=error.found) from error
+        raise IntegrityError(error.what, where=error.where, found=error.found, hint=_WHOLE_AGAIN) from error
     if not isinstance(record, dict) or not is_sealed(data.decode("utf-8"), record):
         raise IntegrityError(
             "the file was changed or cut after it was written",
             where=path,
             expected="content that matches its own seal",
-            hint="restore the file, or make it again",
+            hint=_WHOLE_AGAIN,
         )
     check(record, name, path)
     return record

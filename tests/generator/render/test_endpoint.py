@@ -226,6 +226,25 @@ def test_key_and_address_from_the_environment(server: Server, monkeypatch: pytes
     assert server.headers[0]["authorization"] == "Bearer of-the-environment"
 
 
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"timeout": float("inf")}, "--timeout"),
+        ({"timeout": float("nan")}, "--timeout"),
+        ({"timeout": 1e300}, "--timeout"),
+        ({"guidance": float("inf")}, "--guidance"),
+        ({"guidance": float("nan")}, "--guidance"),
+        ({"guidance": -1.0}, "--guidance"),
+        ({"size": 9000}, "--size"),
+        ({"size": 10**12}, "--size"),
+    ],
+)
+def test_numbers_that_no_request_can_have(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError) as caught:
+        EndpointOptions(base_url="http://localhost:1", **options)
+    assert where in str(caught.value.where)
+
+
 @pytest.mark.parametrize("url", [None, "localhost:8000", "file:///etc/passwd"])
 def test_no_address(url: str | None) -> None:
     with pytest.raises(InputError, match="where is the images endpoint"):

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from fake_judges import FakeJudge, Picky
 
-from clay_eval.generator.plan.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, read_plan_record, write_plan
 from clay_eval.generator.shards.parts import find_parts, merge_parts, part_folder
-from clay_eval.generator.shards.rendering import parse_part, render_plan
+from clay_eval.generator.shards.rendering import parse_part, part_samples, render_plan, shard_tasks
 from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import BusyError, ConfigChangedError, InputError, IntegrityError
@@ -71,6 +71,17 @@ def three(plan: Path) -> Path:
 @pytest.fixture
 def parts(three: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(three, tmp_path / "parts"))
+
+
+@pytest.mark.parametrize(("shard_size", "number"), [(4, 3), (3, 2), (7, 4), (100, 3), (1, 7)])
+def test_the_samples_of_a_part_are_counted_before_it_is_drawn(
+    plan: Path, shard_size: int, number: int
+) -> None:
+    record = read_plan_record(plan)
+    tasks = list(shard_tasks(plan / "plan.jsonl", shard_size))
+    for i in range(1, number + 1):
+        own = sum(len(task.samples) for task in tasks[i - 1 :: number])
+        assert part_samples(record, shard_size, (i, number)) == own
 
 
 def test_names_of_parts() -> None:
