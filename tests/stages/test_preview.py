@@ -82,6 +82,36 @@ def test_every_value_is_chosen_where_the_number_allows(run: RunFolder) -> None:
     assert spread(samples, 0) == spread([], 5) == []
 
 
+@given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), max_size=12), st.integers(0, 12))
+def test_a_choice_is_what_looking_at_all_samples_each_time_gives(labels: list[Any], count: int) -> None:
+    samples = [
+        SampleSpec(f"e-{n}", "e", n // 2, n % 2, {"x": x, "y": y}, {"z": z}, "", "", n)
+        for n, (x, y, z) in enumerate(labels)
+    ]
+
+    def values(sample: SampleSpec) -> list[Any]:
+        said = (*sample.labels.items(), *sample.diversity.items())
+        return [("e", ""), ("", str(sample.combination)), *said]
+
+    shown: list[Any] = []
+    rest = [*samples]
+    for _ in range(min(count, len(samples))):
+        best = max(rest, key=lambda sample: sum(4.0 ** -shown.count(value) for value in values(sample)))
+        rest.remove(best)
+        shown += values(best)
+    assert spread(samples, count) == [sample for sample in samples if sample not in rest]
+
+
+def test_a_preview_of_nearly_everything_is_chosen_in_no_time() -> None:
+    """Looking at all samples each time would be some 10^9 sums."""
+    many = 20_000
+    samples = [
+        SampleSpec(f"e-{n}", "e", n % 50, n // 50, {"x": str(n % 7)}, {}, "", "", n) for n in range(many)
+    ]
+    assert len(spread(samples, many - 1)) == many - 1
+    assert spread(samples, many) == samples
+
+
 @pytest.mark.parametrize(("rejects", "shard_size"), [(0.0, 8), (0.5, 8), (0.5, 5)])
 def test_a_rendering_keeps_what_was_previewed(run: RunFolder, rejects: float, shard_size: int) -> None:
     """They are not drawn again, in shards of whatever size, and all files are those of a run without a preview."""
