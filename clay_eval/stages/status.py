@@ -91,7 +91,7 @@ class Watch:
         known: list[FolderState] = []
         for one in self._reader.folders(self._run.shards, self._run.parts):
             first = next((other for other in known if other.settings), None)
-            if one.shards and not one.settings:
+            if not one.settings and any(state.bytes for state in one.shards.values()):
                 warnings.append(
                     f"{one.folder} has no render.json, which says what its shards are: not counted"
                 )
