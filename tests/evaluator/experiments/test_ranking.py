@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
 from planted_world import WIDTH, orthogonal, study
+from scipy.stats import spearmanr
 
 from clay_eval.evaluator.experiments.ranking import RankSettings, find_orderings, plane, require_orders
 from clay_eval.evaluator.experiments.ranking_findings import ranking_findings
-from clay_eval.evaluator.retrieval.study import Study
+from clay_eval.evaluator.pictures.labelled import Labelled
+from clay_eval.evaluator.retrieval.study import Study, TextFeatures
 from clay_eval.schemas.errors import InputError
 
 AGES = ("baby", "child", "teen", "adult", "elder")
@@ -136,3 +139,42 @@ def test_findings_say_that_three_values_are_few() -> None:
     assert any("cannot be below 0.333" in warning for warning in found.warnings)
     assert [drawing.name for drawing in found.drawings] == ["orders", "map-0"]
     assert found.tables[0].rows[0][:4] == ("planted", "age", "baby < adult < elder", "raw")
+
+
+def test_orders_are_of_the_values_that_each_database_has() -> None:
+    """Against every order counted by hand: one of 1, 2, 3 in one parent, 3, 4, 5 in the other, is an order of five values."""
+    rng = np.random.default_rng(3)
+    counts = [1, 2, 3] * 8 + [3, 4, 5] * 8
+    angles = np.array(counts) * 0.3
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1) + rng.normal(0, 0.02, (48, 2))
+    kinds = ["few"] * 24 + ["many"] * 24
+    labelled = Labelled(
+        [f"p{i}" for i in range(48)], {"kind": kinds, "count": list(map(str, counts))}, {"count": "kind"}
+    )
+    nothing = TextFeatures(np.empty((0, 2), np.float32))
+    found, _ = find_orderings(
+        [Study(rows, {"kind": nothing, "count": nothing}, labelled=labelled)],
+        RankSettings(methods=("raw",), seeds=(0,), split="leave-one-out"),
+    )
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def mean_spearman(order: tuple[int, ...]) -> float:
+        means = []
+        for kind in ("few", "many"):
+            own = [i for i in range(48) if kinds[i] == kind]
+            ranks = {c: r for r, c in enumerate(sorted({counts[i] for i in own}, key=lambda c: order[c - 1]))}
+            queries = []
+            for q in own:
+                others = [i for i in own if i != q]
+                steps = [-abs(ranks[counts[i]] - ranks[counts[q]]) for i in others]
+                queries.append(spearmanr(unit[others] @ unit[q], steps).statistic)
+            means.append(np.mean(queries))
+        return float(np.mean(means))
+
+    every = [order for order in permutations(range(5)) if order[0] < order[-1]]
+    observed = mean_spearman((0, 1, 2, 3, 4))
+    place = sum(mean_spearman(order) >= observed - 1e-9 for order in every)
+    count = next(one for one in found if one.condition == "count")
+    assert count.spearman == pytest.approx(observed)
+    assert (count.orders, count.order_rank) == (60, place)
+    assert count.coordinate_chance == pytest.approx((1 + 0.5 + 0.5) / 3)
