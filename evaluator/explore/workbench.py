@@ -28,6 +28,7 @@ from ..methods.clay import CLAY
 from ..methods.label_posterior import LabelPosterior
 from ..retrieval.study import Extras
 from ..vectors.arrays import FloatArray, unit_rows
+from ..vectors.fusion import shares
 from .collection import Collection
 from .conditions import Worded
 from .plane import drawn_rows, flat_map, packed
@@ -160,6 +161,11 @@ class Workbench:
             for kept in (self.conditions, self._posteriors, self._colours):
                 kept.pop(name, None)
             self._answers.clear()
+
+    def worded(self) -> dict[str, Worded]:
+        """The conditions as they are now, whatever another request adds or removes meanwhile."""
+        with self._lock:
+            return dict(self.conditions)
 
     def require_condition(self, name: str) -> Worded:
         """The texts of a condition; raises InputError for an unknown one."""
@@ -341,11 +347,10 @@ class Workbench:
         if not counted:
             assert left is not None
             return unit_rows(left)
-        index, total = self._index(spec), sum(counted.values())
+        index, parted = self._index(spec), np.sqrt(shares(list(counted.values()))).astype(np.float32)
         parts = [
-            (index.vectors(name)[rows] if left is None else index.transform(name, left))
-            * np.float32(np.sqrt(w / total))
-            for name, w in counted.items()
+            (index.vectors(name)[rows] if left is None else index.transform(name, left)) * share
+            for name, share in zip(counted, parted, strict=True)
         ]
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 

@@ -142,7 +142,7 @@ def test_findings_say_that_three_values_are_few() -> None:
 
 
 def test_orders_are_of_the_values_that_each_database_has() -> None:
-    """Against every order counted by hand: one of 1, 2, 3 in one parent, 3, 4, 5 in the other, is an order of five values."""
+    """Against every order, counted by hand: one parent has the values 1, 2 and 3, the other 3, 4 and 5."""
     rng = np.random.default_rng(3)
     counts = [1, 2, 3] * 8 + [3, 4, 5] * 8
     angles = np.array(counts) * 0.3
