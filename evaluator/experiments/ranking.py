@@ -93,7 +93,8 @@ class Ordering:
     """One method on one ordered attribute; see the module for the measures.
 
     p: the share of all orders (reverses counted once) under which spearman is at least as high, the given one included;
-    shuffled_sd: between shuffles; coordinate_chance: the mean |Spearman| of all orders; points: a map of the first database.
+    shuffled_sd: between shuffles; coordinate_chance: the mean |Spearman| of all orders; points, ranks: a map of the first
+    database, and for each of its images the place of its value among `values`, those that it has, in order.
     """
 
     entity: str
@@ -115,6 +116,7 @@ class Ordering:
     explained: float
     points: FloatArray
     ranks: Ranks
+    values: tuple[str, ...]
 
 
 def require_orders(
@@ -267,6 +269,7 @@ def _ordering(
         explained=spread([share for _, share in coordinates])[0],
         points=plane(databases[0].features),
         ranks=databases[0].database_values,
+        values=tuple(order[place] for place in databases[0].held),
     )
     return ordering, notes
 

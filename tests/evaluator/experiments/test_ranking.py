@@ -7,6 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from planted_world import WIDTH, orthogonal, study
 from scipy.stats import spearmanr
 
@@ -178,3 +179,27 @@ def test_orders_are_of_the_values_that_each_database_has() -> None:
     assert count.spearman == pytest.approx(observed)
     assert (count.orders, count.order_rank) == (60, place)
     assert count.coordinate_chance == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert [one.values for one in found] == [("1", "2", "3")]
+    assert {count.values[rank] for rank in count.ranks} == {"1", "2", "3"}
+
+
+def test_a_map_names_the_values_of_its_own_database() -> None:
+    """A database of 3, 4 and 5, where others have 1 and 2 as well, is not drawn as one of 1, 2 and 3."""
+    rng = np.random.default_rng(4)
+    counts = [3, 4, 5] * 8 + [1, 2, 3] * 8
+    labelled = Labelled(
+        [f"p{i}" for i in range(48)],
+        {"kind": ["a"] * 24 + ["b"] * 24, "count": list(map(str, counts))},
+        {"count": "kind"},
+    )
+    nothing = TextFeatures(np.empty((0, 4), np.float32))
+    found, notes = find_orderings(
+        [Study(rng.standard_normal((48, 4)), {"kind": nothing, "count": nothing}, labelled=labelled)],
+        RankSettings(methods=("raw",), seeds=(0,), split="leave-one-out"),
+    )
+    drawing = next(d for d in ranking_findings(found, notes).drawings if d.name == "map-0")
+    assert "from 3 (dark) to 5 (bright)" in drawing.alt
+    figure = Figure()
+    drawing.draw(figure)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["3", "4", "5"]
