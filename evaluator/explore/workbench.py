@@ -20,7 +20,7 @@ from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.escaping import visible
 
-from ..index.conditional_index import ConditionalIndex
+from ..index.conditional_index import ConditionalIndex, searchable_method
 from ..index.conditions import Condition
 from ..index.nearest import best_rows
 from ..index.removal import Subspaces
@@ -84,6 +84,8 @@ class Workbench:
     """The pictures of one entity with their vectors (N, d), and the conditions added so far.
 
     methods: specs that may be asked for, the first by default; embeds: whether a picture of the user's can be a query.
+
+    Raises InputError for methods that no index can have.
     """
 
     def __init__(
@@ -96,7 +98,9 @@ class Workbench:
         *,
         embeds: bool = True,
     ) -> None:
-        self.collection, self.methods, self.embeds = collection, tuple(methods), embeds
+        self.collection, self.methods, self.embeds = collection, tuple(dict.fromkeys(methods)), embeds
+        for spec in self.methods:
+            searchable_method(spec)
         self._encoder, self._lock = encoder, RLock()
         self._extras = extras or Extras(logit_scale=lambda: encoder.logit_scale)
         first = next((spec for spec in methods if spec != RAW), METHODS[0])

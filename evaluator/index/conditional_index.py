@@ -82,7 +82,7 @@ class ConditionalIndex:
 
     def _prepare(self, pictures: Pictures, method: str, extras: Extras | None) -> None:
         self._pictures, self._extras = pictures, extras or Extras()
-        self._method = _checked_method(method)
+        self._method = searchable_method(method)
         self._conditions: dict[str, Condition] = {}
         self._texts: dict[str, TextFeatures] = {}
         self._spaces: dict[str, ConditionSpace] = {}
@@ -391,7 +391,8 @@ def _threads(count: int | None) -> AbstractContextManager[object]:
     return limited
 
 
-def _checked_method(spec: str) -> Method:
+def searchable_method(spec: str) -> Method:
+    """The method of a spec; raises InputError for one that is unknown, sees labels or embeds the pictures anew."""
     (method,) = prepare_methods([spec])
     if method.privileged:
         raise InputError(
