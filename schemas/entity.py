@@ -15,8 +15,8 @@ from .fingerprint import fingerprint
 from .validate import check, parse_json, read_text
 from .words import case_twins, nfc
 
-RESERVED = ("key", "entity", "shard")
-"""Columns that labels.csv has for every entity; no attribute may be called so."""
+RESERVED = ("key", "entity", "shard", "image", "image_key", "image_sha256", "record_sha256")
+"""Columns of labels.csv, labels.parquet and croissant.json of every entity; no attribute may be called so."""
 
 
 @dataclass(frozen=True)

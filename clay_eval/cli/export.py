@@ -151,6 +151,8 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a finished report, an experiment, or vectors under conditions in the formats of other tools."""
+    if to is not None:
+        RunFolder(out).refuse_within(to, "--to")
     if tables.experiment is not None:
         _experiment(out, tables.experiment, format, to or out / "exports", json)
         return

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clay_eval.stages.folders import RunFolder
+
 from .common import Json, emit, progress_bar
 from .options import grouped
 from .scoring import DataOptions
@@ -70,6 +72,9 @@ def leaderboard(
     if not 0 < alpha < 1:
         raise InputError("alpha must lie between 0 and 1", where="--alpha", expected="0 < x < 1", found=alpha)
     sources: Sequence[ImageSource] = ()
+    for option, place in (("--to", to), ("--markdown", markdown)):
+        if out is not None and place is not None:
+            RunFolder(out).refuse_within(place, option)
     if out is not None or data.data is not None:
         sources = _sources(out, data)
     elif data.entity or data.condition or data.parent or split_file:

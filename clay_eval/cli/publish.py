@@ -12,7 +12,7 @@ import typer
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.publishing import publish as build
 
-from .common import Json, Out, emit, progress_bar, progress_bars
+from .common import Json, Out, emit, note, progress_bar, progress_bars
 from .options import grouped
 
 EPILOG = """
@@ -138,10 +138,12 @@ def publish(
     lines = [
         f"{to}: version {release['version']}, {release['samples']} samples, {len(release['files']) + 2} files",
         f"digest of this release: {digest}",
-        *(f"note: {line}" for line in left),
+        *(f"note: {line}" for line in left if push is None),
     ]
     pushed = None
     if push is not None:
+        for line in left:  # after the upload it is too late to be told
+            note(f"note: {line}")
         with progress_bar("upload", None):
             pushed = push_release(to, push, release["version"])
         lines.append(f"uploaded: {pushed}")

@@ -11,7 +11,7 @@ import typer
 
 from clay_eval.stages.evaluation import announce, prepared
 from clay_eval.stages.evaluation import write_texts as write_needed
-from clay_eval.stages.folders import steps
+from clay_eval.stages.folders import RunFolder, steps
 
 from .common import Json, Out, emit, emit_texts, note, progress_bars
 from .options import grouped
@@ -126,6 +126,7 @@ def submit(
     from clay_eval.evaluator.submissions.layout import METHOD
     from clay_eval.evaluator.submissions.pack import pack_submission, require_writable
 
+    RunFolder(out).refuse_within(to, "--to")
     settings = options.settings([method], texts.template)
     inputs = inputs_of(out, data, vectors, texts.texts)
     if write_texts is not None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
+
+from clay_eval.schemas.errors import InputError
 
 Progress = Callable[[str, int, int | None], None]
 """Takes the name of what is being done, how much of it is done (0: it begins), and of how much, None while unknown."""
@@ -47,6 +50,19 @@ class RunFolder:
     def report(self) -> Path:
         """report.json and its pages."""
         return self.root / "report"
+
+    def refuse_within(self, place: Path, option: str) -> None:
+        """Raise InputError for a `place` to write to, as `option` names it, in the plan or the shards.
+
+        Each file of those is accounted for: shards with another one are no longer whole, and a plan is published with it.
+        """
+        for folder in (self.plan, self.shards, self.parts):
+            if Path(realpath(place)).is_relative_to(realpath(folder)):
+                raise InputError(
+                    "this would be written among the files of the run itself",
+                    where=f"{option} {place}",
+                    expected=f"a place outside {folder}",
+                )
 
 
 def silent(*_: object) -> None:

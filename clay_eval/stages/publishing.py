@@ -16,6 +16,7 @@ def publish(run: RunFolder, to: Path, request: Request, progress: Progress = sil
     from clay_eval.generator.publishing.build import publish as build
     from clay_eval.generator.publishing.sources import read_sources
 
+    run.refuse_within(to, "--to")
     sources = read_sources(run.plan, run.shards, run.report, baselines=request.baselines)
     total = sum(entry["bytes"] for entry in sources.manifest["files"])
     return build(sources, to, request, steps(progress, "publish", total))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..methods.support.guard import plug_in_errors
-from ..methods.support.protocol import FeatureMethod, asked_names
+from ..methods.support.protocol import FeatureMethod, asked_names, needs_of, require_similarity, role_of
 from ..vectors.arrays import FloatArray, unit_rows
 from .data import Sample, make_sample
 from .tools import NAME, Finding, agreement, difference, finding, require, rows_finding, similarity
@@ -27,6 +27,8 @@ def check_feature_method(factory: Callable[[], Any]) -> Iterator[Finding]:
     if not shaped:
         return
     asks = asked_names(method)
+    for declared in (needs_of, role_of, require_similarity):
+        declared(method)  # raises for what an evaluation would refuse
     yield Finding("asks for what there is", True, ", ".join(asks) or "nothing beyond the two arrays")
     yield _keeps_parameters(method)
     yield _sees_labels(factory, asks)
@@ -40,7 +42,12 @@ def check_feature_method(factory: Callable[[], Any]) -> Iterator[Finding]:
 
 
 def _keeps_parameters(method: object) -> Finding:
-    missing = [name for name in inspect.signature(type(method)).parameters if not hasattr(method, name)]
+    missing = [
+        name
+        for name, parameter in inspect.signature(type(method)).parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and not hasattr(method, name)
+    ]
     mend = "in __init__ keep each argument as self.<name>: reports show it"
     return finding(
         "keeps its parameters", not missing, f"not kept: {missing}" if missing else "all kept", mend
@@ -155,9 +162,14 @@ def _run(factory: Callable[[], Any], sample: Sample) -> tuple[Any, Any, Any]:
     require(fitted is method, "fit must return self")
     with plug_in_errors(NAME, "in transform"):
         database = np.asarray(method.transform(sample.database.copy()))
-    with plug_in_errors(NAME, f"in {_query_step(method).__name__}"):
+    with plug_in_errors(NAME, f"in {'transform_queries' if _maps_queries(method) else 'transform'}"):
         queries = np.asarray(_query_step(method)(sample.queries.copy()))
     return method, queries, database
+
+
+def _maps_queries(method: Any) -> bool:
+    """Whether queries are mapped otherwise than the database."""
+    return hasattr(method, "transform_queries")
 
 
 def _query_step(method: Any) -> Callable[[FloatArray], Any]:

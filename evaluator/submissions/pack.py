@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from clay_eval.schemas.errors import InputError
-from clay_eval.schemas.files import locked, remove_file, remove_leftovers, write_sealed
+from clay_eval.schemas.files import (
+    locked,
+    remove_file,
+    remove_leftovers,
+    storage_errors,
+    sync_folder,
+    write_sealed,
+)
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.software import versions
 from clay_eval.schemas.validate import check
@@ -28,9 +36,12 @@ from ..trec.writing import safe_name, score_blocks, write_run
 from ..vectors.arrays import unit_rows
 from .comparable import protocol_record
 from .embeddings import write_embeddings
-from .layout import EMBEDDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE
+from .layout import EMBEDDINGS, ENDINGS, METHOD, PARTS, RUNS, SCHEMA, SCORE
 from .scoring import score_parts
 
+_WORK = ".new"
+"""Where a submission is made, in its folder: one that is there stays until the new one is whole."""
+_ENDINGS = (*ENDINGS[EMBEDDINGS], *ENDINGS[RUNS], ".part")
 _PACKAGES = ("numpy", "torch", "open_clip_torch", "transformers")
 
 
@@ -85,20 +96,30 @@ def pack_submission(
     """
     form = form or Form()
     require_writable(evaluation, about, form)
+    work = folder / _WORK
     with locked(folder):
-        _make_room(folder, replace)
-        found = _Packed()
-        for name in evaluation.sets:
-            _write_entity(evaluation, feature_source, name, folder, form, found, progress)
-        record = _record(evaluation, feature_source.identity, about, form, found)
-        check(record, "submission", folder / METHOD)
-        scored = score_parts(record, folder, evaluation.source, split=split, progress=progress)
-        record["claimed"] = [
-            {name: row[name] for name in ("entity", "conditions", "metric", "value")}
-            for row in scored.results
-        ]
-        check(record, "submission", folder / METHOD)
-        write_sealed(folder / METHOD, record)
+        _require_room(folder, replace)
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            found = _Packed()
+            for name in evaluation.sets:
+                _write_entity(evaluation, feature_source, name, work, form, found, progress)
+            record = _record(evaluation, feature_source.identity, about, form, found)
+            check(record, "submission", folder / METHOD)
+            scored = score_parts(record, work, evaluation.source, split=split, progress=progress)
+            record["claimed"] = [
+                {name: row[name] for name in ("entity", "conditions", "metric", "value")}
+                for row in scored.results
+            ]
+            check(record, "submission", folder / METHOD)
+            write_sealed(work / METHOD, record)
+            _make_room(folder)
+            for name in (PARTS, METHOD):  # method.json last: what has one is whole
+                with storage_errors(folder):
+                    (work / name).rename(folder / name)
+            sync_folder(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return record
 
 
@@ -111,18 +132,25 @@ def require_writable(evaluation: Evaluation, about: About, form: Form) -> None:
     check(record, "submission", METHOD)
 
 
-def _make_room(folder: Path, replace: bool) -> None:
-    """Take away an unfinished submission, or one that is to be replaced: method.json first, so that none seems whole."""
-    strange = [path for path in folder.iterdir() if path.name not in (".lock", PARTS, METHOD, SCORE)]
+def _require_room(folder: Path, replace: bool) -> None:
+    """Raise InputError for a folder with anything in it but a submission, or with one that is not to be replaced."""
+    strange = [path for path in folder.iterdir() if path.name not in (".lock", _WORK, PARTS, METHOD, SCORE)]
+    if not (folder / METHOD).exists():
+        parts = sorted((folder / PARTS).rglob("*"))
+        strange += [path for path in parts if not path.is_dir() and not path.name.endswith(_ENDINGS)]
     if strange or ((folder / METHOD).exists() and not replace):
         raise InputError(
             "this folder holds other files" if strange else "this folder holds a submission",
             where=strange[0] if strange else folder / METHOD,
             hint="choose another --to" if strange else "choose another --to, or --replace it",
         )
+
+
+def _make_room(folder: Path) -> None:
+    """Take away an unfinished submission, or one that is to be replaced: method.json first, so that none seems whole."""
     for name in (METHOD, SCORE):
         remove_file(folder / name)
-    for path in sorted((folder / PARTS).rglob("*"), reverse=True):
+    for path in sorted([*folder.glob(PARTS), *(folder / PARTS).rglob("*")], reverse=True):
         if path.is_dir() and not path.is_symlink():
             remove_leftovers(path)
             path.rmdir()

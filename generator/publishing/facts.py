@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from .licences import hub_licence
 KEYWORDS = ("synthetic", "webdataset", "croissant", "image-retrieval", "conditional-similarity")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _THIN = 0.9
+_AND = re.compile(r"\sand\s", re.IGNORECASE)
 PAPER = (
     "Lim, Hyoseok, Park, Oh: CLAY: Conditional Visual Similarity Modulation in Vision-Language Embedding Space, "
     "CVPR 2026"
@@ -165,11 +167,15 @@ def made_by(renderer: Mapping[str, Any]) -> str:
     return f"made by the text-to-image model {renderer.get('model', renderer['type'])}"
 
 
-def citation(release: Mapping[str, Any]) -> str:
-    """A BibTeX entry."""
+def citation(release: Mapping[str, Any], *, one_author_each: bool = True) -> str:
+    """A BibTeX entry. one_author_each: whether "and" within a name is kept from parting it into two authors."""
+    authors = [
+        f"{{{name}}}" if one_author_each and _AND.search(name) else name
+        for name in map(_bibtex, release["authors"])
+    ]
     fields = {
         "title": f"{{{_bibtex(release['title'])}}}",
-        "author": " and ".join(map(_bibtex, release["authors"])) or "{Not named}",
+        "author": " and ".join(authors) or "{Not named}",
         "year": release["date"][:4],
         "version": release["version"],
         "url": release["url"],

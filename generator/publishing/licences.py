@@ -107,15 +107,47 @@ def _licensed(model: Model, stated: Stated, licence: str) -> Licensed:
     accepted = model.name in stated.accepted
     if model.role != "judge":
         _require_allowed(model, known, text, accepted, licence)
+    sha256 = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return Licensed(_record(model, known, sha256, accepted), text)
+
+
+def refuse_other_licence(model: Model, said: Mapping[str, Any], licence: str) -> str | None:
+    """Hold what a release says of a model's licence (`said`, of its "models") against the table.
+
+    licence: of the data set (SPDX). Returns what is to be noted: that the table does not know the model. Raises InputError
+    where it knows it and `said` is something else, or its licence would not have let the release be made.
+    """
+    known = known_licence(model)
+    given = said["text"] is not None and said["text"]["path"] is not None
+    sha256 = said["text"]["sha256"] if given else None
+    if known is None and said["licence"] != _UNKNOWN:
+        return f"the licence of the {model.role} {model.name} is not known here: not checked"
+    made = _record(model, known, sha256, said["accepted"])
+    if made != said:
+        differing = next(name for name in made if made[name] != said[name])
+        raise InputError(
+            "the licence of a model is another than it has",
+            where=f"{model.role} {model.name}, {differing}",
+            expected=made[differing],
+            found=said[differing],
+        )
+    if model.role != "judge":
+        _require_allowed(model, known, sha256, said["accepted"], licence)
+    return None
+
+
+def _record(
+    model: Model, known: Mapping[str, Any] | None, text: str | None, accepted: bool
+) -> dict[str, Any]:
+    """What release.json says of a model; text: sha256 of the licence's text, where that was given."""
     outputs = known["outputs"] if known else "unknown" if text is None else "stated"
     allows = _JUDGE if model.role == "judge" else known["allows"] if known else _STATED
     pinned: dict[str, str | None] | None = None
     if text is not None:
-        path = f"{FOLDER}/{model.role}-{_slug(model.name)}.txt"
-        pinned = {"path": path, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        pinned = {"path": f"{FOLDER}/{model.role}-{_slug(model.name)}.txt", "sha256": text}
     elif known and known.get("sha256"):
         pinned = {"path": None, "sha256": known["sha256"]}
-    record = {
+    return {
         "role": model.role,
         "name": model.name,
         "revision": model.revision,
@@ -126,7 +158,6 @@ def _licensed(model: Model, stated: Stated, licence: str) -> Licensed:
         "text": pinned,
         "accepted": accepted,
     }
-    return Licensed(record, text)
 
 
 def _require_allowed(

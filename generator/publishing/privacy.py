@@ -16,6 +16,7 @@ _BLOCK = 8 << 20
 _LONGEST_CHARACTER = 16
 """Bytes that an escaped character takes; zeros before its number may be more, and nobody writes them."""
 _LISTED = 5
+_AS_THEY_WERE = ("baselines", "data", "provenance")
 
 
 def private_folders() -> list[str]:
@@ -25,11 +26,12 @@ def private_folders() -> list[str]:
 
 
 def naming_folders(folder: Path, names: Iterable[str]) -> list[str]:
-    """Files under `folder`/provenance, by their path in the release, in which one of `names` stands."""
+    """Files of a release that came from the run as they were, by their path in it, in which one of `names` stands."""
     wanted = [name.encode() for name in names]
     return [
         path.relative_to(folder).as_posix()
-        for path in sorted((folder / "provenance").rglob("*"))
+        for place in _AS_THEY_WERE
+        for path in sorted((folder / place).rglob("*"))
         if path.is_file() and any(_holds(path, name) for name in wanted)
     ]
 

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from . import facts, licences
 from .croissant import croissant
 from .pages import render, yaml_text
 
-LAYOUT = 4
+LAYOUT = 5
 """The number of what the texts look like; release.json names it under "layout" unless it is 1.
 
 `clay-eval verify` makes the texts of a release again, so a change of what comes out for the same records, in a template,
@@ -35,6 +36,9 @@ _ADDED = {
 
 _CHECKED = 4
 """The layout since which card and datasheet say which labels a judge checked."""
+_LOADABLE = 5
+"""The layout since which the card names a place that can be loaded, authors with "and" are one, and one attempt is one."""
+_DATA_SET = re.compile(r"https?://(?:www\.)?huggingface\.co/datasets/([\w.-]+/[\w.-]+)/?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,13 @@ def texts(records: Records, layout: int = LAYOUT) -> dict[str, str]:
     described = facts.description(release, entities, facts.made_by(manifest["renderer"]))
     said: dict[str, Any] = {
         "description": described,
-        "citation": facts.citation(release),
+        "citation": facts.citation(release, one_author_each=layout >= _LOADABLE),
         "keywords": list(facts.KEYWORDS),
         "biases": facts.biases(manifest),
         "limitations": facts.limitations(manifest),
         "people": facts.people(manifest),
     }
     said["rai"] = facts.responsible_ai(release, manifest, said)
-    url = release["url"] or ""
     values = {
         **said,
         "release": release,
@@ -78,11 +81,10 @@ def texts(records: Records, layout: int = LAYOUT) -> dict[str, str]:
         "renderer_said": _renderer_said(manifest["renderer"]),
         "baselines": facts.baseline_facts(records.report),
         "planned_by": [m["name"] for m in release["models"] if m["role"] == "planner"],
-        "place": url.removeprefix("https://huggingface.co/datasets/")
-        if "huggingface.co" in url
-        else "FOLDER",
+        "place": _place(release["url"] or "", layout),
         "paper": facts.PAPER,
         "says_checked": layout >= _CHECKED,
+        "drawn_again": manifest["filter"]["attempts"] > 1 or layout < _LOADABLE,
         "head": yaml_text(facts.front_matter(release)),
     }
     made = {
@@ -109,6 +111,14 @@ def results_csv(report: Mapping[str, Any], layout: int = LAYOUT) -> str:
         cells = {**row, "conditions": "+".join(row["conditions"])}
         writer.writerow(["" if cells.get(name) is None else cells[name] for name in names])
     return stream.getvalue()
+
+
+def _place(url: str, layout: int) -> str:
+    """What `datasets` loads it by: its name on the Hub, where `url` is its page there, or a folder."""
+    if layout < _LOADABLE:
+        return url.removeprefix("https://huggingface.co/datasets/") if "huggingface.co" in url else "FOLDER"
+    page = _DATA_SET.fullmatch(url)
+    return page[1] if page else "FOLDER"
 
 
 def _renderer_said(renderer: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clay_eval.schemas.entity import load_entity
-from clay_eval.schemas.errors import IntegrityError
+from clay_eval.schemas.errors import InputError, IntegrityError
 from clay_eval.schemas.manifest import LABELS
 from clay_eval.schemas.release import (
     DATA,
@@ -34,7 +34,7 @@ from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.validate import parse_json, read_sealed, read_text
 from clay_eval.schemas.verify import Findings
 
-from .licences import data_licence
+from .licences import data_licence, refuse_other_licence
 from .models import models_from
 from .texts import LAYOUT, OLDEST, Records, texts
 
@@ -70,13 +70,22 @@ def _check_models(release: Release, findings: Findings) -> None:
             expected=", ".join(f"{m.role} {m.name}" for m in used) or "none",
             found=", ".join(f"{m['role']} {m['name']}" for m in record["models"]) or "none",
         )
-    for pinned in _pinned(record):
-        if release.listed.get(pinned["path"], {}).get("sha256") != pinned["sha256"]:
-            raise IntegrityError("not the text of a licence that the release pins", where=place, found=pinned)
     if data_licence(record["licence"]["id"]) != record["licence"]:
         raise IntegrityError(
             "a licence with another title or address than it has", where=place, found=record["licence"]
         )
+    for model, one in zip(used, record["models"], strict=True):
+        try:
+            unknown = refuse_other_licence(model, one, record["licence"]["id"])
+        except InputError as error:
+            raise IntegrityError(
+                error.what, where=f"{place}: {error.where}", expected=error.expected, found=error.found
+            ) from error
+        if unknown:
+            findings.notes.append(f"{place}: {unknown}")
+    for pinned in _pinned(record):
+        if release.listed.get(pinned["path"], {}).get("sha256") != pinned["sha256"]:
+            raise IntegrityError("not the text of a licence that the release pins", where=place, found=pinned)
 
 
 def _is_call(path: str) -> bool:

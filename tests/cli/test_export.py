@@ -111,6 +111,10 @@ def test_what_cannot_be_exported(cli: Cli, exported: Path, tmp_path: Path) -> No
     tables = ["export", "--out", exported, "--format", "latex"]
     cli(*tables, "--measure", "nDCG").refused(2, "no such measure", "AP")
     cli(*tables, "--reference", "raw").refused(2, "no such reference", "clay")
+    cli(*tables, "--to", exported / "shards" / "x").refused(2, "--to", "outside")
+    cli("leaderboard", tmp_path, "--out", exported, "--to", exported / "plan" / "b.html").refused(2, "--to")
+    submit = ("submit", "--out", exported, "--method", "raw", "--name", "x")
+    cli(*submit, "--to", exported / "shards" / "x").refused(2, "--to", "outside")
     assert not (exported / "exports").exists()
     path = exported / "report" / "per_query.csv"
     path.write_text(path.read_text().replace("0.", "1.", 1))

@@ -109,6 +109,14 @@ def test_refusals_of_the_command(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("inside", ["plan/r", "shards/r", "parts/r", "linked/r"])
+def test_a_release_is_not_made_among_the_files_of_the_run(cli: Cli, a_run: Path, inside: str) -> None:
+    """Shards beside a release are not whole, and the next release would hold the one that lies in the plan."""
+    (a_run / "linked").symlink_to(a_run / "shards")
+    cli("publish", "--out", a_run, "--to", a_run / inside, *SAID).refused(2, "--to", "outside")
+    assert cli("verify", a_run, "--no-decode").code == 0
+
+
 def test_a_wrong_version_is_refused(cli: Cli, finished: Path, release: Path, tmp_path: Path) -> None:
     start = (
         "publish",
@@ -145,6 +153,7 @@ def test_push_uploads_what_was_made(
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert "uploaded: " in out
+    assert err.index("note: nobody is named as author") < err.rindex("upload"), "told before the upload"
     assert "hf_secret" not in out + err
     assert hub.files.keys() == {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
     assert read_release(target)["url"] == "https://huggingface.co/datasets/org/data"

@@ -52,6 +52,7 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 """What a method is told, least first. A class says it by `needs`; by default it follows from what `fit` asks for."""
 
 RIVAL, CONTROL, PRIVILEGED = "rival", "control", "privileged"
+COSINE, INNER = "cosine", "inner"
 """What a method is in a comparison: see `role_of`."""
 
 _PRIVILEGED = "database_labels"
@@ -154,6 +155,19 @@ def role_of(method: object) -> str:
             found=repr(said),
         )
     return str(said)
+
+
+def require_similarity(method: object) -> None:
+    """Raise InputError where `method`, an instance or a class, has rows compared in a way that there is not."""
+    said = getattr(method, "similarity", COSINE)
+    if said not in (COSINE, INNER):
+        kind = method if isinstance(method, type) else type(method)
+        raise InputError(
+            f"{kind.__name__} has a similarity that there is not",
+            where=f"{kind.__module__}.{kind.__qualname__}.similarity",
+            expected=f"{COSINE!r} or {INNER!r}",
+            found=repr(said),
+        )
 
 
 def is_ours(method: object) -> bool:

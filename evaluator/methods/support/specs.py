@@ -32,6 +32,7 @@ from .protocol import (
     is_ours,
     is_privileged,
     needs_of,
+    require_similarity,
     role_of,
     takes_components,
 )
@@ -176,6 +177,7 @@ def _prepare(spec: MethodSpec, n_components: int | None) -> Method:
         _, factory = resolve_method(spec.name, **parameters)
     with plug_in_errors(spec.name, "when it was made"):
         instance = factory()
+    require_similarity(instance)
     if spec.name not in BUILT_IN:
         factory = guarded(str(spec), factory)
     return Method(

@@ -1,6 +1,7 @@
 """The check finds each fault of a method, names it, and passes what is sound."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -154,6 +155,10 @@ def broken_transform(self, features):
         ({"fit": lambda self, x, y: None}, ["fit must return self"]),
         ({"fit": lambda self, x, y, hue: self}, ["'hue'", "nothing can answer"]),
         ({"fit": lambda self, x: self}, ["two arrays"]),
+        ({"similarity": "dot"}, ["a similarity that there is not", "'dot'"]),
+        ({"similarity": None}, ["a similarity that there is not"]),
+        ({"needs": "nothing"}, ["needs something that there is not"]),
+        ({"role": "winner"}, ["a role that there is not"]),
         ({"__init__": lambda self: [][1]}, ["IndexError", "when it was made"]),
     ],
 )
@@ -162,6 +167,24 @@ def test_exceptions_are_the_last_finding(attributes, words):
     assert found == check_method(having(**attributes))[-1]
     for word in words:
         assert word in found.seen
+
+
+class Mapped:
+    """A step for queries that is no function, and so has no name."""
+
+    def __call__(self, features):
+        return features @ np.eye(features.shape[1], 5)
+
+
+def test_a_step_for_queries_need_not_be_a_function():
+    step = Mapped()
+    assert "one width for both" in faults(having(transform_queries=step))
+    assert not faults(having(transform=lambda self, x: step(x), transform_queries=step))
+    assert not faults(having(transform=lambda self, x: step(x), transform_queries=partial(step)))
+
+
+def test_open_parameters_have_no_name_to_be_kept_under():
+    assert not faults(having(__init__=lambda self, *more, power=1.0, **others: setattr(self, "power", power)))
 
 
 def test_what_is_no_method_is_told():

@@ -12,6 +12,7 @@ from clay_eval.evaluator.methods.support import registry as methods
 from clay_eval.evaluator.methods.support.importing import import_target
 from clay_eval.evaluator.methods.support.protocol import is_ours
 from clay_eval.evaluator.methods.support.registry import FeatureMethod, describe, method_names, resolve_method
+from clay_eval.evaluator.methods.support.specs import prepare_methods
 from clay_eval.schemas.errors import InputError
 
 
@@ -175,3 +176,13 @@ def test_roles_of_others_are_theirs_but_what_is_ours_is_not_inherited():
     assert methods.role_of(Control) == "control"
     with pytest.raises(InputError, match="NoRole has a role that there is not"):
         methods.role_of(NoRole)
+
+
+class Dot(Doubling):
+    similarity = "dot"
+
+
+def test_a_similarity_that_there_is_not_is_refused():
+    """It would be taken for the cosine without a word."""
+    with pytest.raises(InputError, match="Dot has a similarity that there is not"):
+        prepare_methods([f"{__name__}:Dot"])

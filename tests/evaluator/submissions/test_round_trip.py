@@ -198,6 +198,43 @@ def test_a_folder_with_other_things_is_left_alone(submit: Submit, clay_copy: Pat
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "kept"
 
 
+class Failing:
+    """Fits nothing but the first set of conditions."""
+
+    times = 0
+
+    def fit(self, database_features: Any, text_features: Any) -> Failing:
+        Failing.times += 1
+        if Failing.times > 1:
+            raise KeyboardInterrupt
+        return self
+
+    def transform(self, features: Any) -> Any:
+        return features
+
+
+def test_a_submission_stays_until_the_next_one_is_whole(submit: Submit, clay_copy: Path) -> None:
+    def content() -> dict[Path, bytes]:
+        return {
+            path: path.read_bytes() for path in clay_copy.rglob("*") if path.is_file() and path.stat().st_size
+        }
+
+    before = content()
+    with pytest.raises(KeyboardInterrupt):
+        submit(f"{__name__}:Failing", to=clay_copy, replace=True)
+    assert content() == before
+    submit("raw", to=clay_copy, replace=True)
+    assert sorted(path.name for path in clay_copy.iterdir()) == [".lock", "method.json", "parts"]
+
+
+def test_parts_of_something_else_are_left_alone(submit: Submit, tmp_path: Path) -> None:
+    (tmp_path / "machine" / "parts" / "wheels").mkdir(parents=True)
+    (tmp_path / "machine" / "parts" / "wheels" / "front.step").write_text("kept")
+    with pytest.raises(InputError, match="holds other files"):
+        submit("raw", to=tmp_path / "machine")
+    assert (tmp_path / "machine" / "parts" / "wheels" / "front.step").read_text() == "kept"
+
+
 def test_an_interrupted_submission_is_begun_anew(submit: Submit, score: Score, clay_copy: Path) -> None:
     (clay_copy / "method.json").unlink()
     stray = clay_copy / "parts" / "object" / ".seed-0.safetensors.abcdefgh.part"

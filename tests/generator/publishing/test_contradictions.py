@@ -377,6 +377,17 @@ def test_the_record_agrees_with_what_it_is_of(copy: Path, changes: dict[str, Any
     refused(copy, "release.json", said)
 
 
+def test_the_licence_of_a_model_is_the_one_it_has(judged_release: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(judged_release, tmp_path / "r"))
+    (judge,) = json.loads((copy / "release.json").read_text())["models"]
+    free = {"id": "mit", "title": "MIT License", "url": None}
+    seal_again(copy, models=[{**judge, "allows": "What is made with it may be used for any purpose."}])
+    refused(copy, "release.json", "licence of a model")
+    seal_again(copy, models=[{**judge, "licence": free}])
+    notes = verify_published(copy).notes
+    assert any("not known here: not checked" in note for note in notes), notes
+
+
 def retar(folder: Path, change: Callable[[bytes, Path], bytes]) -> str:
     """Change the bytes of the first tar, and every sum of it."""
     manifest = json.loads((folder / "data" / "manifest.json").read_text())

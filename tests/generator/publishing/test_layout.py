@@ -11,7 +11,7 @@ import pytest
 from clay_eval.evaluator.retrieval.results import Result
 from clay_eval.generator.publishing.texts import LAYOUT, OLDEST, Records, texts
 from clay_eval.schemas.fingerprint import fingerprint
-from clay_eval.schemas.release import RESULTS
+from clay_eval.schemas.release import CARD, RESULTS
 
 SHA = "0123456789abcdef" * 4
 LICENCE = {"id": "CC-BY-4.0", "title": "Creative Commons Attribution 4.0", "url": "https://example.org/by"}
@@ -108,6 +108,7 @@ MADE = {
     2: "78c60e034947ad2aace18a6744dc304a9dff9f33d643d1c66d1709d4f97d8014",
     3: "fe19225159ba7f970038af21792984583ff7f0af691bf1adb4b83f4e42a96110",
     4: "3e86c22d2d79088eb99d67bec9e3da60c96121d9fc28b86f7e3c4840814e893f",
+    5: "3e86c22d2d79088eb99d67bec9e3da60c96121d9fc28b86f7e3c4840814e893f",  # differs in what these records have not
 }
 """Layout -> fingerprint of the texts."""
 
@@ -117,6 +118,38 @@ def test_a_layout_stays_what_it_is(layout: int) -> None:
     """A change of these texts is a new layout: raise LAYOUT, then write down what it makes here."""
     assert set(MADE) == set(range(OLDEST, LAYOUT + 1))
     assert fingerprint(texts(RECORDS, layout)) == MADE[layout]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://huggingface.co/datasets/org/cups", "org/cups"),
+        ("http://huggingface.co/datasets/org/cups/", "org/cups"),
+        ("https://huggingface.co/datasets/org/cups/tree/main", "FOLDER"),
+        ("https://huggingface.co/org/cups", "FOLDER"),
+        ("https://example.org/huggingface.co/datasets/org/cups", "FOLDER"),
+        ('https://huggingface.co/datasets/org/cups")', "FOLDER"),
+        ("https://example.org/cups", "FOLDER"),
+        (None, "FOLDER"),
+    ],
+)
+def test_the_card_loads_what_can_be_loaded(url: str | None, place: str) -> None:
+    card = texts(dataclasses.replace(RECORDS, release={**RELEASE, "url": url}))[CARD]
+    assert f'load_dataset("{place}", "cup", split="test")' in card
+
+
+def test_an_author_with_and_in_the_name_is_one() -> None:
+    authors = ["Institute of Science and Technology", "A. Sandy"]
+    card = texts(dataclasses.replace(RECORDS, release={**RELEASE, "authors": authors}))[CARD]
+    assert "author = {{Institute of Science and Technology} and A. Sandy}," in card
+
+
+@pytest.mark.parametrize(("attempts", "said"), [(1, "each was drawn once"), (3, "3 times in all")])
+def test_what_was_drawn_once_was_not_drawn_again(attempts: int, said: str) -> None:
+    manifest = {**MANIFEST, "filter": {**MANIFEST["filter"], "attempts": attempts}}
+    card = texts(dataclasses.replace(RECORDS, manifest=manifest))[CARD]
+    assert said in card
+    assert ("drawn again" in card) == (attempts > 1)
 
 
 def test_the_results_have_a_column_for_every_field_of_a_result() -> None:

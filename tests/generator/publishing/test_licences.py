@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from clay_eval.generator.publishing.licences import Stated, data_licence, hub_licence, licensed_models
+from clay_eval.generator.publishing.licences import (
+    Stated,
+    data_licence,
+    hub_licence,
+    licensed_models,
+    refuse_other_licence,
+)
 from clay_eval.generator.publishing.models import FOLDER, HUB, OURS, Model, models_of
 from clay_eval.schemas.errors import InputError, IntegrityError
 
@@ -119,6 +125,46 @@ def test_an_unknown_licence_is_not_guessed(text: Path) -> None:
 def test_a_judge_binds_nobody() -> None:
     record = only(Model("judge", "ViT-L-14:some", source=FOLDER))
     assert record["outputs"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        (SCHNELL, {"allows": "Anything."}),
+        (SCHNELL, {"licence": {"id": "mit", "title": "MIT License", "url": None}}),
+        (SCHNELL, {"text": None}),
+        (DEV, {"outputs": "free"}),
+        (DEV, {"accepted": False}),
+        (DEV, {"text": None}),
+        (DEV, {"licence": {"id": "unknown", "title": "not known to clay-eval", "url": None}}),
+        (MINE, {"text": None, "outputs": "unknown"}),
+        (MINE, {"outputs": "free"}),
+        (Model("judge", "some-judge"), {"allows": "Anything."}),
+    ],
+)
+def test_a_release_says_of_a_licence_what_the_table_says(
+    text: Path, model: Model, changes: Mapping[str, Any]
+) -> None:
+    stated = {"texts": {model.name: text}, "accepted": [model.name]} if model in (DEV, MINE) else {}
+    said = only(model, **stated)
+    assert refuse_other_licence(model, said, "CC-BY-4.0") is None
+    with pytest.raises(InputError):
+        refuse_other_licence(model, {**said, **changes}, "CC-BY-4.0")
+
+
+def test_a_release_may_not_allow_what_a_model_forbids(text: Path) -> None:
+    said = only(TURBO, "CC-BY-NC-4.0", texts={TURBO.name: text}, accepted=[TURBO.name])
+    assert refuse_other_licence(TURBO, said, "CC-BY-NC-4.0") is None
+    with pytest.raises(InputError, match="forbids"):
+        refuse_other_licence(TURBO, said, "CC-BY-4.0")
+
+
+def test_a_licence_of_a_model_that_is_no_longer_known_is_noted() -> None:
+    """The pipeline that came with an older version has other weights than the one of today."""
+    said = only(Model("renderer", "embedded", source=OURS))
+    noted = refuse_other_licence(Model("renderer", "embedded"), said, "CC-BY-4.0")
+    assert noted is not None
+    assert "not checked" in noted
 
 
 def test_what_is_said_of_models_that_were_not_used_is_refused(text: Path, tmp_path: Path) -> None:

@@ -22,6 +22,16 @@ def test_a_folder_is_found_wherever_it_stands(tmp_path: Path) -> None:
     assert naming_folders(tmp_path, []) == []
 
 
+def test_all_that_came_as_it_was_is_looked_through(tmp_path: Path) -> None:
+    """Reports name where a method failed, samples what drew them."""
+    wanted = "/home/somebody"
+    paths = ["baselines/report.json", "data/things-test-00000.tar", "provenance/render.json"]
+    for path in paths:
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(f"failed in {wanted}/method.py line 3")
+    assert naming_folders(tmp_path, [wanted]) == paths
+
+
 def test_roots_are_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/root")
     assert "/root" not in private_folders()
