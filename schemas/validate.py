@@ -25,6 +25,9 @@ MAX_DEPTH = 64
 MOST_ERRORS = 50
 MAX_VALUES = 10_000_000
 """Of one JSON text: a list of nothing is two characters in a file and fifty times as much in memory."""
+_WHOLE_AGAIN = "restore the file, or make it again"
+_FLOAT_DIGITS = 309
+"""Of the largest float64: an integer with fewer is below it."""
 BOM = "\ufeff"
 """The byte order mark that some editors and spreadsheets put before a text."""
 
@@ -143,6 +146,7 @@ def parse_json(text: str | bytes, where: str | Path, *, numbers: Callable[[str],
             object_pairs_hook=_no_duplicates,
             parse_constant=numbers or _no_constant,
             parse_float=numbers or _finite,
+            parse_int=lambda digits: _whole_number(digits, numbers or _finite),
         )
         if r"\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
@@ -178,8 +182,15 @@ def _depth(value: Any) -> int:
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise ValueError(f"{text} is too large a number")
+        raise ValueError(f"{text if len(text) <= 40 else text[:37] + '...'} is too large a number")
     return number
+
+
+def _whole_number(digits: str, beyond: Callable[[str], Any]) -> Any:
+    """An integer; of one beyond float64, which no float can be made of, what `beyond` makes of its text."""
+    if len(digits) < _FLOAT_DIGITS:
+        return int(digits)
+    return beyond(digits) if math.isinf(float(digits)) else int(digits)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -219,13 +230,13 @@ def read_sealed(path: Path, name: str) -> dict[str, Any]:
     try:
         record = parse_json(data, path)
     except InputError as error:
-        raise IntegrityError(error.what, where=error.where, found=error.found) from error
+        raise IntegrityError(error.what, where=error.where, found=error.found, hint=_WHOLE_AGAIN) from error
     if not isinstance(record, dict) or not is_sealed(data.decode("utf-8"), record):
         raise IntegrityError(
             "the file was changed or cut after it was written",
             where=path,
             expected="content that matches its own seal",
-            hint="restore the file, or make it again",
+            hint=_WHOLE_AGAIN,
         )
     check(record, name, path)
     return record

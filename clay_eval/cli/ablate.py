@@ -47,8 +47,8 @@ class AblateOptions:
         list[str] | None,
         typer.Option(
             "--method",
-            help="As in clay-eval evaluate; may be repeated. An axis takes those that have what it varies. "
-            "Default: the axis's own.",
+            help="NAME, 'NAME(parameter=value)', or package.module:Class; may be repeated. An axis takes those that have "
+            "what it varies. Default: the axis's own.",
         ),
     ] = None
     measure: Annotated[str, typer.Option("--measure", help="AP, P@10, nDCG@100, ...")] = "AP"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, conduct, only_texts, show
+from .experiments import AnyMethodsOption, Replace, conduct, only_texts, show
 from .options import grouped
 from .scoring import DataOptions, TextOptions, VectorOptions, WriteTexts, inputs_of
 
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 class ClusterOptions:
     """What is clustered, and how often."""
 
-    method: MethodOption = None
+    method: AnyMethodsOption = None
     largest_set: Annotated[
         int, typer.Option("--largest-set", min=1, help="The most conditions asked for together.")
     ] = 1

@@ -25,7 +25,12 @@ def emit(as_json: bool, record: Mapping[str, Any], *lines: str) -> None:
     if as_json:
         import json
 
-        lines = (json.dumps(record, indent=2, ensure_ascii=False),)
+        text = json.dumps(record, indent=2, ensure_ascii=False)
+        try:
+            text.encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:  # JSON has escapes of its own
+            text = json.dumps(record, indent=2)
+        lines = (text,)
     for line in lines:
         sys.stdout.write(line + "\n")
     sys.stdout.flush()

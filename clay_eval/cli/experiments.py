@@ -20,9 +20,19 @@ if TYPE_CHECKING:
     from clay_eval.evaluator.retrieval.study import Study
 
 Replace = Annotated[bool, typer.Option("--replace", help="Replace results that other settings made.")]
+LISTED = "`clay-eval methods` lists them."
 MethodOption = Annotated[
     list[str] | None,
-    typer.Option("--method", help="As in clay-eval evaluate; may be repeated."),
+    typer.Option(
+        "--method", help="NAME, 'NAME(parameter=value)', or package.module:Class; may be repeated. " + LISTED
+    ),
+]
+AnyMethodsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="NAME, 'NAME(parameter=value)', package.module:Class, or all; may be repeated. " + LISTED,
+    ),
 ]
 SeedsOption = Annotated[
     list[int] | None,

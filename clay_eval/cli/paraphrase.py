@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import Json, Out
-from .experiments import MethodOption, Replace, SeedsOption, conduct, only_texts, seeds_of, show
+from .experiments import AnyMethodsOption, Replace, SeedsOption, conduct, only_texts, seeds_of, show
 from .options import grouped
 from .scoring import DataOptions, QueryShare, SplitOption, TextOptions, VectorOptions, WriteTexts, inputs_of
 
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 class ParaphraseOptions:
     """What is drawn, and how it is scored."""
 
-    method: MethodOption = None
+    method: AnyMethodsOption = None
     draws: Annotated[int, typer.Option("--draws", min=2, help="Draws of texts, in each of two ways.")] = 20
     per_value: Annotated[
         int,

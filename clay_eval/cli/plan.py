@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clay_eval.stages.costing import estimated_cost
-from clay_eval.stages.drafting import LlmOptions, draft_plans, quality_of
+from clay_eval.stages.drafting import LlmOptions, draft_plans, quality_of, refuse_another_plan
 from clay_eval.stages.folders import RunFolder
 from clay_eval.stages.planning import PlanOptions, plan_drafts
 from clay_eval.stages.planning import plan as make_plan
@@ -205,6 +205,8 @@ def plan(
             llm = LlmOptions(
                 server.llm, server.model, server.llm_key_file, server.llm_seed, server.llm_max_tokens
             )
+            if not draft_only:
+                refuse_another_plan(folder, entity, planned.count, planned.seed)
             drafts, drafted = draft_plans(folder, entity, llm, server.limits(), draft.options(), progress)
             if encoder is not None:
                 drafted["text_quality"] = quality_of(drafts, encoder)

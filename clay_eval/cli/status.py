@@ -46,7 +46,9 @@ def status(
         Path, typer.Argument(metavar="DIR", help="The run folder (--out of the other commands).")
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until all is done.")] = False,
-    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks.")] = 5.0,
+    every: Annotated[
+        float, typer.Option("--every", min=0.2, max=86400, help="Seconds between two looks.")
+    ] = 5.0,
     values: Annotated[bool, typer.Option("--values", help="Show all values, not only the worst.")] = False,
     json: Json = False,
 ) -> None:

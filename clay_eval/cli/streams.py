@@ -76,7 +76,8 @@ def _text(raw: io.FileIO, like: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=like.encoding if like else "utf-8",
-        errors=(like.errors if like else None) or "backslashreplace",
+        # A name may hold what the terminal's encoding does not: it is shown with escapes, and nothing is lost over it.
+        errors="backslashreplace" if like is None or like.errors in (None, "strict") else like.errors,
         line_buffering=raw.isatty() or isinstance(raw, _Messages),
     )
 

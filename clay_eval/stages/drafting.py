@@ -70,6 +70,26 @@ def draft_plans(
     return drafts, record
 
 
+def refuse_another_plan(folder: RunFolder, sources: Sequence[str], count: int | None, seed: int) -> None:
+    """Raise ConfigChangedError where a finished plan has other entities, count or seed than a draft of `sources` would have.
+
+    It would be refused in the end; this is before a model is asked for it, which may cost something.
+    """
+    from clay_eval.generator.plan.llm.outline import read_sentence
+    from clay_eval.generator.plan.planning import PLAN, read_plan_record
+    from clay_eval.schemas.files import refuse_changes
+
+    if not (folder.plan / PLAN).exists():
+        return
+    done = read_plan_record(folder.plan)
+    read = map(source_of, sources)
+    names = sorted(
+        read_sentence(one).entity if isinstance(one, str) else str(one.get("entity")) for one in read
+    )
+    before = {**done["settings"], "entities": sorted(done["entities"])}
+    refuse_changes(folder.plan, before, {"count": count, "seed": seed, "entities": names})
+
+
 def reply_bound(local: bool) -> int:
     """Tokens of a reply at most where nobody says otherwise."""
     from clay_eval.generator.plan.llm.local import MAX_TOKENS

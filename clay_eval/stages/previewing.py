@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from clay_eval.schemas.errors import InputError
+from clay_eval.schemas.errors import InputError, IntegrityError
 
 from .drawing import Drawing
 from .folders import Progress, RunFolder, silent, steps
+
+log = logging.getLogger(__name__)
 
 PAGE = "index.html"
 
@@ -50,15 +53,19 @@ def preview(
             wanted, specs, plan["fingerprint"], run.previews, renderer, judge, drawing.options(), advance
         )
         drawn.append(folder)
-    others = [
-        path.parent
-        for path in sorted(run.previews.glob(f"*/{SETTINGS}"))
-        if path.parent not in drawn and read_sealed(path, "render-settings")["plan"] == plan["fingerprint"]
-    ]
+    read = [read_row(folder, plan["entities"]) for folder in dict.fromkeys(drawn)]
+    for path in sorted(run.previews.glob(f"*/{SETTINGS}")):
+        try:
+            if (
+                path.parent not in drawn
+                and read_sealed(path, "render-settings")["plan"] == plan["fingerprint"]
+            ):
+                read.append(read_row(path.parent, plan["entities"]))
+        except IntegrityError as error:
+            log.warning("%s is damaged and left out: %s", error.where, error.what)
     planned = counted(PlannedShards(samples).shards, {})
     rows = []
-    for folder in (*dict.fromkeys(drawn), *others):
-        row = read_row(folder, plan["entities"])
+    for row in read:
         seen = [sample for sample in samples if sample.key in row.fates()]
         rows.append((row, expected(row, seen, planned)))
     page = run.previews / PAGE

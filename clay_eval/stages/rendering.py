@@ -37,7 +37,7 @@ def render(
     """
     from clay_eval.generator.plan.planning import read_plan_record
     from clay_eval.generator.shards.parts import part_folder
-    from clay_eval.generator.shards.rendering import render_plan
+    from clay_eval.generator.shards.rendering import part_samples, render_plan
 
     drawing = drawing or Drawing()
     folder = run.shards if part is None else part_folder(run.parts, part)
@@ -46,8 +46,9 @@ def render(
         if resources is not None:
             drawing = _for_workers(drawing)
             loaded = _loaded_elsewhere(drawing, run.plan, folder, resources)
-        total = read_plan_record(run.plan)["samples"]
-        advance = steps(progress, "render", total if part is None else -(-total // part[1]))
+        plan = read_plan_record(run.plan)
+        total = plan["samples"] if part is None else part_samples(plan, drawing.shard_size, part)
+        advance = steps(progress, "render", total)
         renderer, judge = loaded or DrawingRecipe(drawing, run.plan)()
         options = replace(drawing.options(), previews=run.previews)
         engine = render_engine(drawing, run.plan, folder, resources, options)

@@ -91,7 +91,11 @@ class Watch:
         known: list[FolderState] = []
         for one in self._reader.folders(self._run.shards, self._run.parts):
             first = next((other for other in known if other.settings), None)
-            if one.settings and one.settings["plan"] != self._plan["fingerprint"]:
+            if not one.settings and any(state.bytes for state in one.shards.values()):
+                warnings.append(
+                    f"{one.folder} has no render.json, which says what its shards are: not counted"
+                )
+            elif one.settings and one.settings["plan"] != self._plan["fingerprint"]:
                 warnings.append(f"{one.folder} was drawn from another plan and is not counted")
             elif (
                 one.settings

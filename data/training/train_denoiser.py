@@ -13,11 +13,11 @@ Whether a thing faces left or right, or whether a person has long hair, is littl
 decided at the highest noise, or shows in a few pixels, and a model that ignores it loses one or two per cent. So
 pictures come in twins that differ in such a value, with the same noise, time and phrasing. At high noise, where
 nothing but the text tells twins apart, the error is taken apart into what two twins share and what they do not; the
-latter counts TWIN_WEIGHT times, and its target is the mean difference of all twins that differ in the same way: all
-that a text can say of it, so that the optimum stays where it was and the gradient loses most of its noise. At lower
-noise that would move the optimum: the noisy pictures of twins differ, each says something of the other's error, and
-edges get hard and double. There it is the places in which twins differ that count PLACE_WEIGHT times more, each twin
-for itself.
+latter counts TWIN_WEIGHT times, and its target is the mean difference of all twins that differ in the same way, where
+the text says that it shows: all that a text can say of it, so that the optimum stays where it was and the gradient
+loses most of its noise. At lower noise that would move the optimum: the noisy pictures of twins differ, each says
+something of the other's error, and edges get hard and double. There it is the places in which twins differ that count
+PLACE_WEIGHT times more, each twin for itself; and times gather where a head's place is known and its hair is not yet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 from loop import learning_rate, load_checkpoint, options_of, save_checkpoint, set_learning_rate
 from pictures import ENTITIES
-from priming import SHOWN_ON, prime
+from priming import prime
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -52,9 +52,20 @@ VAE = Path(__file__).parents[1] / "embedded" / "pipeline" / "vae"
 LENGTH = 48
 EMPTY_SHARE = 0.1
 AVERAGE = 0.999
-TWIN_WEIGHT, PLACE_WEIGHT = 24.0, 8.0
-HIGH_NOISE, HIGH_SHARE = 0.03, 0.4
+TWIN_WEIGHT, PLACE_WEIGHT = 24.0, 16.0
+HIGH_NOISE, HIGH_SHARE = 0.03, 0.25
 """Of the times, this share lies in the last 3 per cent, where the text alone says what is there."""
+MIDDLE = 0.9
+"""Location of the logit-normal of the other times: half of them lie over .71, where heads and faces are decided."""
+TWIN_SHARES = {"viewpoint": 0.3, "appearance": 0.35, "skin": 0.25, "direction": 0.1}
+"""Of the twins in a batch, how many differ in what."""
+LAYOUT = {
+    "viewpoint": ("subcategory", "framing"),
+    "appearance": ("age", "action", "direction", "framing"),
+    "skin": ("age", "action", "direction", "framing"),
+    "direction": ("age", "action", "framing"),
+}
+"""What the text says of where a value shows in the picture."""
 log = logging.getLogger("train")
 
 
@@ -172,23 +183,28 @@ def loss_of(
     return torch.where(high, shared + torch.where(told, TWIN_WEIGHT, 1.0) * own, placed).mean(), own
 
 
+def differing(one: Any, other: Any) -> str:
+    """The diversity attribute in which two twins differ."""
+    return next(n for n, value in one["diversity"].items() if other["diversity"][n] != value)
+
+
 def mean_differences(
     latents: dict[str, torch.Tensor], records: dict[str, list[Any]]
 ) -> dict[str, torch.Tensor]:
     """Entity -> (N / 2, 12, 16, 16) float16: of each two twins, the mean difference of all that differ in the same way.
 
-    The same way: in the same two values, on the same value of the core attribute that these show on, in the same framing.
-    In pure noise this is all that can be known of the difference of two twins.
+    The same way: in the same two values, with the same LAYOUT. In pure noise this is all that can be known of the
+    difference of two twins.
     """
     found = {}
     for entity, rows in latents.items():
         of = records[entity]
         groups: dict[tuple[str, ...], list[int]] = {}
         for i in range(0, len(of), 2):
-            one, other = of[i]["diversity"], of[i + 1]["diversity"]
-            name = next((n for n in one if one[n] != other[n]), "")
-            shown_on = of[i]["labels"].get(SHOWN_ON.get(name, ""), "")
-            groups.setdefault((shown_on, one["framing"], name, one[name], other[name]), []).append(i // 2)
+            name = differing(of[i], of[i + 1])
+            said = {**of[i]["labels"], **of[i]["diversity"]}
+            layout = tuple(said[n] for n in LAYOUT[name])
+            groups.setdefault((name, said[name], of[i + 1]["diversity"][name], *layout), []).append(i // 2)
         means = torch.empty_like(rows[::2])
         for members in groups.values():
             places = 2 * torch.tensor(members)
@@ -199,7 +215,7 @@ def mean_differences(
 
 def times_of(count: int, generator: torch.Generator) -> torch.Tensor:
     """(count,) times in 0..1: HIGH_SHARE of them in the last HIGH_NOISE, the others from a logit-normal."""
-    middle = (torch.randn(count, generator=generator) + 0.3).sigmoid()
+    middle = (torch.randn(count, generator=generator) + MIDDLE).sigmoid()
     high = 1 - HIGH_NOISE * torch.rand(count, generator=generator)
     return torch.where(torch.rand(count, generator=generator) < HIGH_SHARE, high, middle)
 
@@ -266,6 +282,10 @@ def train(options: Any) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.01, betas=(0.9, 0.99))
     first = load_checkpoint(options.work, both, optimizer)
     differences = mean_differences(latents, records)
+    scenes: dict[str, list[tuple[str, int]]] = {name: [] for name in TWIN_SHARES}
+    for entity, of in records.items():
+        for i in range(0, len(of), 2):
+            scenes[differing(of[i], of[i + 1])].append((entity, i // 2))
     log.info(
         "%.2f M weights, %d tokens, scale %.3f",
         sum(p.numel() for p in model.parameters()) / 1e6,
@@ -279,9 +299,8 @@ def train(options: Any) -> None:
         rng = random.Random(f"{options.seed}|{step}")
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         rows, texts, known = [], [], []
-        for i in range(options.batch // 2):
-            entity = ENTITIES[i % len(ENTITIES)]
-            scene, wording = rng.randrange(len(records[entity]) // 2), rng.getrandbits(53)
+        for name in rng.choices(list(TWIN_SHARES), list(TWIN_SHARES.values()), k=options.batch // 2):
+            (entity, scene), wording = rng.choice(scenes[name]), rng.getrandbits(53)
             known.append(differences[entity][scene])
             for n in (2 * scene, 2 * scene + 1):
                 rows.append(latents[entity][n])

@@ -15,6 +15,7 @@ from clay_eval.schemas.texts import ConditionTexts
 
 from ..evaluation.condition_texts import texts_by_entity
 from ..evaluation.inputs import inputs_record
+from ..evaluation.warnings import FEW_QUERIES
 from ..methods.support.specs import Method, prepare_methods, uses_texts
 from ..pictures.gallery_queries import GalleryQuery, read_galleries
 from ..pictures.labelled import ImageSource, Labelled
@@ -146,8 +147,19 @@ def gallery_findings(prepared: PreparedGalleries, feature_source: FeatureSource)
         numbers=numbers,
         tables=[Table("galleries", "Over all queries", _COLUMNS, shown)],
         drawings=[drawing],
-        warnings=notes_of(prepared.source),
+        warnings=(*notes_of(prepared.source), *few_queries(scores)),
     )
+
+
+def few_queries(scores: Sequence[GalleryScores]) -> list[str]:
+    """A warning of the conditions whose queries are too few for their intervals to hold what they say."""
+    counts = {one.condition: len(one.queries) for one in scores}
+    few = [f"{condition} ({count})" for condition, count in counts.items() if count < FEW_QUERIES]
+    if not few:
+        return []
+    return [
+        f"fewer than {FEW_QUERIES} queries for {', '.join(few)}: intervals are wide, and near 0 or 100 % still too narrow"
+    ]
 
 
 def _rows(scores: Sequence[GalleryScores], measures: Sequence[str]) -> tuple[tuple[Any, ...], ...]:

@@ -93,7 +93,8 @@ class Ordering:
     """One method on one ordered attribute; see the module for the measures.
 
     p: the share of all orders (reverses counted once) under which spearman is at least as high, the given one included;
-    shuffled_sd: between shuffles; coordinate_chance: the mean |Spearman| of all orders; points: a map of the first database.
+    shuffled_sd: between shuffles; coordinate_chance: the mean |Spearman| of all orders; points, ranks: a map of the first
+    database, and for each of its images the place of its value among `values`, those that it has, in order.
     """
 
     entity: str
@@ -115,6 +116,7 @@ class Ordering:
     explained: float
     points: FloatArray
     ranks: Ranks
+    values: tuple[str, ...]
 
 
 def require_orders(
@@ -183,9 +185,13 @@ def find_orderings(
 
 @dataclass(frozen=True, eq=False)
 class _Database:
-    """A group's similarities (Q, N), with the numbers of the values in their order; `rows` are the queries' row numbers."""
+    """A group's similarities (Q, N), with the numbers of its values in their order; `rows` are the queries' row numbers.
+
+    held: (V,) places in the whole order of the values that the group has, which are numbered from 0 without gaps here.
+    """
 
     seed: int
+    held: Ranks
     scores: FloatArray
     rows: Ranks
     query_values: Ranks
@@ -199,6 +205,10 @@ class _Database:
         values = int(max(self.database_values.max(), self.query_values.max(initial=0))) + 1
         return rank_sums(self.scores, self.query_values, given, self.own, values, others=others)
 
+    def places(self, order: Ranks) -> Ranks:
+        """(V,): the places of the group's values among each other, where `order` has those of all values."""
+        return np.argsort(np.argsort(order[self.held]))
+
     def shuffled(self, number: int) -> RankSums:
         """As `ranked`, with the values of the database's images shuffled."""
         generator = np.random.Generator(np.random.PCG64([self.seed, number]))
@@ -206,8 +216,8 @@ class _Database:
 
 
 def _correlations(database: _Database, ranked: RankSums, order: Ranks | None = None) -> Float64Array:
-    """Per query, NaN where it has none; `order` puts the values into another order."""
-    places = np.arange(ranked.counts.shape[1]) if order is None else order[: ranked.counts.shape[1]]
+    """Per query, NaN where it has none; `order`, of all values, puts the group's into another order."""
+    places = np.arange(len(database.held)) if order is None else database.places(order)
     return order_scores(ranked, database.query_values, places)
 
 
@@ -255,12 +265,19 @@ def _ordering(
         shuffled=spread(shuffled)[0],
         shuffled_sd=spread(shuffled)[1],
         coordinate=spread([abs(spearman(c, steps[: len(c)])) for c, _ in coordinates])[0],
-        coordinate_chance=float(np.mean([abs(spearman(ranks, steps)) for ranks in orders])),
+        coordinate_chance=float(np.mean([_coordinate_chance(d, orders) for d in databases])),
         explained=spread([share for _, share in coordinates])[0],
         points=plane(databases[0].features),
         ranks=databases[0].database_values,
+        values=tuple(order[place] for place in databases[0].held),
     )
     return ordering, notes
+
+
+def _coordinate_chance(database: _Database, orders: Ranks) -> float:
+    """The mean |Spearman| of the group's values in every order with their own."""
+    steps = np.arange(len(database.held))
+    return float(np.mean([abs(spearman(database.places(order), steps)) for order in orders]))
 
 
 def _databases(
@@ -281,7 +298,9 @@ def _databases(
             space = make_space(method, study, task, group)
             notes += space.warnings
             found.append(
-                _database(space, task, group, np.searchsorted(own_values, ranks), seed, settings.queries)
+                _database(
+                    space, task, group, own_values, np.searchsorted(own_values, ranks), seed, settings.queries
+                )
             )
     if not found:
         raise InputError("no database with three values", where=f"{study.entity}: {name}")
@@ -289,15 +308,23 @@ def _databases(
 
 
 def _database(
-    space: Space, task: RetrievalTask, group: RetrievalGroup, ranks: Ranks, seed: int, most: int
+    space: Space,
+    task: RetrievalTask,
+    group: RetrievalGroup,
+    held: Ranks,
+    ranks: Ranks,
+    seed: int,
+    most: int,
 ) -> _Database:
-    """At most `most` queries, drawn by the seed."""
+    """At most `most` queries, drawn by the seed; held, ranks: of the group's values in the whole order, and of all images
+    among those."""
     generator = np.random.Generator(np.random.PCG64(seed))
     chosen = np.sort(generator.permutation(len(group.queries))[:most])
     known = np.isin(task.codes[group.queries[chosen]], task.codes[group.database])
     chosen = chosen[known]
     return _Database(
         seed,
+        held,
         np.stack([space.scores(int(query)) for query in chosen])
         if chosen.size
         else np.empty((0, len(group.database))),

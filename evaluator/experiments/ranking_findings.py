@@ -66,8 +66,8 @@ def ranking_findings(found: Sequence[Ordering], notes: Sequence[str]) -> Finding
                 f"map-{number}",
                 f"{entity}: {condition}, values in their order",
                 f"Two-dimensional maps (principal components of the features) of the database of {entity}, points coloured "
-                f"by {condition} from {shown[0].order[0]} (dark) to {shown[0].order[-1]} (bright), their centroids joined. "
-                + " ".join(f"{one.method}: Spearman {one.spearman:.2f}." for one in shown),
+                f"by {condition} from {shown[0].values[0]} (dark) to {shown[0].values[-1]} (bright), their centroids "
+                "joined. " + " ".join(f"{one.method}: Spearman {one.spearman:.2f}." for one in shown),
                 partial(_map, shown=shown),
                 (4.2 * len(shown) + 0.4, 4.3),
             )
@@ -153,12 +153,11 @@ def _map(figure: Figure, shown: Sequence[Ordering]) -> None:
 
 
 def _panel(axes: Axes, one: Ordering, colors: Colormap) -> None:
-    count = int(one.ranks.max()) + 1
+    count = len(one.values)
     centroids = []
-    for rank in range(count):
+    for rank, name in enumerate(one.values):
         points = one.points[one.ranks == rank]
         color = colors(0.05 + 0.85 * rank / max(count - 1, 1))
-        name = one.order[rank] if count == len(one.order) else str(rank + 1)
         axes.scatter(
             points[:, 0], points[:, 1], color=color, marker=MARKERS[rank % len(MARKERS)], s=14, alpha=0.7, linewidths=0,
             label=short(name),

@@ -92,7 +92,7 @@ class Explorer:
 
     def texts(self, entity: str) -> dict[str, Any]:
         """All conditions of an entity as a condition-texts file."""
-        return texts_record(entity, self.workbench(entity).conditions)
+        return texts_record(entity, self.workbench(entity).worded())
 
     def save(self, entity: str) -> str:
         """Keep the conditions of an entity, to be there when the page is opened again; return the file's name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -69,7 +68,7 @@ class Guard:
         if len(parts) < 3 or not secrets.compare_digest(parts[1].encode(), self._token.encode()):
             return PlainTextResponse("The address lacks its token: copy all of it from the terminal.\n", 404)
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != headers["host"]
+        foreign = origin is not None and origin.partition("://")[2] != headers["host"]
         # A click on a link in another program's page is a navigation, and harmless: it only shows the page.
         visit = headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET"
         if foreign or (headers.get("sec-fetch-site", "none") not in _OWN_SITE and not visit):

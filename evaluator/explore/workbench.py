@@ -20,7 +20,7 @@ from clay_eval.schemas.decoding import decode_image
 from clay_eval.schemas.errors import InputError
 from clay_eval.schemas.escaping import visible
 
-from ..index.conditional_index import ConditionalIndex
+from ..index.conditional_index import ConditionalIndex, searchable_method
 from ..index.conditions import Condition
 from ..index.nearest import best_rows
 from ..index.removal import Subspaces
@@ -28,6 +28,7 @@ from ..methods.clay import CLAY
 from ..methods.label_posterior import LabelPosterior
 from ..retrieval.study import Extras
 from ..vectors.arrays import FloatArray, unit_rows
+from ..vectors.fusion import shares
 from .collection import Collection
 from .conditions import Worded
 from .plane import drawn_rows, flat_map, packed
@@ -83,6 +84,8 @@ class Workbench:
     """The pictures of one entity with their vectors (N, d), and the conditions added so far.
 
     methods: specs that may be asked for, the first by default; embeds: whether a picture of the user's can be a query.
+
+    Raises InputError for methods that no index can have.
     """
 
     def __init__(
@@ -95,7 +98,9 @@ class Workbench:
         *,
         embeds: bool = True,
     ) -> None:
-        self.collection, self.methods, self.embeds = collection, tuple(methods), embeds
+        self.collection, self.methods, self.embeds = collection, tuple(dict.fromkeys(methods)), embeds
+        for spec in self.methods:
+            searchable_method(spec)
         self._encoder, self._lock = encoder, RLock()
         self._extras = extras or Extras(logit_scale=lambda: encoder.logit_scale)
         first = next((spec for spec in methods if spec != RAW), METHODS[0])
@@ -160,6 +165,11 @@ class Workbench:
             for kept in (self.conditions, self._posteriors, self._colours):
                 kept.pop(name, None)
             self._answers.clear()
+
+    def worded(self) -> dict[str, Worded]:
+        """The conditions as they are now, whatever another request adds or removes meanwhile."""
+        with self._lock:
+            return dict(self.conditions)
 
     def require_condition(self, name: str) -> Worded:
         """The texts of a condition; raises InputError for an unknown one."""
@@ -341,11 +351,10 @@ class Workbench:
         if not counted:
             assert left is not None
             return unit_rows(left)
-        index, total = self._index(spec), sum(counted.values())
+        index, parted = self._index(spec), np.sqrt(shares(list(counted.values()))).astype(np.float32)
         parts = [
-            (index.vectors(name)[rows] if left is None else index.transform(name, left))
-            * np.float32(np.sqrt(w / total))
-            for name, w in counted.items()
+            (index.vectors(name)[rows] if left is None else index.transform(name, left)) * share
+            for name, share in zip(counted, parted, strict=True)
         ]
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 

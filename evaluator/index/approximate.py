@@ -17,6 +17,7 @@ import numpy as np
 from clay_eval.schemas.errors import InputError
 
 from ..vectors.arrays import FloatArray
+from ..vectors.fusion import shares
 from .nearest import Neighbour, Query
 from .weighing import parse_weights
 
@@ -116,9 +117,8 @@ class ApproximateIndex:
                 found=weights,
                 hint="ask the exact index",
             )
-        given = dict(parsed.counted)
-        total = sum(given.values())
-        return [given.get(name, 0.0) / total for name in self.names]
+        given = dict(zip(parsed.names, shares([w for _, w in parsed.counted]).tolist(), strict=True))
+        return [given.get(name, 0.0) for name in self.names]
 
     def _tuned(self, queries: FloatArray, parts: Sequence[FloatArray], recall: float) -> tuple[int, float]:
         """The fewest probes with that recall at ten, doubling, then between; all lists have it by themselves."""

@@ -37,7 +37,7 @@ from ..methods.support.specs import Method, prepare_methods
 from ..retrieval.spaces import fit_texts, joined
 from ..retrieval.study import Encoded, Extras, TextFeatures
 from ..vectors.arrays import Float64Array, FloatArray, as_features, unit_rows
-from ..vectors.fusion import STACK, UNWEIGHTED, combiner, gives_chances
+from ..vectors.fusion import STACK, UNWEIGHTED, combiner, gives_chances, shares
 from .approximate import ApproximateIndex
 from .conditions import Condition
 from .explaining import ValueChance, chances_of
@@ -82,7 +82,7 @@ class ConditionalIndex:
 
     def _prepare(self, pictures: Pictures, method: str, extras: Extras | None) -> None:
         self._pictures, self._extras = pictures, extras or Extras()
-        self._method = _checked_method(method)
+        self._method = searchable_method(method)
         self._conditions: dict[str, Condition] = {}
         self._texts: dict[str, TextFeatures] = {}
         self._spaces: dict[str, ConditionSpace] = {}
@@ -320,8 +320,8 @@ class ConditionalIndex:
     ) -> FloatArray:
         if self._method.fusion == "sum":
             total = np.zeros(len(self), np.float32)
-            for space, weight in zip(spaces, weights, strict=True):
-                scaled = space.queries(query)[0] * np.float32(weight / sum(weights))
+            for space, share in zip(spaces, shares(weights), strict=True):
+                scaled = space.queries(query)[0] * np.float32(share)
                 total += space.vectors @ scaled
             return total
         chances = all(gives_chances(space.fitted) for space in spaces)
@@ -391,7 +391,8 @@ def _threads(count: int | None) -> AbstractContextManager[object]:
     return limited
 
 
-def _checked_method(spec: str) -> Method:
+def searchable_method(spec: str) -> Method:
+    """The method of a spec; raises InputError for one that is unknown, sees labels or embeds the pictures anew."""
     (method,) = prepare_methods([spec])
     if method.privileged:
         raise InputError(

@@ -59,12 +59,19 @@ def gives_chances(method: object) -> bool:
     )
 
 
+def shares(weights: Sequence[float]) -> Float64Array:
+    """Return w_c / sum w (C,) of weights above 0, scaled by a power of two before: their sum may be beyond float64."""
+    given = np.asarray(weights, np.float64)
+    scaled: Float64Array = np.ldexp(given, -int(np.frexp(given.max())[1]))
+    return np.asarray(scaled / scaled.sum())
+
+
 def combiner(fusion: str, weights: Sequence[float], *, chances: bool = False) -> Combine:
     """Return what joins a block of scores a condition, each (B, N), into one (B, N): product, min or rrf.
 
     chances: the scores are in [0, 1], where a product takes them as they are.
     """
-    share = np.asarray(weights, np.float64) / np.sum(weights)
+    share = shares(weights)
     if fusion == "min":
         return lambda blocks: np.minimum.reduce(list(blocks))
     if fusion == "product":
@@ -79,7 +86,7 @@ def weighted_columns(parts: Sequence[FloatArray], weights: Sequence[float]) -> F
 
     parts: unit rows (M, k_c), one array a condition; each is scaled by sqrt(w_c / sum w).
     """
-    share = np.sqrt(np.asarray(weights, np.float64) / np.sum(weights))
+    share = np.sqrt(shares(weights))
     return np.concatenate(
         [part * part.dtype.type(factor) for part, factor in zip(parts, share, strict=True)], axis=1
     )

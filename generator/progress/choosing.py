@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ def spread(samples: Sequence[SampleSpec], count: int) -> list[SampleSpec]:
     Each next one is that whose values were shown least: a value shown n times adds 4^-n. Entities count as values, too, and
     so do combinations; ties go to the earlier sample. The first k of a choice are the choice of k.
     """
+    if count >= len(samples):
+        return list(samples)
     shown: Counter[tuple[str, str, str]] = Counter()
     values = [
         [
@@ -23,11 +26,16 @@ def spread(samples: Sequence[SampleSpec], count: int) -> list[SampleSpec]:
         ]
         for sample in samples
     ]
-    rest = dict.fromkeys(range(len(samples)))
+    # Weights only ever fall: one that is still as it was when it was put down is the largest, and no other is looked at.
+    waiting = [(-float(len(of)), number) for number, of in enumerate(values)]
     chosen: list[int] = []
-    while rest and len(chosen) < count:
-        best = max(rest, key=lambda number: sum(4.0 ** -shown[value] for value in values[number]))
-        del rest[best]
-        chosen.append(best)
-        shown.update(values[best])
+    while waiting and len(chosen) < count:
+        weight, number = waiting[0]
+        now = -sum(4.0 ** -shown[value] for value in values[number])
+        if now > weight:
+            heapq.heapreplace(waiting, (now, number))
+            continue
+        heapq.heappop(waiting)
+        chosen.append(number)
+        shown.update(values[number])
     return [samples[number] for number in sorted(chosen)]

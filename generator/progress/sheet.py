@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ SIDE = 320
 _GOOD = {"kind": "good", "sign": "✓", "said": "seen by the judge"}
 _BAD = {"kind": "bad", "sign": "✗", "said": "not seen by the judge"}
 _LATER = {"kind": "good", "sign": "✓", "said": "seen by the judge at a later attempt"}
+_EARLIER = {"kind": "good", "sign": "✓", "said": "seen by the judge, but not at an earlier attempt"}
 _NONE = {"kind": "", "sign": "", "said": "not judged"}
 
 
@@ -211,7 +212,8 @@ def _card(row: Row, sample: SampleSpec) -> dict[str, Any]:
         return {**card, "state": "failed", "verdict": "failed", "why": why, "labels": labels}
     stored, accepted = found
     scores, failed = stored.record["scores"], stored.record["failed"]
-    labels = [(_mark(name, scores, failed, accepted), name, value) for name, value in values]
+    last = _failed_last(stored.record)
+    labels = [(_mark(name, scores, failed, () if accepted else last), name, value) for name, value in values]
     attempt = stored.record["attempt"]
     verdict = "not judged" if row.settings["judge"] is None else "accepted" if accepted else "rejected"
     later = f" at attempt {attempt}" if attempt > 1 and accepted else ""
@@ -225,9 +227,25 @@ def _card(row: Row, sample: SampleSpec) -> dict[str, Any]:
     }
 
 
-def _mark(name: str, scores: Mapping[str, float], failed: Sequence[str], accepted: bool) -> Mapping[str, str]:
+def _failed_last(record: Mapping[str, Any]) -> set[str]:
+    """What the picture of a record failed at, of all that the sample's attempts did, by the reasons of its own attempt.
+
+    Reasons begin with the name of the attribute; where those of a judge do not, it may have failed at all of them.
+    """
+    begin = f"attempt {record['attempt']}: "
+    reasons = [text.removeprefix(begin) for text in record["rejected"] if text.startswith(begin)]
+    named = {name for name in record["failed"] if any(text.startswith(f"{name} ") for text in reasons)}
+    return named or set(record["failed"])
+
+
+def _mark(
+    name: str, scores: Mapping[str, float], failed: Sequence[str], last: Collection[str]
+) -> Mapping[str, str]:
+    """What is said of a label; failed: at any attempt, last: at that of the picture that is shown."""
+    if name in last:
+        return _BAD
     if name in failed:
-        return _LATER if accepted else _BAD
+        return _EARLIER if last else _LATER
     judged = any(score.rpartition(".")[2] == name for score in scores)
     return _GOOD if judged else _NONE
 

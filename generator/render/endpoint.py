@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,14 @@ from urllib.parse import unquote
 
 from PIL import Image
 
-from clay_eval.schemas.decoding import decode_image
+from clay_eval.schemas.decoding import MAX_PIXELS, decode_image
 from clay_eval.schemas.entity import EntitySpec
 from clay_eval.schemas.errors import ClayEvalError, InputError
 from clay_eval.schemas.samples import SampleSpec
 from clay_eval.schemas.secrets import known_secrets, of_key, of_url, without_userinfo
 from clay_eval.schemas.validate import parse_json
 
+from ..servers import MAX_SECONDS
 from ..servers.refusals import complaint, retry_after
 
 URL_VARIABLE = "OPENAI_BASE_URL"
@@ -57,11 +59,23 @@ class EndpointOptions:
     retries: int = 5
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.concurrency < 1 or self.timeout <= 0 or self.retries < 0:
+        if self.size < 1 or self.concurrency < 1 or not 0 < self.timeout <= MAX_SECONDS or self.retries < 0:
             raise InputError(
                 "size, concurrency and timeout are positive, retries not negative",
                 where="--size, --concurrency, --timeout, --retries",
+                expected=f"a timeout of at most {MAX_SECONDS:.0f} s",
                 found=f"{self.size}, {self.concurrency}, {self.timeout}, {self.retries}",
+            )
+        if self.size**2 > MAX_PIXELS:
+            raise InputError(
+                "a picture of more pixels than are read",
+                where="--size",
+                expected=f"at most {math.isqrt(MAX_PIXELS)}",
+                found=self.size,
+            )
+        if self.guidance is not None and not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise InputError(
+                "guidance is a number from 0 up", where="--guidance", expected=">= 0", found=self.guidance
             )
         if not self.extras and (self.steps is not None or self.guidance is not None):
             raise InputError("steps and guidance are extra fields", where="--no-extras, --steps, --guidance")
@@ -127,7 +141,8 @@ class EndpointRenderer:
                 for sample, future in zip(wanted, waiting, strict=True):
                     self._early[sample.key, sample.seed] = future.result()
             except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
+                with self._client.abandoned():
+                    threads.shutdown(cancel_futures=True)
                 raise
         for sample in samples:
             if isinstance(self._early[sample.key, sample.seed], ClayEvalError):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from clay_eval.schemas.errors import ConfigChangedError, InputError, IntegrityError
+from clay_eval.schemas.failures import read_failures
 from clay_eval.schemas.files import locked, remove_file, remove_leftovers
 from clay_eval.schemas.manifest import (
     MANIFEST,
@@ -26,7 +27,7 @@ from clay_eval.schemas.validate import read_sealed
 
 from ..plan.planning import SAMPLES, read_plan_record
 from ..shards.rendering import shard_tasks
-from ..shards.work import ShardTask
+from ..shards.work import ShardTask, shard_files
 from .decisions import ACCEPTED, Decisions, last_by_hand, read_decisions
 from .gather import require_unchanged
 from .journal import end_journal, read_journal, write_journal
@@ -129,7 +130,9 @@ def apply_decisions(
             write_held(folder, task.name, keys, decisions.marks)
             progress(1)
         shards = [task.name for task in tasks if (folder / task.name).exists()]
-        write_manifest(folder, shards, _entities(before), provenance_of(before))
+        # A rendering in between may have drawn what had failed.
+        failed = sum(len(read_failures(shard_files(folder, task.name)[2])) for task in tasks)
+        write_manifest(folder, shards, _entities(before), replace(provenance_of(before), failed=failed))
         end_journal(folder)
     return result
 

@@ -7,9 +7,12 @@ are not followed: the key is for the server that was named.
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -32,9 +35,36 @@ class TooLargeError(openai.OpenAIError):
     received = b""
 
 
+class AbandonedError(openai.OpenAIError):
+    """An exchange that was given up because whoever wanted it was interrupted."""
+
+
+class Client(openai.OpenAI):
+    """openai's client, whose exchanges can be ended at once."""
+
+    network: _Network
+
+    @contextmanager
+    def abandoned(self) -> Iterator[None]:
+        """Exchanges under way end now, and none begins while the block lasts: AbandonedError. Call it where a wait for them
+        would otherwise hold up an interruption for as long as they may take."""
+        self.network.stop()
+        yield
+        self.network.stopped.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, no longer than until exchanges are abandoned."""
+        self.network.stopped.wait(seconds)
+
+    def _calculate_retry_timeout(self, *arguments: Any, **options: Any) -> float:
+        # openai sleeps for as long as this says, and nothing would wake it.
+        self.wait(super()._calculate_retry_timeout(*arguments, **options))
+        return 0.0
+
+
 def open_client(
     url: str, key: str, *, timeout: float, largest: int, retries: int = 0, where: str, key_where: str
-) -> openai.OpenAI:
+) -> Client:
     """A client of the API at `url`, whose query goes along with every request.
 
     timeout: seconds for a whole exchange. largest: bytes of a body, unpacked. where, key_where: what to blame for a wrong
@@ -52,8 +82,9 @@ def open_client(
         proxy=proxy_for(url), limits=http.Limits(max_connections=None, max_keepalive_connections=0)
     )
     # Each connection carries one exchange, so what holds for the connection holds for the exchange.
-    transport._pool._network_backend = _Network(transport._pool._network_backend, timeout)
-    return openai.OpenAI(
+    network = _Network(transport._pool._network_backend, timeout)
+    transport._pool._network_backend = network
+    client = Client(
         base_url=base,
         # A header cannot be empty; servers without keys ignore this one.
         api_key=key or "none",
@@ -62,6 +93,8 @@ def open_client(
         timeout=timeout,
         http_client=http.Client(transport=_Transport(transport, largest), trust_env=False, timeout=timeout),
     )
+    client.network = network
+    return client
 
 
 def received(error: openai.OpenAIError) -> bytes:
@@ -150,16 +183,38 @@ def _too_large(largest: int, data: bytes = b"") -> TooLargeError:
 
 
 class _Network:
-    """Makes connections that end `timeout` seconds after they were begun."""
+    """Makes connections that end `timeout` seconds after they were begun, or when `stop` is called."""
 
     def __init__(self, inner: Any, timeout: float) -> None:
         self._inner = inner
         self._timeout = timeout
+        self._open: set[Any] = set()
+        self._lock = threading.Lock()
+        self.stopped = threading.Event()
 
     def connect_tcp(self, *args: Any, **options: Any) -> _Stream:
         """A connection."""
         deadline = time.monotonic() + self._timeout
-        return _Stream(self._inner.connect_tcp(*args, **options), _Bounds(deadline))
+        self._refuse_stopped()
+        inner = self._inner.connect_tcp(*args, **options)
+        with self._lock:
+            self._open.add(inner)
+        self._refuse_stopped()
+        return _Stream(inner, _Bounds(deadline), lambda: self._open.discard(inner))
+
+    def stop(self) -> None:
+        """End all connections, whoever reads from them, and make no more while `stopped` is set."""
+        self.stopped.set()
+        with self._lock:
+            inner = [*self._open]
+        for one in inner:
+            with suppress(OSError, AttributeError):
+                # That of the plain socket: the one of TLS must not be called while another thread reads.
+                socket.socket.shutdown(one.get_extra_info("socket"), socket.SHUT_RDWR)
+
+    def _refuse_stopped(self) -> None:
+        if self.stopped.is_set():
+            raise AbandonedError("interrupted")
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -196,9 +251,10 @@ class _Bounds:
 class _Stream:
     """A connection within bounds, TLS included."""
 
-    def __init__(self, inner: Any, bounds: _Bounds) -> None:
+    def __init__(self, inner: Any, bounds: _Bounds, closed: Callable[[], object]) -> None:
         self._inner = inner
         self.bounds = bounds
+        self._closed = closed
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Bytes that have come."""
@@ -215,10 +271,11 @@ class _Stream:
     ) -> _Stream:
         """The same connection with TLS on it."""
         inner = self._inner.start_tls(ssl_context, server_hostname, self.bounds.seconds(timeout))
-        return _Stream(inner, self.bounds)
+        return _Stream(inner, self.bounds, self._closed)
 
     def close(self) -> None:
         """Close the connection."""
+        self._closed()
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:

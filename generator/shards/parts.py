@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from clay_eval.schemas.errors import ConfigChangedError, InputError, IntegrityEr
 from clay_eval.schemas.files import locked, refuse_changes, remove_file, storage_errors, sync_folder
 from clay_eval.schemas.fingerprint import file_sha256
 from clay_eval.schemas.manifest import (
+    BY_HAND,
     FAILURES,
     MANIFEST,
     QUARANTINE,
@@ -21,11 +24,14 @@ from clay_eval.schemas.manifest import (
     Tally,
     read_manifest,
 )
+from clay_eval.schemas.shards import read_shard
 from clay_eval.schemas.validate import read_sealed
 
 from ..plan.planning import SAMPLES, read_plan_record
 from .rendering import PART_NAME, finish, open_folder, plan_specs, shard_tasks
 from .work import shard_files
+
+log = logging.getLogger(__name__)
 
 
 def part_folder(parts: Path, part: tuple[int, int]) -> Path:
@@ -71,9 +77,9 @@ def merge_parts(
     """Bring the shards of all parts to `folder` (hard links, or copies); return the manifest.
 
     The folder is then the one that an undivided rendering makes. `progress`: called with a part's samples. Killed, it is
-    run again; so it is when samples that had failed were drawn in their parts. Raises InputError for missing or unfinished
-    parts, ConfigChangedError for parts of other plans or settings, IntegrityError for files that are not what their part's
-    manifest says.
+    run again; so it is when samples that had failed were drawn in their parts, and when merged files were lost or changed.
+    Raises InputError for missing or unfinished parts, ConfigChangedError for parts of other plans or settings and where
+    decisions by hand would be undone, IntegrityError for files that are not what their part's manifest says.
     """
     places = find_parts(parts)
     plan = read_plan_record(plan_folder)
@@ -91,10 +97,10 @@ def merge_parts(
     failed = sum(manifest["filter"]["failed"] for manifest in manifests)
     with locked(folder):
         open_folder(folder, settings[0])
-        if (folder / MANIFEST).exists():
-            if _is_merged(folder, manifests, failed):
-                return read_manifest(folder)
-            remove_file(folder / MANIFEST)
+        if _is_merged(folder, failed):
+            return read_manifest(folder)
+        _refuse_decided(folder, places)
+        remove_file(folder / MANIFEST)
         brought: set[Path] = set()
         for place, manifest in zip(places, manifests, strict=True):
             brought |= _bring(place, manifest, folder)
@@ -136,18 +142,60 @@ def _read_part(place: Path, number: int, parts: int) -> dict[str, Any]:
     return manifest
 
 
-def _is_merged(folder: Path, manifests: Sequence[Mapping[str, Any]], failed: int) -> bool:
-    """Whether merged shards need nothing from their parts, which have `failed` samples that failed."""
-    before = read_manifest(folder)["filter"]
-    if before["failed"] <= failed:
-        return True
-    if before["by_hand"] > sum(manifest["filter"]["by_hand"] for manifest in manifests):
+def _is_merged(folder: Path, failed: int) -> bool:
+    """Whether merged shards are whole and need nothing from their parts, in which `failed` samples failed."""
+    if not (folder / MANIFEST).exists():
+        return False
+    try:
+        manifest = read_manifest(folder)
+    except IntegrityError as error:
+        log.warning("%s is damaged and is made again: %s", folder / MANIFEST, error.what)
+        return False
+    listed = {entry["name"]: entry["sha256"] for entry in manifest["files"]}
+    listed |= {f"{QUARANTINE}/{entry['name']}": entry["sha256"] for entry in manifest["quarantine"]}
+    for name, sha256 in listed.items():
+        path = folder / name
+        if not path.is_file() or file_sha256(path) != sha256:
+            log.warning("%s is missing or was changed, and is made again", path)
+            return False
+    return bool(manifest["filter"]["failed"] <= failed)
+
+
+def _refuse_decided(folder: Path, parts: Sequence[Path]) -> None:
+    """Raise ConfigChangedError where merged shards hold decisions by hand that their parts do not."""
+    decided = _decided(folder)
+    undone = decided and not decided <= set[str]().union(*map(_decided, parts))
+    if undone or _removed(folder) > sum(map(_removed, parts)):
         raise ConfigChangedError(
-            "pictures were removed by hand from the merged shards; merging again would bring them back",
+            "decisions by hand were applied to the merged shards; merging again would undo them",
             where=folder,
             hint="clay-eval render without --part draws what is missing in the merged shards, and nothing else",
         )
-    return False
+
+
+def _decided(folder: Path) -> set[str]:
+    """The keys of samples whose records end with a decision by hand; damaged tars are passed over."""
+    found: set[str] = set()
+    for place in (folder, folder / QUARANTINE):
+        for path in sorted(place.glob("[!.]*.tar")):
+            with suppress(IntegrityError):
+                found.update(
+                    sample.key
+                    for sample in read_shard(path, images=False)
+                    if _ends_by_hand(sample.record.get("rejected"))
+                )
+    return found
+
+
+def _ends_by_hand(rejected: object) -> bool:
+    return isinstance(rejected, list) and bool(rejected) and str(rejected[-1]).startswith(BY_HAND)
+
+
+def _removed(folder: Path) -> int:
+    """How many pictures were removed by hand by the manifest, which knows of lost tars, too; 0 where there is none."""
+    with suppress(IntegrityError, InputError):
+        return int(read_manifest(folder)["filter"]["by_hand"])
+    return 0
 
 
 def _require_all(parts: Path, manifests: Sequence[Mapping[str, Any]], planned: int) -> None:

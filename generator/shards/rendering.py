@@ -63,6 +63,16 @@ def shard_tasks(plan: Path, shard_size: int) -> Iterator[ShardTask]:
             numbers[entity] += 1
 
 
+def part_samples(plan: Mapping[str, Any], shard_size: int, part: tuple[int, int]) -> int:
+    """How many samples part i of n has: those of every n-th shard of a plan, by its record (plan.json)."""
+    sizes = (
+        min(shard_size, facts["samples"] - start)
+        for facts in plan["entities"].values()
+        for start in range(0, facts["samples"], shard_size)
+    )
+    return sum(islice(sizes, part[0] - 1, None, part[1]))
+
+
 def parse_part(text: str) -> tuple[int, int]:
     """(i, n) of "i/n", 1 <= i <= n; raise InputError for anything else."""
     match = _PART.fullmatch(text)

@@ -18,7 +18,7 @@ from clay_eval.schemas.files import remove_file, storage_errors
 from clay_eval.schemas.fingerprint import canonical_json, file_sha256
 from clay_eval.schemas.manifest import FAILURES, QUARANTINE
 from clay_eval.schemas.samples import SampleSpec
-from clay_eval.schemas.shards import FileFacts, ShardSample, read_shard, write_shard
+from clay_eval.schemas.shards import FileFacts, Limits, ShardSample, read_shard, write_shard
 
 from ..alignment.base import Judge
 from ..render.base import Renderer
@@ -56,6 +56,14 @@ class RenderOptions:
         if self.shard_size < 1 or self.batch_size < 1:
             raise InputError(
                 "shards and batches hold at least one sample", where="--shard-size, --batch-size"
+            )
+        most = Limits().samples
+        if self.shard_size > most or self.batch_size > most:
+            raise InputError(
+                "more samples in a shard or a batch than can be read again",
+                where="--shard-size, --batch-size",
+                expected=f"at most {most}",
+                found=f"{self.shard_size}, {self.batch_size}",
             )
         if self.attempts < 1:
             raise InputError("a sample takes at least one attempt", where="--attempts", found=self.attempts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -208,3 +209,19 @@ def test_what_was_raised_from_a_lack_of_memory_is_one() -> None:
         OSError(2, "no"),
     ):
         assert told(fails(other)) is None
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_names_that_the_output_has_no_letters_for(
+    start: Start, tmp_path: Path, encoding: str, more: list[str]
+) -> None:
+    """A path that is no text in any encoding is shown with escapes; JSON stays JSON."""
+    shards = tmp_path / "r\udcff\u00fcn"
+    arguments = ["plan", "demo-object", "--count", 2, "--out", shards, *more]
+    out, err = start(*arguments, PYTHONIOENCODING=encoding).communicate()
+    assert "Traceback" not in err
+    if more:
+        assert json.loads(out)["samples"] == 2
+    else:
+        assert "plan: " in out

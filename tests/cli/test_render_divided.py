@@ -14,6 +14,8 @@ from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.schemas.errors import ClayEvalError
 from clay_eval.schemas.manifest import read_manifest
 from clay_eval.schemas.samples import read_plan
+from clay_eval.stages import Drawing, render
+from clay_eval.stages.folders import RunFolder
 
 Cli = Callable[..., Any]
 Hashes = Callable[[Path], dict[str, str]]
@@ -184,3 +186,16 @@ def test_other_options_are_refused(
 def test_conditions_of_a_judge_need_a_judge(cli: Cli, planned: Path, option: list[str]) -> None:
     cli("render", "--out", planned, *OPTIONS, *option).refused(2, option[0], "no judge")
     assert not (planned / "shards").exists()
+
+
+def test_the_bar_of_a_part_ends_where_its_samples_do(planned: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    for part in ((1, 2), (2, 2)):
+        told.clear()
+        render(
+            RunFolder(planned),
+            Drawing("procedural", 64, shard_size=8),
+            lambda _, done, total: told.append((done, total)),
+            part=part,
+        )
+        assert told[-1][0] == told[-1][1], part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def test_parse_json_reads_what_json_writes(value: object) -> None:
         ("[-Infinity]", "-Infinity is not JSON"),
         ('{"a": 1e999}', "1e999 is too large"),
         ('{"a": -1e999}', "-1e999 is too large"),
-        ("1" * 5000, "digits"),
+        ("1" * 5000, "too large a number"),
         ('{"a": "\\ud800"}', "half a character"),
         ('{"\\uDFFF": 1}', "half a character"),
         ("[" * 65 + "]" * 65, "nested too deeply"),
@@ -108,6 +109,15 @@ def test_broken_json(text: str | bytes, message: str) -> None:
     assert message in str(caught.value)
     assert "some/file.json" in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_whole_numbers_beyond_float64_are_refused_and_those_within_are_exact() -> None:
+    largest = int(sys.float_info.max)
+    assert parse_json(f"[{largest}, -{largest}, {2**63 + 1}]", "x") == [largest, -largest, 2**63 + 1]
+    for text in ("1" + 309 * "0", "-1" + 309 * "0", 4299 * "9"):
+        with pytest.raises(InputError, match="too large a number"):
+            parse_json(f'{{"a": [{text}]}}', "x")
+        assert abs(parse_json(text, "x", numbers=float)) == float("inf")
 
 
 def test_whole_characters_from_two_escapes_are_read() -> None:

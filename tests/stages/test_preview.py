@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ import pytest
 from fake_judges import FakeJudge, Picky
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from clay_eval.generator.alignment.base import Verdict
 from clay_eval.generator.plan.planning import PlanRequest, read_plan_record, write_plan
 from clay_eval.generator.progress.choosing import spread
+from clay_eval.generator.progress.counting import Tally, count
 from clay_eval.generator.progress.estimates import Timing, hours, mean, seconds_a_picture, share
 from clay_eval.generator.progress.previewing import held
 from clay_eval.generator.progress.previewing import preview as draw
+from clay_eval.generator.progress.sheet import PlannedShards, expected, read_row, render_sheet
 from clay_eval.generator.shards.rendering import plan_specs, render_plan
 from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import load_entity
@@ -75,6 +80,36 @@ def test_every_value_is_chosen_where_the_number_allows(run: RunFolder) -> None:
     assert {s.key for s in spread(samples, 10)} <= {s.key for s in chosen}
     assert spread(samples, 1000) == samples
     assert spread(samples, 0) == spread([], 5) == []
+
+
+@given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), max_size=12), st.integers(0, 12))
+def test_a_choice_is_what_looking_at_all_samples_each_time_gives(labels: list[Any], count: int) -> None:
+    samples = [
+        SampleSpec(f"e-{n}", "e", n // 2, n % 2, {"x": x, "y": y}, {"z": z}, "", "", n)
+        for n, (x, y, z) in enumerate(labels)
+    ]
+
+    def values(sample: SampleSpec) -> list[Any]:
+        said = (*sample.labels.items(), *sample.diversity.items())
+        return [("e", ""), ("", str(sample.combination)), *said]
+
+    shown: list[Any] = []
+    rest = [*samples]
+    for _ in range(min(count, len(samples))):
+        best = max(rest, key=lambda sample: sum(4.0 ** -shown.count(value) for value in values(sample)))
+        rest.remove(best)
+        shown += values(best)
+    assert spread(samples, count) == [sample for sample in samples if sample not in rest]
+
+
+def test_a_preview_of_nearly_everything_is_chosen_in_no_time() -> None:
+    """Looking at all samples each time would be some 10^9 sums."""
+    many = 20_000
+    samples = [
+        SampleSpec(f"e-{n}", "e", n % 50, n // 50, {"x": str(n % 7)}, {}, "", "", n) for n in range(many)
+    ]
+    assert len(spread(samples, many - 1)) == many - 1
+    assert spread(samples, many) == samples
 
 
 @pytest.mark.parametrize(("rejects", "shard_size"), [(0.0, 8), (0.5, 8), (0.5, 5)])
@@ -145,6 +180,56 @@ def test_the_stage_makes_a_page_with_a_row_for_each_setting(run: RunFolder) -> N
         hours_, least, most = one["hours"]
         assert 0 < least <= hours_ <= most
     assert not run.shards.exists()
+
+
+def test_damaged_settings_of_before_are_left_out(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+    preview(run, [Drawing("procedural", 64), Drawing("procedural", 80), Drawing("procedural", 96)], 4)
+    first, second, third = sorted(run.previews.glob("*/render.json"))
+    kept = first.parent.name
+    second.write_text("{")
+    tar = next(third.parent.glob("*.tar"))
+    tar.write_bytes(tar.read_bytes()[:3000])
+    record = preview(run, [Drawing("procedural", 112)], 4)
+    assert [one["folder"] for one in record["settings"][1:]] == [kept]
+    assert str(second) in caplog.text
+    assert str(tar) in caplog.text
+
+
+class Changing(FakeJudge):
+    """Rejects the first picture of a sample for one attribute, and all others for another."""
+
+    def judge(self, samples: Sequence[SampleSpec], images: Sequence[Image.Image]) -> list[Verdict]:
+        """Accepts nothing."""
+        return [self._at(sample, [*sample.labels], self._first(sample)) for sample in samples]
+
+    def __init__(self) -> None:
+        super().__init__(1.0, "changing")
+        self.seen: set[str] = set()
+
+    def _first(self, sample: SampleSpec) -> bool:
+        first = sample.key not in self.seen
+        self.seen.add(sample.key)
+        return first
+
+    def _at(self, sample: SampleSpec, names: list[str], first: bool) -> Verdict:
+        missed = names[0 if first else 1]
+        scores = {name: -0.5 if name == missed else 0.5 for name in names}
+        return Verdict(False, scores, (f"{missed} reads as something else (margin -0.500)",), (missed,))
+
+
+def test_a_mark_is_that_of_the_picture_beside_it(run: RunFolder) -> None:
+    """What an earlier attempt failed at is not held against the picture of the last one."""
+    folder = previewed(run, Changing(), 1)
+    plan = read_plan_record(run.plan)
+    row = read_row(folder, plan["entities"])
+    (sample,) = [s for s in read_plan(run.plan / "plan.jsonl") if s.key in row.pictures]
+    shards = PlannedShards([sample]).shards
+    page = render_sheet([(row, expected(row, [sample], count(shards, {})))], [sample], Tally(planned=1))
+    said = re.findall(r'title="([^"]*)".*?class="name">([^<]*)<', page)
+    first, second, *_ = sample.labels
+    marks = {name: text for text, name in said}
+    assert marks[first] == "seen by the judge, but not at an earlier attempt"
+    assert marks[second] == "not seen by the judge"
 
 
 def test_the_command_and_what_render_keeps(run: RunFolder, cli: Any) -> None:

@@ -110,6 +110,18 @@ def test_a_run_that_is_killed_and_continued(run: RunFolder, calls: int) -> None:
     assert any("cannot draw this" in text for text in status(run)["warnings"])
 
 
+def test_shards_of_which_nothing_says_what_they_are_do_not_count(run: RunFolder, cli: Any) -> None:
+    """Without render.json the size of shards is unknown, and so is which samples a tar should hold."""
+    render_plan(run.plan, run.shards, Picky(), OPTIONS, judge=FakeJudge())
+    (run.shards / "render.json").unlink()
+    record = status(run)
+    assert (record["drawn"], record["waiting"]) == (0, 20)
+    assert any("render.json" in text for text in record["warnings"])
+    refused = cli("status", run.root, "--watch", "--every", "inf")
+    assert refused.code == 2
+    assert "--every" in refused.err
+
+
 def test_parts_of_a_job_array_are_counted_together(run: RunFolder) -> None:
     for i in (1, 3):
         judge = FakeJudge()

@@ -122,15 +122,19 @@ class Chat:
     def ask_all(self, items: Iterable[T], ask: Callable[[T], R]) -> list[R]:
         """`ask` for each item, several at a time, in order of the items.
 
-        The first fault ends it: what is under way is finished and kept, nothing new is begun.
+        The first fault ends it: what is under way is finished and kept, nothing new is begun. An interruption waits for
+        nothing.
         """
         with ThreadPoolExecutor(max(1, self.client.limits.concurrency)) as pool:
             pending = [pool.submit(ask, item) for item in items]
             try:
                 return [future.result() for future in pending]
+            except Exception:
+                pool.shutdown(cancel_futures=True)
+                raise
             except BaseException:
-                for future in pending:
-                    future.cancel()
+                with self.client.abandoned():
+                    pool.shutdown(cancel_futures=True)
                 raise
 
     def _reply(

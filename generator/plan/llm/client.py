@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -70,13 +71,11 @@ class ChatClient:
         server: Server,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.server = server
         self.limits = limits or Limits()
-        self.meter = Meter(self.limits, clock, sleep)
         self._clock = clock
-        self._sleep = sleep
         self._unwanted: set[str] = set()
         self._secrets = known_secrets(*of_key("the key", server.key), *of_url("--llm", server.url))
         self._openai = open_client(
@@ -87,6 +86,12 @@ class ChatClient:
             where="--llm",
             key_where=KEY_PLACES,
         )
+        self._sleep = sleep or self._openai.wait
+        self.meter = Meter(self.limits, clock, self._sleep)
+
+    def abandoned(self) -> AbstractContextManager[None]:
+        """As `Client.abandoned`: for threads that wait for answers which an interruption should not wait for."""
+        return self._openai.abandoned()
 
     def close(self) -> None:
         """Close the connections."""

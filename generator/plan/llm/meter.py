@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from clay_eval.schemas.errors import InputError
+
+from ...servers import MAX_SECONDS
 from .errors import BudgetError
 
 
@@ -26,6 +29,15 @@ class Limits:
     timeout: float = 120.0
     retries: int = 4
     longest_wait: float = 90.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout <= MAX_SECONDS:
+            raise InputError(
+                "no such time for an answer",
+                where="--llm-timeout",
+                expected=f"above 0, at most {MAX_SECONDS:.0f} seconds",
+                found=self.timeout,
+            )
 
 
 @dataclass(frozen=True)

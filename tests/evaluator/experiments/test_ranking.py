@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from planted_world import WIDTH, orthogonal, study
+from scipy.stats import spearmanr
 
 from clay_eval.evaluator.experiments.ranking import RankSettings, find_orderings, plane, require_orders
 from clay_eval.evaluator.experiments.ranking_findings import ranking_findings
-from clay_eval.evaluator.retrieval.study import Study
+from clay_eval.evaluator.pictures.labelled import Labelled
+from clay_eval.evaluator.retrieval.study import Study, TextFeatures
 from clay_eval.schemas.errors import InputError
 
 AGES = ("baby", "child", "teen", "adult", "elder")
@@ -136,3 +140,66 @@ def test_findings_say_that_three_values_are_few() -> None:
     assert any("cannot be below 0.333" in warning for warning in found.warnings)
     assert [drawing.name for drawing in found.drawings] == ["orders", "map-0"]
     assert found.tables[0].rows[0][:4] == ("planted", "age", "baby < adult < elder", "raw")
+
+
+def test_orders_are_of_the_values_that_each_database_has() -> None:
+    """Against every order, counted by hand: one parent has the values 1, 2 and 3, the other 3, 4 and 5."""
+    rng = np.random.default_rng(3)
+    counts = [1, 2, 3] * 8 + [3, 4, 5] * 8
+    angles = np.array(counts) * 0.3
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1) + rng.normal(0, 0.02, (48, 2))
+    kinds = ["few"] * 24 + ["many"] * 24
+    labelled = Labelled(
+        [f"p{i}" for i in range(48)], {"kind": kinds, "count": list(map(str, counts))}, {"count": "kind"}
+    )
+    nothing = TextFeatures(np.empty((0, 2), np.float32))
+    found, _ = find_orderings(
+        [Study(rows, {"kind": nothing, "count": nothing}, labelled=labelled)],
+        RankSettings(methods=("raw",), seeds=(0,), split="leave-one-out"),
+    )
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def mean_spearman(order: tuple[int, ...]) -> float:
+        means = []
+        for kind in ("few", "many"):
+            own = [i for i in range(48) if kinds[i] == kind]
+            ranks = {c: r for r, c in enumerate(sorted({counts[i] for i in own}, key=lambda c: order[c - 1]))}
+            queries = []
+            for q in own:
+                others = [i for i in own if i != q]
+                steps = [-abs(ranks[counts[i]] - ranks[counts[q]]) for i in others]
+                queries.append(spearmanr(unit[others] @ unit[q], steps).statistic)
+            means.append(np.mean(queries))
+        return float(np.mean(means))
+
+    every = [order for order in permutations(range(5)) if order[0] < order[-1]]
+    observed = mean_spearman((0, 1, 2, 3, 4))
+    place = sum(mean_spearman(order) >= observed - 1e-9 for order in every)
+    count = next(one for one in found if one.condition == "count")
+    assert count.spearman == pytest.approx(observed)
+    assert (count.orders, count.order_rank) == (60, place)
+    assert count.coordinate_chance == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert [one.values for one in found] == [("1", "2", "3")]
+    assert {count.values[rank] for rank in count.ranks} == {"1", "2", "3"}
+
+
+def test_a_map_names_the_values_of_its_own_database() -> None:
+    """A database of 3, 4 and 5, where others have 1 and 2 as well, is not drawn as one of 1, 2 and 3."""
+    rng = np.random.default_rng(4)
+    counts = [3, 4, 5] * 8 + [1, 2, 3] * 8
+    labelled = Labelled(
+        [f"p{i}" for i in range(48)],
+        {"kind": ["a"] * 24 + ["b"] * 24, "count": list(map(str, counts))},
+        {"count": "kind"},
+    )
+    nothing = TextFeatures(np.empty((0, 4), np.float32))
+    found, notes = find_orderings(
+        [Study(rng.standard_normal((48, 4)), {"kind": nothing, "count": nothing}, labelled=labelled)],
+        RankSettings(methods=("raw",), seeds=(0,), split="leave-one-out"),
+    )
+    drawing = next(d for d in ranking_findings(found, notes).drawings if d.name == "map-0")
+    assert "from 3 (dark) to 5 (bright)" in drawing.alt
+    figure = Figure()
+    drawing.draw(figure)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["3", "4", "5"]

@@ -100,6 +100,8 @@ def test_this_machine_is_answered_at_any_port(client: TestClient, host: str) -> 
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:9999"},
+        {"origin": "http://["},
+        {"origin": "http://127.0.0.1:8000]"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
@@ -108,6 +110,28 @@ def test_requests_from_other_sites_are_refused(client: TestClient, headers: dict
     answer = client.post(f"{API}/neighbours", json=asked(), headers=headers)
     assert answer.status_code == 403
     assert client.get(f"{API}/picture/0/small", headers=headers).status_code == 403
+
+
+def test_numbers_that_no_float_holds_are_refused_in_words(client: TestClient) -> None:
+    for number in ("1" + 400 * "0", "-1" + 400 * "0", "1e999"):
+        question = json.dumps(asked({"color": 1})).replace('"color": 1', f'"color": {number}')
+        answer = client.post(f"{API}/neighbours", content=question)
+        assert answer.status_code == 400, number[:9]
+        assert "too large a number" in answer.json()["error"]["found"]
+        assert len(answer.text) < 300
+
+
+def test_a_condition_that_goes_while_texts_are_written_does_not_stop_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = workbench()
+
+    def while_another_removes(entity: str, conditions: dict[str, Any]) -> dict[str, Any]:
+        bench.remove("color")
+        return {"entity": entity, "conditions": list(conditions)}
+
+    monkeypatch.setattr("clay_eval.evaluator.explore.explorer.texts_record", while_another_removes)
+    assert explorer(bench).texts("things")["conditions"] == ["color", "shape"]
 
 
 def test_a_link_may_lead_to_the_page(client: TestClient) -> None:

@@ -123,6 +123,18 @@ def test_the_number_of_neighbours_is_bounded(top: int) -> None:
         workbench().neighbours(Question(0, {}), [CLAY], top)
 
 
+@pytest.mark.parametrize("method", ["claay", "supervised-lda", "clay(k=3)"])
+def test_a_method_that_no_index_can_have_is_refused_before_the_page_is_there(method: str) -> None:
+    of = collection()
+    with pytest.raises(InputError, match=r"method|labels"):
+        Workbench(of, features(of), WordEncoder(), (RAW, "clay", method))
+
+
+def test_a_method_that_is_named_twice_is_offered_once() -> None:
+    of = collection()
+    assert Workbench(of, features(of), WordEncoder(), (RAW, "clay", RAW)).about()["methods"] == [RAW, "clay"]
+
+
 def test_another_method_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="no such method"):
         workbench().neighbours(Question(0, {}), ["os:system"], 3)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +157,29 @@ def test_a_damaged_reply_is_told(tmp_path: Path) -> None:
             file.write_text(text)
             with pytest.raises(IntegrityError, match="damaged"):
                 chat(server, tmp_path).ask(question())
+
+
+@pytest.mark.parametrize("fault", [faulty.completion(GOOD), faulty.Answer("", 429, {"Retry-After": "80"})])
+def test_an_interruption_waits_for_no_answer(tmp_path: Path, fault: faulty.Answer) -> None:
+    """Answers that may take minutes, and pauses that a server asked for, are given up; what came before is kept."""
+    arrived = threading.Barrier(2)
+
+    def reply(number: int, _: dict[str, Any]) -> faulty.Answer:
+        if number < 2:
+            return faulty.completion(GOOD)
+        if arrived.wait(20) == 0:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return replace(fault, pause=0.0 if fault.status == 429 else 100.0)
+
+    with faulty.faulty_server(reply) as server:
+        client = ChatClient(Server(server.url, "m", "test"), Limits(concurrency=2, timeout=100.0))
+        asking = Chat(client, CallStore(tmp_path), {"temperature": 0.0, "seed": 0})
+        before = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            asking.ask_all(range(12), lambda n: asking.ask(question(n)))
+        assert time.monotonic() - before < 40
+        assert len(server.requests) == 4
+    assert len(list(tmp_path.glob("*.json"))) == 2
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

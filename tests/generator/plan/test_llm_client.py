@@ -188,3 +188,9 @@ def test_requests_a_minute_are_spaced() -> None:
     now[0] = 100.0
     meter.take()
     assert waits.seconds == [2.0, 4.0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 1e300])
+def test_a_time_that_no_clock_can_measure(seconds: float) -> None:
+    with pytest.raises(InputError, match="no such time"):
+        Limits(timeout=seconds)

@@ -110,6 +110,17 @@ def test_from_a_sentence_to_a_plan(
     assert len(server.requests) == 24
 
 
+@pytest.mark.parametrize("change", [["--count", "9"], ["--seed", "5"], "spoons: material, color"])
+def test_what_a_finished_plan_refuses_is_asked_of_nobody(
+    cli: Cli, server: Any, tmp_path: Path, change: list[str] | str
+) -> None:
+    assert cli("plan", "demo-object", "--count", "8", "--out", tmp_path).code == 0
+    entity, options = (change, ["--count", "8"]) if isinstance(change, str) else ("demo-object", change)
+    command = ["plan", entity, "--llm", server.url, "--model", "m", *options, "--out", tmp_path]
+    cli(*command).refused(3, "->")
+    assert not server.requests
+
+
 def test_the_table_of_contradictions_is_edited_and_read_back(cli: Cli, server: Any, tmp_path: Path) -> None:
     outcome = draft(cli, server.url, tmp_path / "a", "--draft-only", sentence="kitchen tools")
     assert outcome.code == 0, outcome

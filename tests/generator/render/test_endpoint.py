@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -224,10 +226,54 @@ def test_key_and_address_from_the_environment(server: Server, monkeypatch: pytes
     assert server.headers[0]["authorization"] == "Bearer of-the-environment"
 
 
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"timeout": float("inf")}, "--timeout"),
+        ({"timeout": float("nan")}, "--timeout"),
+        ({"timeout": 1e300}, "--timeout"),
+        ({"guidance": float("inf")}, "--guidance"),
+        ({"guidance": float("nan")}, "--guidance"),
+        ({"guidance": -1.0}, "--guidance"),
+        ({"size": 9000}, "--size"),
+        ({"size": 10**12}, "--size"),
+    ],
+)
+def test_numbers_that_no_request_can_have(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError) as caught:
+        EndpointOptions(base_url="http://localhost:1", **options)
+    assert where in str(caught.value.where)
+
+
 @pytest.mark.parametrize("url", [None, "localhost:8000", "file:///etc/passwd"])
 def test_no_address(url: str | None) -> None:
     with pytest.raises(InputError, match="where is the images endpoint"):
         EndpointRenderer("m", EndpointOptions(base_url=url))
+
+
+@pytest.mark.parametrize("answer", ["nothing", "wait a minute"])
+def test_an_interruption_waits_for_no_server(
+    server: Server, make: Callable[..., EndpointRenderer], answer: str
+) -> None:
+    """Requests that may take minutes, and pauses before the next try, are given up; the renderer can be used again."""
+    arrived, over = threading.Barrier(3), threading.Event()
+
+    def keep_waiting(handler: Handler, request: dict[str, Any]) -> None:
+        if answer != "nothing":
+            handler.send(429, b"{}", Retry_After="50")
+        if arrived.wait(20) == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        if answer == "nothing":
+            over.wait(100)
+            handler.close_connection = True
+
+    server.script = [keep_waiting] * 3
+    renderer, before = make(concurrency=3, timeout=100.0, retries=5), time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        renderer.render([sample(seed) for seed in range(6)])
+    assert time.monotonic() - before < 40
+    over.set()
+    assert renderer.render([sample(9)])[0].getpixel((0, 0)) == (9, 0, 0)
 
 
 SOON = {"retry_after_ms": "10"}

@@ -7,14 +7,17 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from decided_runs import Idle, apply, keys, mixed, remove, render, tree, write
+from decided_runs import Idle, apply, keys, mixed, planned, remove, render, tree, write
+from fake_judges import Picky
 
+from clay_eval.generator.render.procedural import ProceduralRenderer
 from clay_eval.generator.review.journal import JOURNAL
 from clay_eval.schemas.errors import BusyError, ConfigChangedError
 from clay_eval.schemas.files import locked
+from clay_eval.schemas.manifest import read_manifest
 from clay_eval.schemas.shards import read_shard
 
 
@@ -108,6 +111,21 @@ def test_rendering_between_loses_nothing(original: Path, run: Path, tmp_path: Pa
     render(again, Idle(64))
     apply(again, path)
     assert tree(again) == tree(run)
+
+
+def test_what_had_failed_may_be_drawn_between(original: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(original / "plan", run / "plan")
+    failing = planned(run)[-1]
+    render(run, cast("ProceduralRenderer", Picky(lambda key: key == failing)))
+    path = write(run, remove(keys(run)[0]))
+    assert killed(run, path, 12)
+    render(run, ProceduralRenderer(64))
+    apply(run, path)
+    assert not (run / "shards" / JOURNAL).exists()
+    found = read_manifest(run / "shards")["filter"]
+    assert (found["failed"], found["by_hand"]) == (0, 1)
+    assert failing in all_keys(run)
 
 
 def test_two_at_a_time_are_refused(run: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from fake_judges import FakeJudge, Picky
 
-from clay_eval.generator.plan.planning import PlanRequest, write_plan
+from clay_eval.generator.plan.planning import PlanRequest, read_plan_record, write_plan
 from clay_eval.generator.shards.parts import find_parts, merge_parts, part_folder
-from clay_eval.generator.shards.rendering import parse_part, render_plan
+from clay_eval.generator.shards.rendering import parse_part, part_samples, render_plan, shard_tasks
 from clay_eval.generator.shards.work import RenderOptions
 from clay_eval.schemas.entity import load_entity
 from clay_eval.schemas.errors import BusyError, ConfigChangedError, InputError, IntegrityError
@@ -71,6 +71,17 @@ def three(plan: Path) -> Path:
 @pytest.fixture
 def parts(three: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(three, tmp_path / "parts"))
+
+
+@pytest.mark.parametrize(("shard_size", "number"), [(4, 3), (3, 2), (7, 4), (100, 3), (1, 7)])
+def test_the_samples_of_a_part_are_counted_before_it_is_drawn(
+    plan: Path, shard_size: int, number: int
+) -> None:
+    record = read_plan_record(plan)
+    tasks = list(shard_tasks(plan / "plan.jsonl", shard_size))
+    for i in range(1, number + 1):
+        own = sum(len(task.samples) for task in tasks[i - 1 :: number])
+        assert part_samples(record, shard_size, (i, number)) == own
 
 
 def test_names_of_parts() -> None:
@@ -303,6 +314,49 @@ def test_hand_decisions_survive_a_later_merge(plan: Path, parts: Path, tmp_path:
     render_plan(plan, folder, Picky(), OPTIONS, judge=FakeJudge())
     before = hashes(folder)
     assert merge_parts(plan, parts, folder)["filter"]["by_hand"] == 1
+    assert hashes(folder) == before
+
+
+@pytest.mark.parametrize("how", ["delete", "change", "delete quarantine", "damage the manifest"])
+def test_merging_again_makes_what_was_lost_since(
+    plan: Path, whole: dict[str, str], parts: Path, tmp_path: Path, how: str
+) -> None:
+    folder = tmp_path / "shards"
+    merge_parts(plan, parts, folder)
+    path = next((folder / ("quarantine" if "quarantine" in how else "")).glob("*.tar"))
+    path.unlink()  # a hard link: the part's file must not change
+    if how == "change":
+        path.write_bytes(b"something else")
+    if how == "damage the manifest":
+        (folder / "manifest.json").write_text("{")
+    merge_parts(plan, parts, folder)
+    assert hashes(folder) == whole
+
+
+@pytest.mark.parametrize("how", ["accepted", "removed", "removed, and lost"])
+def test_merging_again_undoes_no_decision_by_hand(plan: Path, parts: Path, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "shards"
+    merge_parts(plan, parts, folder)
+    aside = next((folder / "quarantine").glob("*.tar"))
+    inside = folder / aside.name
+    mark = "by hand: accepted" if how == "accepted" else "by hand: ugly"
+    source, target = (aside, inside) if how == "accepted" else (inside, aside)
+    moved, *rest = read_shard(source)
+    record = {**moved.record, "rejected": [*moved.record["rejected"], mark]}
+    there = sorted(
+        [*read_shard(target), replace(moved, record=record)], key=lambda s: (s.record["index"], s.key)
+    )
+    write_shard(target, there)
+    source.unlink()
+    if rest:
+        write_shard(source, rest)
+    (folder / "manifest.json").unlink()
+    render_plan(plan, folder, Picky(), OPTIONS, judge=FakeJudge())
+    (target if "lost" in how else folder / "labels.csv").unlink()
+    before = hashes(folder)
+    with pytest.raises(ConfigChangedError, match="by hand") as caught:
+        merge_parts(plan, parts, folder)
+    assert "without --part" in str(caught.value.hint)
     assert hashes(folder) == before
 
 

@@ -332,3 +332,12 @@ def test_an_engine_that_leaves_work_undone_is_an_error(plan: Path, tmp_path: Pat
 def test_senseless_options(options: dict[str, int]) -> None:
     with pytest.raises(InputError):
         RenderOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"shard_size": 10**30}, {"shard_size": 1_000_001}, {"batch_size": 10**30}]
+)
+def test_no_shard_is_larger_than_what_can_be_read(options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="more samples in a shard or a batch") as caught:
+        RenderOptions(**options)
+    assert str(1_000_000) in str(caught.value.expected)
