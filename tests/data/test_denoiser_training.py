@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import train_denoiser as training
+from heard import TIMES, heard
+from transformers import CLIPTokenizer
 
 
 def twins(count: int = 6, seed: int = 0) -> torch.Tensor:
@@ -64,3 +68,22 @@ def test_times_lie_where_they_should() -> None:
     high = (times > 1 - training.HIGH_NOISE).float().mean()
     assert training.HIGH_SHARE - 0.04 < high < training.HIGH_SHARE + 0.04
     assert torch.equal(times, training.times_of(4000, torch.Generator().manual_seed(5)))
+
+
+def test_what_is_heard_of_a_text() -> None:
+    """By models that know: one does as the text says, one leaves it out, one halves the difference."""
+    tokenizer = CLIPTokenizer.from_pretrained(training.VAE.parent / "tokenizer")
+    one, other = twins()[:, 0], twins()[:, 1]
+    texts = [["a woman"] * 6, ["a man"] * 6]
+    first = training.tokens_of(tokenizer, texts[0])
+
+    def model(mixed: float) -> Callable[..., torch.Tensor]:
+        def predict(noisy: torch.Tensor, times: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+            own, wrong = (one, other) if torch.equal(tokens, first) else (other, one)
+            clean = (1 - mixed) * own + mixed * wrong
+            return (noisy - clean) / times[:, None, None, None]
+
+        return predict
+
+    for mixed, expected in ((0.0, 1.0), (0.5, 0.0), (0.25, 0.5)):
+        assert heard(model(mixed), tokenizer, one, other, texts) == dict.fromkeys(TIMES, expected)
