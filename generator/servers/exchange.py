@@ -49,8 +49,10 @@ class Client(openai.OpenAI):
         """Exchanges under way end now, and none begins while the block lasts: AbandonedError. Call it where a wait for them
         would otherwise hold up an interruption for as long as they may take."""
         self.network.stop()
-        yield
-        self.network.stopped.clear()
+        try:
+            yield
+        finally:
+            self.network.stopped.clear()
 
     def wait(self, seconds: float) -> None:
         """Wait, no longer than until exchanges are abandoned."""

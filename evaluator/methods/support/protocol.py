@@ -52,8 +52,9 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 """What a method is told, least first. A class says it by `needs`; by default it follows from what `fit` asks for."""
 
 RIVAL, CONTROL, PRIVILEGED = "rival", "control", "privileged"
-COSINE, INNER = "cosine", "inner"
 """What a method is in a comparison: see `role_of`."""
+COSINE, INNER = "cosine", "inner"
+"""How rows are compared: a class says it by `similarity`."""
 
 _PRIVILEGED = "database_labels"
 _VALUES = "text_values"
