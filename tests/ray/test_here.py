@@ -74,19 +74,21 @@ def begun(*arguments: object, **environment: str) -> subprocess.Popen[str]:
 
 
 def test_commands_need_no_cluster(
-    place: Path, cli: Any, hashes: Hashes, tiny_encoder: Path, tmp_path: Path
+    place: Path, cli: Any, hashes: Hashes, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there, home = tmp_path / "here", tmp_path / "there", tmp_path / "home"
     home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
     assert cli(*planned(cli, here, 32)).code == 0
     shutil.copytree(here, there)
     encoder = ("--encoder", tiny_encoder, "--device", "cpu", "--json")
-    assert cli("embed", "--out", here, *encoder).code == 0
-    command = begun("embed", "--out", there, *encoder, *TWO, HOME=str(home))
-    out, err = command.communicate(timeout=600)
-    assert command.returncode == 0, err
-    assert json.loads(out)["computed"] == 32
+    for folder, engine in ((here, ()), (there, TWO)):
+        outcome = cli("embed", "--out", folder, *encoder, *engine)
+        assert outcome.code == 0, outcome.err
+        assert json.loads(outcome.out)["computed"] == 32
     assert hashes(there / "features") == hashes(here / "features")
+    assert not ray.is_initialized()
+    assert {n: v for n, v in os.environ.items() if "RAY_AUTH" in n or "USAGE" in n} == {}
     assert gone(place) == []
     assert [*place.iterdir(), *home.iterdir()] == []
 
@@ -119,10 +121,8 @@ def test_it_goes_with_the_command_and_the_next_goes_on(
     last = cli(*arguments)  # at once: whether the killed one's workers are still there or not
     assert last.code == 0, last.err
     assert last.out == f"400 pictures in 50 shards: {there / 'shards'}\n"
-    assert hashes(there / "shards") == hashes(here / "shards")
-    assert not ray.is_initialized()
-    assert {n: v for n, v in os.environ.items() if "RAY_AUTH" in n or "USAGE" in n} == {}
     assert gone(place) == []
+    assert hashes(there / "shards") == hashes(here / "shards")
     assert list(place.iterdir()) == []
 
 

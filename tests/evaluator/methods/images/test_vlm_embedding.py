@@ -96,8 +96,13 @@ def test_it_passes_the_check_for_authors(kind: Any, family: str, models: Callabl
     assert [finding for finding in findings if not finding.ok] == []
 
 
-@pytest.mark.parametrize(("kind", "family"), CASES)
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
+@pytest.mark.parametrize(
+    ("kind", "family", "batch_size"),
+    [
+        *((*case, 3) for case in CASES),
+        *((kind, "qwen3", size) for kind in (VLMEmbedding, DIOR, QwenEmbedding) for size in (1, 64)),
+    ],
+)
 def test_several_sets_at_once_are_each_set_alone(
     kind: Any, family: str, batch_size: int, models: Callable[[str], Path], images: list[Image.Image]
 ) -> None:
