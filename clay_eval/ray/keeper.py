@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _end_session() -> None:
-    """Kill what else is in this session: workers, each in a group of its own, see only after a while that Ray is gone."""
+    """Kill the other processes that began here: workers, each in a group of its own, see late that Ray is gone."""
     for process in (int(place.name) for place in Path("/proc").glob("[0-9]*")):
         with suppress(OSError):
             if process != os.getpid() and os.getsid(process) == os.getsid(0):

@@ -120,18 +120,10 @@ def needs_of(method: object) -> str:
     Raises InputError for `needs` of another name.
     """
     names = asked_names(method)
-    said = getattr(method, "needs", "texts")
-    if said not in NEEDS:
-        kind = method if isinstance(method, type) else type(method)
-        raise InputError(
-            f"{kind.__name__} needs something that there is not",
-            where=f"{kind.__module__}.{kind.__qualname__}.needs",
-            expected=f"one of {tuple(NEEDS)}",
-            found=repr(said),
-        )
+    said = _declared(method, "needs", tuple(NEEDS), "needs something that there is not")
     sees_labels = bool(getattr(method, "privileged", False)) or _PRIVILEGED in names
     asked = "labels" if sees_labels else "values" if _VALUES in names else "texts"
-    return max(str(said), asked, key=list(NEEDS).index)
+    return max(said, asked, key=list(NEEDS).index)
 
 
 def is_privileged(method: object) -> bool:
@@ -146,29 +138,26 @@ def role_of(method: object) -> str:
     """
     if callable(getattr(method, "fit", None)) and is_privileged(method):
         return PRIVILEGED
-    said = getattr(method, "role", RIVAL)
-    if said not in (RIVAL, CONTROL):
-        kind = method if isinstance(method, type) else type(method)
-        raise InputError(
-            f"{kind.__name__} has a role that there is not",
-            where=f"{kind.__module__}.{kind.__qualname__}.role",
-            expected=f"{RIVAL!r} or {CONTROL!r}",
-            found=repr(said),
-        )
-    return str(said)
+    return _declared(method, "role", (RIVAL, CONTROL), "has a role that there is not")
 
 
 def require_similarity(method: object) -> None:
     """Raise InputError where `method`, an instance or a class, has rows compared in a way that there is not."""
-    said = getattr(method, "similarity", COSINE)
-    if said not in (COSINE, INNER):
+    _declared(method, "similarity", (COSINE, INNER), "has a similarity that there is not")
+
+
+def _declared(method: object, name: str, known: tuple[str, ...], fault: str) -> str:
+    """What a class, or that of an instance, says by attribute `name`: one of `known`, the first where it says nothing."""
+    said = getattr(method, name, known[0])
+    if said not in known:
         kind = method if isinstance(method, type) else type(method)
         raise InputError(
-            f"{kind.__name__} has a similarity that there is not",
-            where=f"{kind.__module__}.{kind.__qualname__}.similarity",
-            expected=f"{COSINE!r} or {INNER!r}",
+            f"{kind.__name__} {fault}",
+            where=f"{kind.__module__}.{kind.__qualname__}.{name}",
+            expected=" or ".join(map(repr, known)),
             found=repr(said),
         )
+    return str(said)
 
 
 def is_ours(method: object) -> bool:
